@@ -194,7 +194,7 @@ def _missing_plugin(error: UnknownName, origins: object) -> str:
 
 
 def _class(kind: str) -> type[Predictor]:
-    # "graph" is what files call an ensemble; the encoder's name is in its settings.
+    # "graph" is the name of an ensemble in files; the encoder's name is in its settings.
     if kind == "graph":
         from predictor.ensemble.predictor import GraphPredictor
 

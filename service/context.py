@@ -58,7 +58,7 @@ class Service:
         return self.catalog.uploads
 
     def sender_catalog(self) -> Catalog:
-        """Return what the sender of the current request may name."""
+        """Return the names that the sender of the current request may use."""
         return Catalog(self.settings, self.uploads, sender())
 
     def stop(self) -> None:

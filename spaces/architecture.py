@@ -59,6 +59,7 @@ class Architecture:
             InvalidArchitecture: A key is missing, unexpected or of the wrong kind.
             UnknownName: The space does not exist.
         """
+        # Imported here: the registry imports the spaces, which import this module.
         from spaces.registry import get
 
         if not isinstance(value, Mapping):

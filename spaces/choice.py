@@ -41,7 +41,7 @@ class Choice:
         return {name: code for code, name in enumerate(self.candidates)}
 
     def code(self, candidate: object) -> int:
-        """Return the code of a candidate; a number stands for its text.
+        """Return the code of a candidate; a number means its text.
 
         Raises:
             InvalidArchitecture: There is no such candidate; the message lists those that exist.

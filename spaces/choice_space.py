@@ -298,6 +298,7 @@ class ChoiceSpace:
                 if not len(invalid):
                     break
                 children[invalid] = self._resample_genes(codes[invalid], rng, probability)
+
             children = self._replace_invalid(children, codes)
 
         return children
@@ -334,6 +335,7 @@ class ChoiceSpace:
         for start in range(0, total, batch):
             index = np.arange(start, min(start + batch, total), dtype=np.int64)
             codes = np.empty((len(index), len(self.choices)), dtype=self.dtype, order="F")
+
             # The index is a mixed-radix number with the choices as digits.
             for column in range(len(self.choices) - 1, -1, -1):
                 index, codes[:, column] = np.divmod(index, self.candidates[column])

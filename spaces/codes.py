@@ -42,6 +42,7 @@ def row_keys(codes: Codes, candidates: Iterable[Any]) -> NDArray[Any]:
         for column, count in enumerate(counts):
             keys *= count
             keys += codes[:, column]
+
         return keys
 
     rows = np.ascontiguousarray(codes)

@@ -41,12 +41,12 @@ class UnknownName(PathfitError):
         )
 
 
-def near_miss(name: object, known: Iterable[str]) -> str:
-    """Return "; did you mean 'NAME'?" for the known name nearest to a wrong one, or nothing."""
+def near_miss(name: object, names: Iterable[str]) -> str:
+    """Return "; did you mean 'NAME'?" for the name nearest to a wrong one, or nothing."""
     # Imported on demand: only errors need it.
     import difflib
 
-    matches = difflib.get_close_matches(str(name), list(known), n=1)
+    matches = difflib.get_close_matches(str(name), list(names), n=1)
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 

@@ -36,11 +36,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as error:
         raise InvalidFile(f"cannot write {path}: {error.strerror}") from error
+
     os.close(handle)
 
     temporary = Path(name)
     try:
         yield temporary
+
         # A temporary file is private; the result has the permissions of any new file.
         temporary.chmod(0o666 & ~_umask())
         # The content must be on the disk before the name is, or a power cut leaves an empty file.
@@ -262,7 +264,9 @@ class JsonLines:
             )
         if not self.path.exists() or self._is_terminated():
             return
+
         complete, tail = self._split()
+
         # An editor may leave out the last line break: a complete value after it is no torn line.
         write_text(self.path, complete + (tail + "\n" if tail else ""))
 

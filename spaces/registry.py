@@ -66,6 +66,7 @@ def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable
 
     def register(factory: Callable[..., SearchSpace]) -> Callable[..., SearchSpace]:
         try:
+            # Checked now rather than at the first use, which may be in another process.
             inspect.signature(factory).bind(name)
         except TypeError as error:
             raise InvalidParameter(
@@ -73,6 +74,7 @@ def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable
                 f" and have defaults for all else: def {getattr(factory, '__name__', 'build')}"
                 f"(name): {error}"
             ) from error
+
         SPACES.add(name, factory)
         return factory
 
@@ -133,9 +135,10 @@ def get(name: str, **parameters: Any) -> SearchSpace:
         if key in merged:
             _check_positive(base, key, merged[key])
             value = _as_tuples(merged[key])
-            # The canonical name leaves out what equals the preset.
+            # The canonical name leaves out parameters that equal the preset.
             if value != option.default:
                 changed[key] = value
+
     return _build(SPACES.get(base), base, tuple(changed.items()))
 
 

@@ -187,7 +187,7 @@ class SearchSpace(ChoiceSpace, ABC):
     def additive_table(
         self, cost: Callable[[Block], float], dtype: type[np.generic] = np.float64
     ) -> AdditiveTable:
-        """Tabulate what each candidate adds where a block costs `cost(block)`.
+        """Tabulate the cost that each candidate adds where a block costs `cost(block)`.
 
         Raises:
             NotAdditive: Costs are not sums over the choices of this space.
@@ -249,7 +249,7 @@ class SearchSpace(ChoiceSpace, ABC):
         num_classes: int | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
-        """Build the stand-alone network.
+        """Build the standalone network.
 
         Args:
             architecture: Architecture of this space.
@@ -317,7 +317,7 @@ def require_networks(space: ChoiceSpace) -> SearchSpace:
     """Return `space` itself if its networks are known.
 
     Raises:
-        InvalidArchitecture: Only the choices of the space are known, not what they build.
+        InvalidArchitecture: Only the choices of the space are known, not its networks.
     """
     if not isinstance(space, SearchSpace):
         raise InvalidArchitecture(

@@ -184,6 +184,8 @@ class SpaceContract(ABC):
                 scores = network(self.image(architecture))
             assert scores.shape == (2, space.num_classes)
             assert scores.isfinite().all()
+
+            # Two operations a multiply-accumulate, and two images.
             assert counter.get_total_flops() == 2 * 2 * space.macs(architecture)
 
     def test_network_executes_its_blocks(self) -> None:
@@ -194,6 +196,8 @@ class SpaceContract(ABC):
             modules: Sequence[nn.Module] = network.blocks  # type: ignore[assignment]
             called: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
             assert len(modules) == len(blocks)
+
+            # Hooks record the order of calls, and shapes with the batch in front.
             for index, module in enumerate(modules):
                 module.register_forward_hook(_recorder(index, called))
             with torch.no_grad():

@@ -144,7 +144,7 @@ def _find(name: str) -> tuple[str, Source, Path | None]:
 
     path = Path(name).expanduser()
     if path.is_dir():
-        # The annotations tell Tiny-ImageNet's layout from a folder of classes.
+        # The annotations distinguish Tiny-ImageNet's layout from a folder of classes.
         tiny = (path / "val" / "val_annotations.txt").is_file()
         return str(path.resolve()), DATA.get("tiny-imagenet" if tiny else "image-folder"), path
     if path.exists() or os.sep in name:

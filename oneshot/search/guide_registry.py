@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GuideRequest:
-    """The guide that a user names, with what its factory may need.
+    """The guide that a user names, with everything that its factory may need.
 
     Args:
         text: Whole text, such as `predictor:FILE`, for messages.

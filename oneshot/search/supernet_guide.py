@@ -26,7 +26,7 @@ RANKINGS = ("cross_entropy", "top1")
 class SupernetGuide:
     """A trained supernet as a guide, by its metrics on validation images.
 
-    The cross-entropy tells networks apart that classify equally many images correctly.
+    The cross-entropy distinguishes networks that classify equally many images correctly.
 
     Args:
         evaluation: Supernet's run, and how its sub-networks are evaluated.

@@ -1,4 +1,4 @@
-"""The predictor loop: evaluate, fit a predictor, evaluate what it ranks first.
+"""The predictor loop: evaluate, fit a predictor, evaluate its best.
 
 Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS",
 ECCV 2020 (arXiv 2004.01899), algorithm 1, as aw_nas's predictor-based search.

@@ -26,8 +26,8 @@ class NodeFlow(nn.Module):
     .. math::
         H' = G \odot (A H W) + H W + b
 
-    with the rows of :math:`A` the incoming edges: each node takes what flows into it through the
-    gate of its own operation, and keeps its own state. The gates are
+    with the rows of :math:`A` the incoming edges: each node takes the information that enters
+    through the gate of its own operation, and keeps its own state. The gates are
     :math:`G = \sigma(E_{op} W_o + b_o)`, computed by `gates`.
 
     Args:

@@ -38,7 +38,7 @@ def depths(adjacency: Tensor) -> Tensor:
         adjacency: Bool tensor [n, nodes, nodes], as in `reachable`.
 
     Returns:
-        Int64 tensor [n, nodes]. Nodes behind a cycle, which have no longest path, have the number
+        Int64 tensor [n, nodes]. Nodes after a cycle, which have no longest path, have the number
         of nodes.
     """
     nodes = adjacency.shape[-1]

@@ -106,7 +106,7 @@ class Training:
         self.loss = make_loss(fitting.loss)
         self.anytime = encoders[0].anytime
 
-        # A generator of the training's own: batches do not depend on what dropout draws.
+        # A generator of the training's own: batches do not depend on draws for dropout.
         self.generator = torch.Generator().manual_seed(seed)
         self.optimizer = torch.optim.Adam(
             self.members.weights.values(),

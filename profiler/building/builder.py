@@ -40,7 +40,7 @@ def build(
 ) -> LookupTable:
     """Measure the blocks of a space on a backend.
 
-    Ctrl-C ends the rounds: the table then has what they have measured.
+    Ctrl-C ends the rounds: the table then has the measurements so far.
 
     Args:
         space: Space whose blocks and networks are measured.
@@ -49,7 +49,7 @@ def build(
         name: Name of the table.
         device: Identity of the device.
         conditions: Backend, batch, precision and threads, which the table records.
-        command: Command that the table records. None stands for this process's command line.
+        command: Command that the table records. None: this process's command line.
         progress: Called after every round with the fraction of the budget that is spent.
         instruments: Energy counter and device state. None reads neither.
 

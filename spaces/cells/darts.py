@@ -78,7 +78,7 @@ class Cell:
 
     def operation(self, code: int, source: int) -> Block | None:
         """Return the block of an operation on an input of a node; None if it has none."""
-        # Only what reads the previous cells halves the image; nodes are small already.
+        # Only operations that read the previous cells halve the image; nodes are small already.
         stride = 2 if self.reduces and source < 2 else 1
         input_shape = self.preprocess[1].output if source < 2 else self.shape
         # Names end in the kernel, such as sep_conv_5x5.
@@ -149,6 +149,7 @@ class Skeleton:
         for index, block in enumerate(self._stem):
             stem.append(plan.apply(f"stem_{index}", block, stem[-1]))
 
+        # The first cell reads the last two outputs of the stem, or its only one twice.
         previous, last = stem[-2:] if len(self._stem) > 1 else stem[-1:] * 2
 
         for index, cell in enumerate(self.cells):
@@ -168,7 +169,9 @@ class Skeleton:
                 f"cell_{index}/preprocess_{side}": block
                 for side, block in enumerate(cell.preprocess)
             }
+
             for node in range(NODES):
+                # Supernets have every operation on every edge; networks have two edges a node.
                 for source, code in itertools.product(range(node + 2), range(len(OPERATIONS))):
                     block = cell.operation(code, source)
                     if block is not None:
@@ -185,7 +188,7 @@ class Skeleton:
         ]
 
     def terms(self, keys: Sequence[str]) -> Iterator[tuple[int, int, NDArray[np.int32]]]:
-        """Tabulate what each operation of a node adds to the counts of blocks.
+        """Tabulate the blocks that each operation of a node adds.
 
         Args:
             keys: Keys of all blocks.
@@ -201,12 +204,14 @@ class Skeleton:
                 # Cells of the other kind have columns of their own.
                 if cell.reduces != bool(kind):
                     continue
+
                 for (pair, sources), code in itertools.product(
                     enumerate(INPUTS[node]), range(len(OPERATIONS))
                 ):
                     block = cell.operation(code, sources[slot])
                     if block is not None:
                         counts[pair, code, column[block.key]] += 1
+
             inputs, *operations = columns(kind, node)
             yield inputs, operations[slot], counts
 
@@ -227,11 +232,13 @@ def _cells(previous: Shape, last: Shape, channels: int, layers: int) -> Iterator
         channels = channels * 2 if reduces else channels
         _, height, width = last
         inner = channels, height, width
+
         # Right after a reducing cell the cell before it has twice the size.
         if previous[1:] == last[1:]:
             first = Block("relu_conv", previous, inner, 1, stride=1)
         else:
             first = Block("factorized_reduce", previous, inner, stride=2)
+
         # The cell's inputs are preprocessed at full size, its nodes have half of it.
         shape = (channels, height // 2, width // 2) if reduces else inner
         cell = Cell(reduces, (first, Block("relu_conv", last, inner, 1, stride=1)), shape)
@@ -255,6 +262,7 @@ def _wire(plan: Plan, prefix: str, cell: Cell, codes: NDArray[Any], inputs: tupl
                 terms.append(plan.apply(operation_name, block, values[source], droppable=True))
             elif OPERATIONS[code] == "skip_connect":
                 terms.append(values[source])
+
         values.append(plan.add(terms, cell.shape))
 
     # The inputs are no part of the output.

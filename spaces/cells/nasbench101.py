@@ -111,11 +111,13 @@ class Cells:
 
 def _live(adjacency: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Find the vertices on a path from input to output, bool array [n, 7]."""
+    # Forward from the input. Edges lead to later vertices, so that one sweep is enough.
     reached = np.zeros(adjacency.shape[:2], dtype=bool)
     reached[:, 0] = True
     for vertex in range(1, VERTICES):
         reached[:, vertex] = (adjacency[:, :vertex, vertex] & reached[:, :vertex]).any(1)
 
+    # Backward from the output, likewise.
     reaching = np.zeros_like(reached)
     reaching[:, -1] = True
 

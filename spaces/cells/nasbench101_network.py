@@ -55,6 +55,8 @@ class Skeleton:
         for stack, shape in enumerate(self._shapes):
             if stack:
                 value = plan.apply(f"pool_{stack}", self._pool(stack), value)
+
+            # Vertices that lead to the output share its channels, which double with every stack.
             channels = cells.channels(shape[0])[0].tolist()
             for module in range(self._modules):
                 value = _module(plan, f"stack_{stack}/module_{module}", cells, channels, value)
@@ -69,9 +71,12 @@ class Skeleton:
         for stack, shape in enumerate(self._shapes):
             if stack:
                 places[f"pool_{stack}"] = self._pool(stack)
+
             for module in range(self._modules):
                 prefix = f"stack_{stack}/module_{module}"
                 inputs = self._inputs(stack, module)
+
+                # Every layer at its widest: narrower cells use the first channels.
                 places[f"{prefix}/output"] = _projection(inputs, shape)
                 for vertex in range(1, INNER + 1):
                     places[f"{prefix}/vertex_{vertex}/input"] = _projection(inputs, shape)
@@ -132,6 +137,7 @@ class Skeleton:
         column = {key: index for index, key in enumerate(keys)}
         cells = Cells.from_codes(codes)
         rows = np.arange(len(codes))
+
         # An additional last column counts absent vertices, and is dropped at the end.
         counts = np.zeros((len(codes), len(keys) + 1), dtype=np.int32)
         for block in self._fixed(num_classes):
@@ -193,6 +199,7 @@ def _module(plan: Plan, prefix: str, cells: Cells, channels: list[int], value: i
         # Pruned vertices compute nothing.
         if not cells.live[0, vertex]:
             continue
+
         shape = channels[vertex], *size
         vertex_prefix = f"{prefix}/vertex_{vertex}"
         terms = [

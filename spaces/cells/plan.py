@@ -117,6 +117,7 @@ class Plan:
             )
         if not sources:
             return self._append(Zeros(shape), shape)
+
         # A single value is its own sum, without a step.
         if len(sources) == 1:
             return sources[0]

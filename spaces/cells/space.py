@@ -82,7 +82,7 @@ class CellSpace(SearchSpace):
         num_classes: int | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
-        """Build the stand-alone network, initialised from `generator` (None: seed 0)."""
+        """Build the standalone network, initialised from `generator` (None: seed 0)."""
         from spaces.modules.cells import CellNetwork
         from spaces.modules.network import materialise
 

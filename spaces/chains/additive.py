@@ -56,6 +56,7 @@ class Lookups:
                 for column in range(begin + 1, end):
                     index *= len(self.terms[column])
                     index += rows[:, column]
+
                 self.combine(totals, table[index], out=totals)
 
         return results
@@ -88,6 +89,7 @@ class AdditiveTable:
 
     def __init__(self, fixed: float, terms: Sequence[NDArray[Any]]):
         self.fixed = fixed
+
         # Sums of small integers would overflow.
         self.terms = [
             term.astype(np.int64) if term.dtype.kind in "biu" else term

@@ -107,7 +107,7 @@ class AdditiveSpace(SearchSpace):
     def additive_table(
         self, cost: Callable[[Block], float], dtype: type[np.generic] = np.float64
     ) -> AdditiveTable:
-        """Tabulate what each candidate adds where a block costs `cost(block)`."""
+        """Tabulate the cost that each candidate adds where a block costs `cost(block)`."""
         terms = [
             np.array([sum(map(cost, blocks)) for blocks in layer.candidates.values()], dtype=dtype)
             for layer in self.choice_layers

@@ -112,6 +112,7 @@ class ChainSpace(AdditiveSpace):
         """Return the picture's content: the blocks, with one row for each image size."""
         from spaces.drawing.sketch import chain_sketch
 
+        # Checks that the architecture is one of this space.
         self.encode([architecture])
         choices = architecture.choices
         labelled: list[tuple[str, tuple[Block, ...]]] = []
@@ -156,7 +157,7 @@ class ChainSpace(AdditiveSpace):
         num_classes: int | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
-        """Build the stand-alone network, initialised by `generator` (None: seed 0)."""
+        """Build the standalone network, initialised by `generator` (None: seed 0)."""
         from spaces.modules.network import chain_network
 
         self.encode([architecture])

@@ -108,7 +108,7 @@ class ElasticDepthSpace(ChainSpace):
         num_classes: int | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
-        """Build the stand-alone network, initialised by `generator` (None: seed 0)."""
+        """Build the standalone network, initialised by `generator` (None: seed 0)."""
         network = super().network(architecture, num_classes, generator)
         _set_dropout(network, self.dropout)
         return network

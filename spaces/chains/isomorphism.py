@@ -45,6 +45,7 @@ def _skippable_runs(layout: Sequence[Block | ChoiceLayer]) -> list[tuple[int, in
     for item in layout:
         layer = item if isinstance(item, ChoiceLayer) else None
         if layer is not None:
+            # Skipping is to have no blocks at all; such layers may be exchanged within the run.
             empty = [code for code, blocks in enumerate(layer.candidates.values()) if not blocks]
             if previous is not None and _equal_candidates(layer, previous):
                 first, _, skip_code = runs[-1]
@@ -54,6 +55,7 @@ def _skippable_runs(layout: Sequence[Block | ChoiceLayer]) -> list[tuple[int, in
             else:
                 layer = None
             column += 1
+
         # A fixed block, or a layer that cannot be skipped, ends the run.
         previous = layer
 

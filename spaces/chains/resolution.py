@@ -135,7 +135,7 @@ class ResolutionSpace(SearchSpace):
         num_classes: int | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
-        """Build the stand-alone network, for images of the architecture's resolution."""
+        """Build the standalone network, for images of the architecture's resolution."""
         space, inner = self._split(architecture)
         return space.network(inner, num_classes, generator)
 

@@ -68,6 +68,8 @@ def show(name: str) -> None:
 
     for network in published_names(name):
         architecture = published(network)
+
+        # A network may belong to a variant of the space, such as that for ImageNet.
         owner = get(architecture.space)
         console.print(
             f"{network}: {owner.macs(architecture) / 1e6:.1f} M MACs,"
@@ -91,6 +93,8 @@ def _range_of_macs(space: SearchSpace) -> str:
             lambda block: block.macs, np.int64
         ).bounds()
         return f"MACs (the papers' FLOPs) {least / 1e6:.2f} M to {greatest / 1e6:.2f} M"
+
+    # Where costs are no sums over choices, the exact bounds would need every architecture.
     macs = space.macs(space.sample(np.random.default_rng(0), 1000))
     return (
         f"MACs (the papers' FLOPs) of 1000 samples {macs.min() / 1e6:.2f} M to"

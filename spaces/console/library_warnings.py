@@ -34,6 +34,7 @@ def hidden_library_warnings() -> Iterator[None]:
 
     if not sys.warnoptions:
         warnings.showwarning = show_own
+
     # The handler of all loggers that have none, such as torch's.
     handler = logging.lastResort
     if handler is not None:

@@ -21,6 +21,7 @@ def check() -> None:
         origin = spec.origin if spec is not None else None
         if origin is None:
             fault = "is missing"
+
             # A folder without __init__.py has a specification, but no origin.
             if spec is not None:
                 fault = f"is the plain folder {next(iter(spec.submodule_search_locations or []))}"

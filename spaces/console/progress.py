@@ -94,6 +94,8 @@ class _Lines(Progress):
             width = self.console.width
             state = str(task.fields["state"])
             room = width - cell_len(state) - cell_len(task.description) - _ELAPSED - _GAPS
+
+            # Once on two lines, always: a bar that changes its form with each text flickers.
             self.needs_two_lines = self.needs_two_lines or room < NARROWEST
 
             columns: list[ProgressColumn] = [_title(width), _bar()]

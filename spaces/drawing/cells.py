@@ -43,10 +43,14 @@ def nasbench201_sketch(title: str, codes: NDArray[Any], channels: Sequence[int])
         entering = []
         for index, (source, end) in enumerate(nasbench201.EDGES):
             name = nasbench201.OPERATIONS[int(codes[index])]
+
+            # "none" carries no information, so that it has no box.
             if end == target and name != "none":
                 details = () if live[index] else ("no effect",)
                 entering.append(builder.add(Box(_words(name), details, kind=name), [nodes[source]]))
+
         nodes.append(builder.add(Box("output" if target == 3 else f"node {target}"), entering))
+
     return builder.sketch(title)
 
 
@@ -66,6 +70,7 @@ def nasbench101_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch
         # Vertices that no path connects with input and output are not computed.
         if not cells.live[0, vertex]:
             continue
+
         sources = [number[source] for source in range(vertex) if cells.adjacency[0, source, vertex]]
         if vertex == 0:
             box = Box("input")
@@ -74,7 +79,9 @@ def nasbench101_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch
         else:
             name = nasbench101.OPERATIONS[int(cells.operations[0, vertex - 1])]
             box = Box(name.partition("-")[0], (f"{widths[vertex]} channels",), kind=name)
+
         number[vertex] = builder.add(box, sources)
+
     return builder.sketch(title)
 
 
@@ -98,13 +105,18 @@ def darts_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch:
             entering = []
             for source, code in zip(darts.INPUTS[node][pair], operations, strict=True):
                 name = darts.OPERATIONS[code]
+
+                # Sources 0 and 1 are the two cells before; only their values are larger.
                 details = ("stride 2",) if index and source < 2 else ()
                 if name != "none":
                     entering.append(
                         builder.add(Box(_words(name), details, kind=name), [nodes[source]])
                     )
+
             nodes.append(builder.add(Box(f"node {node}", (f"{width} channels",)), entering))
+
         builder.add(Box(f"{cell} output", (f"{darts.NODES * width} channels",)), nodes[2:])
+
     return builder.sketch(title)
 
 

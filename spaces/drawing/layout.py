@@ -52,6 +52,7 @@ def _rows(sketch: Sketch) -> Layout:
         row = box.row or 0
         spots.append((counts[row] * (WIDTH + GAP_X), -row * (HEIGHT + GAP_Y)))
         counts[row] += 1
+
     return Layout(
         tuple(spots),
         tuple(_between_rows(spots[before], spots[after]) for before, after in sketch.arrows),
@@ -74,12 +75,14 @@ def _layers(sketch: Sketch) -> Layout:
     routes: dict[tuple[int, int], tuple[Point, ...]] = {}
     top = 0.0
     for component in _components(len(sketch.boxes), sketch.arrows):
+        # Components are placed one by one: layers across them would mix unconnected boxes.
         arrows = [arrow for arrow in sketch.arrows if arrow[0] in component]
         layered = _LayeredComponent(sorted(component), arrows).place(top)
         top = layered.bottom - GAP_Y
         for box, spot in layered.spots.items():
             spots[box] = spot
         routes.update(layered.routes)
+
     return Layout(tuple(spots), tuple(routes[arrow] for arrow in sketch.arrows))
 
 
@@ -109,6 +112,9 @@ class _LayeredComponent:
         layers: list[list[object]] = [[] for _ in range(max(depth.values()) + 1)]
         for box in self.boxes:
             layers[depth[box]].append(box)
+
+        # An arrow over several layers gets a lane in each, as in Sugiyama's method, so that no box
+        # is crossed.
         chains: dict[tuple[int, int], list[object]] = {}
         for arrow in self.arrows:
             lanes: list[object] = [
@@ -123,11 +129,13 @@ class _LayeredComponent:
         self.spots = {box: (depth[box] * (WIDTH + 2 * GAP_X), ys[box]) for box in self.boxes}
         for arrow, chain in chains.items():
             self.routes[arrow] = tuple(self._route(chain, depth[arrow[0]], ys))
+
         return self
 
     def _depth(self) -> dict[int, int]:
         """Return the layer of each box: the longest path to it, moved towards its readers."""
         depth = dict.fromkeys(self.boxes, 0)
+
         # Arrows lead to later boxes, so that the depth of their start is final in this order.
         for before, after in sorted(self.arrows):
             depth[after] = max(depth[after], depth[before] + 1)
@@ -137,6 +145,7 @@ class _LayeredComponent:
             # Boxes without inputs stay in the first layer.
             if readers and box in entered:
                 depth[box] = max(depth[box], min(readers))
+
         return depth
 
     def _order(
@@ -149,7 +158,9 @@ class _LayeredComponent:
             for before, after in itertools.pairwise(chain):
                 neighbours[after][0].append(before)
                 neighbours[before][1].append(after)
+
         rank = {item: float(index) for layer in layers for index, item in enumerate(layer)}
+
         # Barycentre sweeps, alternately by the neighbours to the left and to the right.
         for sweep in range(_SWEEPS):
             side = sweep % 2
@@ -169,10 +180,12 @@ class _LayeredComponent:
         tallest = max(map(sum, sizes))
         ys: dict[object, float] = {}
         for layer, heights in zip(layers, sizes, strict=True):
+            # Layers are centred on the tallest one.
             y = top - (tallest - sum(heights)) / 2
             for item, height in zip(layer, heights, strict=True):
                 ys[item] = y - height / 2
                 y -= height
+
         self.bottom = top - tallest
         return ys
 

@@ -41,10 +41,13 @@ def draw(sketch: Sketch, path: str | Path, engine: str | None = None) -> None:
     ending = Path(path).suffix[1:].lower()
     if ending not in ENDINGS:
         raise InvalidParameter(f"a picture's name ends in {', '.join(ENDINGS)}, not {str(path)!r}")
+
     dot = shutil.which("dot")
     if engine == "graphviz" and dot is None:
         raise InvalidParameter("graphviz is not installed: its command dot was not found")
+
     with replacing(path) as temporary:
+        # Without graphviz, which pip does not install, matplotlib draws Pathfit's own layout.
         if engine != "matplotlib" and dot is not None:
             command = [dot, f"-T{ending}", "-o", str(temporary)]
             subprocess.run(
@@ -72,10 +75,12 @@ def dot_source(sketch: Sketch) -> str:
     for index, box in enumerate(sketch.boxes):
         text = "\\n".join(_escaped(line) for line in (box.title, *box.details))
         lines.append(f'  n{index} [label="{text}", fillcolor="{colour[box.kind]}"];')
+
     for before, after in sketch.arrows:
         # An arrow to the next row must not push its end to the right.
         is_same_row = sketch.boxes[before].row == sketch.boxes[after].row
         lines.append(f"  n{before} -> n{after}{'' if is_same_row else ' [constraint=false]'};")
+
     if sketch.rows:
         lines += _ranks(sketch)
     return "\n".join([*lines, "}"]) + "\n"
@@ -151,6 +156,7 @@ def _box(axes: Axes, spot: tuple[float, float], lines: tuple[str, ...], colour: 
             corner, WIDTH - 0.12, HEIGHT - 0.12, style, facecolor=colour, edgecolor=_LINE, zorder=2
         )
     )
+
     for index, line in enumerate(lines):
         height = y + ((len(lines) - 1) / 2 - index) * 0.2
         size = 9 if index == 0 else 7.5

@@ -56,8 +56,11 @@ def chain_sketch(title: str, parts: Sequence[tuple[str, Sequence[Block]]]) -> Sk
         if not blocks:
             boxes.append(Box(name, ("passes",), kind=name, row=max(len(rows) - 1, 0)))
             continue
+
         last = blocks[-1].output
         image_size = " x ".join(map(str, last[1:])) if len(last) > 1 else ""
+
+        # A new row where the image shrinks.
         if image_size and (not rows or rows[-1] != image_size):
             rows.append(image_size)
 
@@ -68,6 +71,7 @@ def chain_sketch(title: str, parts: Sequence[tuple[str, Sequence[Block]]]) -> Sk
         )
         box_title = name or " + ".join(_words(block) for block in blocks)
         boxes.append(Box(box_title, details, kind=name, row=max(len(rows) - 1, 0)))
+
     arrows = tuple((index, index + 1) for index in range(len(boxes) - 1))
     return Sketch(title, tuple(boxes), arrows, tuple(rows))
 

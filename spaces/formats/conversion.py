@@ -56,6 +56,7 @@ def read(
     if format is not None:
         # A wrong name is no fault of the file.
         registry.get(format)
+
     text = read_text(path)
     try:
         return parse(text, format, space, input_size, path)
@@ -135,6 +136,7 @@ def detect(text: str) -> str:
     for name in registry.FORMATS:
         if registry.get(name).detects(stripped, value):
             return name
+
     raise InvalidFile(
         f"{stripped[:40]!r} is in no format of an architecture; the formats are:"
         f" {', '.join(registry.available())}"

@@ -67,8 +67,10 @@ def architecture_of(space: ChoiceSpace, genotype: Genotype) -> Architecture:
             raise InvalidArchitecture(
                 f"{name}: a cell of {space.name} has {nodes} nodes, not {len(cell)}"
             )
+
         for node, edges in enumerate(cell):
             choices.update(_node_choices(space, f"{name}_{node}", edges))
+
     return space.architecture(choices)
 
 
@@ -89,6 +91,8 @@ def _repeats_inputs(cell: Cell) -> bool:
 
 def _node_choices(space: ChoiceSpace, key: str, edges: tuple[Edge, ...]) -> dict[str, str]:
     inputs = _inputs(space, key)
+
+    # A genotype may list the edges in any order; the codes have one.
     ordered = sorted(edges, key=lambda edge: edge.source)
     if len(ordered) != inputs.n_chosen:
         raise InvalidArchitecture(f"{key} has {inputs.n_chosen} entries, not {len(ordered)}")

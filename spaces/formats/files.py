@@ -136,6 +136,7 @@ class ArchitectureFile(Sequence[Architecture]):
             entries = None if format is not None else _collection(text, every, count_from)
         except PathfitError as error:
             raise InvalidFile(f"{path}: {error}") from error
+
         if entries is not None:
             self._entries = entries
             if not entries:
@@ -178,6 +179,7 @@ class ArchitectureFile(Sequence[Architecture]):
         """Read one architecture and check, or with `adopt` convert, its space."""
         if self.space is None or not self.adopt:
             architecture = _parse(text, format_name, self.space, path)
+
             # Encoding raises for an architecture of another space.
             if self.space is not None:
                 self.space.encode([architecture])
@@ -217,7 +219,7 @@ def _detected(text: str) -> str | None:
     try:
         return conversion.detect(text)
     except PathfitError:
-        # `read` reports what is wrong, with the name of the file.
+        # `read` reports the error, with the name of the file.
         return None
 
 
@@ -227,6 +229,7 @@ def _collection(text: str, every: bool, count_from: int) -> list[_Entry] | None:
         values = collected(json.loads(text, parse_int=bounded_int), every)
     except (ValueError, RecursionError):
         return None
+
     if values is None:
         return None
 
@@ -248,6 +251,7 @@ def _entries(text: str, format_name: str | None, every: bool, count_from: int) -
         return
 
     values = collected(value, every)
+
     # A single JSON value counts as a list of one.
     if values is None:
         values = value if isinstance(value, list) else [value]

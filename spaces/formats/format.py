@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Text of an architecture, with what a format may need to read it.
+    """Text of an architecture, with everything that a format may need to read it.
 
     Args:
         text: Content, without white space around it.

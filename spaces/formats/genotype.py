@@ -55,10 +55,13 @@ def parse_genotype(text: str) -> Genotype:
         InvalidFile: A field, node or entry is missing, misplaced or of the wrong kind; it is named.
     """
     fields = _fields(text)
+
+    # aw_nas numbers its cell groups, normal_0 and reduce_1; DARTS names them.
     form = _AW_NAS if "normal_0" in fields or "reduce_1" in fields else _DARTS
     for name in (form.normal, form.reduce):
         if name not in fields:
             raise InvalidFile(f"the genotype lacks {name!r}")
+
     for name in fields:
         if name.removesuffix("_concat") not in (form.normal, form.reduce):
             raise InvalidFile(f"unexpected field {name!r}; a genotype has {', '.join(form.fields)}")
@@ -95,6 +98,7 @@ def format_aw_nas(genotype: Genotype) -> str:
 
     fields = [f"{name}={value!r}" for name, value in entries.items()]
     fields += [f"{name}_concat={_concat(len(cell))!r}" for name, cell in cells.items()]
+
     return f"CNNGenotype({', '.join(fields)})"
 
 
@@ -123,6 +127,7 @@ def _fields(text: str) -> dict[str, Any]:
         raise InvalidFile(
             f"not a genotype such as 'Genotype(normal=[...], ...)': {text!r:.60}"
         ) from error
+
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
         raise InvalidFile(
             f"a genotype has named fields, 'Genotype(normal=[...], ...)', not {text!r:.60}"
@@ -135,6 +140,7 @@ def _fields(text: str) -> dict[str, Any]:
                 f"the genotype has the field {keyword.arg or '**'!r} twice or without a name"
             )
         fields[keyword.arg] = _literal(keyword.arg, keyword.value)
+
     return fields
 
 
@@ -151,6 +157,7 @@ def _literal(name: str, node: ast.expr) -> Any:
             type(bound) is int and 0 <= bound < 100 for bound in bounds
         ):
             return list(range(*bounds))
+
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
@@ -160,7 +167,9 @@ def _literal(name: str, node: ast.expr) -> Any:
 def _entries(name: str, value: Any, length: int) -> list[tuple[Any, ...]]:
     if not isinstance(value, list | tuple):
         raise InvalidFile(f"{name} is a list of entries, not {value!r:.60}")
+
     for position, entry in enumerate(value):
+        # `type(...) is not int` excludes True and False, which are integers in Python.
         is_entry = (
             isinstance(entry, tuple | list) and len(entry) == length and isinstance(entry[0], str)
         )
@@ -169,6 +178,7 @@ def _entries(name: str, value: Any, length: int) -> list[tuple[Any, ...]]:
                 f"{name}[{position}] is an operation and {length - 1} node number(s), not"
                 f" {entry!r:.60}"
             )
+
     return [tuple(entry) for entry in value]
 
 
@@ -189,7 +199,9 @@ def _targeted_cell(name: str, value: Any) -> Cell:
             raise InvalidFile(
                 f"{name}[{position}]: node {target} is not one of {_FIRST} ... {_FIRST + count - 1}"
             )
+
         nodes[target - _FIRST].append(Edge(operation, source))
+
     return tuple(map(tuple, nodes))
 
 

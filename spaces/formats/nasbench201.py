@@ -58,9 +58,12 @@ def parse_cell(text: str) -> dict[tuple[int, int], str]:
     for target, node in enumerate(nodes, 1):
         if len(node) < 2 or not (node.startswith("|") and node.endswith("|")):
             raise InvalidFile(f"node {target} must be between '|', not {node!r:.60}")
+
         edges = node[1:-1].split("|")
         if len(edges) != target:
             raise InvalidFile(f"node {target} has {target} edges, not {len(edges)}: {node!r:.60}")
+
+        # Each edge states its source as a check of its position.
         for source, edge in enumerate(edges):
             operation, _, origin = edge.partition("~")
             if origin != str(source):
@@ -73,6 +76,7 @@ def parse_cell(text: str) -> dict[tuple[int, int], str]:
                     f" operations are: {', '.join(OPERATIONS)}"
                 )
             operations[source, target] = operation
+
     return operations
 
 

@@ -36,6 +36,7 @@ def architectures_of(value: Mapping[str, Any], every: bool) -> list[Any] | None:
         if value.get("format") != FORMAT and isinstance(value.get("architecture"), Mapping):
             # A retraining's result.
             return [value["architecture"]]
+
     if value.get("format") != FORMAT and not isinstance(value.get("best"), list):
         return None
 

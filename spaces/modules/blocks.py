@@ -72,6 +72,7 @@ def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
                 layer.outputs,
                 layer.kernel,
                 layer.stride,
+                # The padding that keeps the image's size at stride 1.
                 layer.dilation * (layer.kernel // 2),
                 layer.dilation,
                 layer.groups,
@@ -85,6 +86,8 @@ def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
             return ACTIVATIONS[layer.name](inplace)
         case Pool() if layer.kind == "max":
             return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding())
+
+        # Averages leave the padding out, as in the releases of NAS-Bench-201 and DARTS.
         case Pool():
             return nn.AvgPool2d(
                 layer.kernel, layer.stride, layer.padding(), count_include_pad=False

@@ -41,6 +41,8 @@ def execute(
         The last value, then those of `keep`.
     """
     values = {0: image}
+
+    # The last step's number is that of the plan's result.
     returned = (len(plan.steps), *keep)
     remaining = iter(modules)
 
@@ -92,7 +94,7 @@ def _sum(values: Sequence[Tensor]) -> Tensor:
 
 
 class CellNetwork(nn.Module):
-    """A stand-alone network; `blocks[i]` computes the i-th of the plan's blocks.
+    """A standalone network; `blocks[i]` computes the i-th of the plan's blocks.
 
     In training mode the operations on the edges of its cells are dropped with the probability
     `drop_path`, which is 0 at first.

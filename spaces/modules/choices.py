@@ -65,6 +65,7 @@ class LayerChoice(Mutable):
         key = joined_key("a LayerChoice", key, label)
         if candidates is not None and op_candidates is not None:
             raise InvalidParameter("give candidates or op_candidates, which is the same, not both")
+
         candidates = op_candidates if candidates is None else candidates
         if candidates is None:
             candidates = ()
@@ -137,6 +138,7 @@ class LayerChoice(Mutable):
 
         del self.candidates[index]
         self.choice = Choice(self.choice.key, tuple(names))
+
         # The codes of the remaining candidates have changed.
         self.deactivate()
 

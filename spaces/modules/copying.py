@@ -28,7 +28,7 @@ def copy_module(module: M) -> M:
         >>> copy_module(layer).weight_orig.equal(layer.weight_orig)
         True
     """
-    # deepcopy takes what its memo holds for a copy that was made before.
+    # deepcopy takes an entry of its memo for a copy that was made before.
     memo: dict[int, Any] = {
         id(tensor): tensor.detach().clone()
         for submodule in module.modules()
@@ -61,9 +61,11 @@ def _obstacle(module: nn.Module, memo: Mapping[int, Any]) -> str:
         for name, value in vars(submodule).items():
             if name in ("_modules", "_parameters", "_buffers"):
                 continue
+
             try:
                 copy.deepcopy(value, dict(memo))
             except Exception:
                 where = f"{path}.{name}" if path else name
                 return f"its attribute {where!r} is a {type(value).__name__} that has no copies"
+
     return "copy.deepcopy refuses it"

@@ -39,6 +39,7 @@ class DartsEdges(nn.Module):
 
         while f"cell_{len(self.cells)}/preprocess_0" in places:
             cell = f"cell_{len(self.cells)}"
+
             # A skip connection has weights only where it halves the image.
             reduces = f"{cell}/node_0/input_0/skip_connect" in places
             kind = CELLS[int(reduces)]
@@ -103,8 +104,10 @@ def derive_choices(probabilities: Mapping[str, Tensor]) -> dict[str, str]:
                 for source in range(node + 2)
             ]
         )
+
         # Below every probability, so that `none` never wins.
         rows[:, none] = -1.0
+
         # Stable: among equal edges the first one wins.
         inputs = sorted(np.argsort(-rows.max(1), kind="stable")[:SLOTS].tolist())
         assert tuple(inputs) in INPUTS[node]

@@ -81,6 +81,7 @@ class StagedEdges(Supernet):
         self.stages = nn.ModuleList()
         self.reductions = nn.ModuleList()
 
+        # The names of the supernet's modules give the numbers of stages and cells.
         for stage in itertools.count():
             if not _has_places(places, f"stage_{stage}/"):
                 break
@@ -119,6 +120,7 @@ class StagedEdges(Supernet):
                 for (source, target), choice in zip(self.edges, choices, strict=True)
                 if target == node
             ]
+
             # Not sum(terms): its 0 would add a step to the computation.
             nodes.append(sum(terms[1:], terms[0]))
 

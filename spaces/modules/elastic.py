@@ -57,6 +57,7 @@ class ElasticBatchNorm(nn.BatchNorm2d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         momentum = self.momentum
+
         # Without tracking the batch's own statistics are used, and none are updated.
         untracked = self.training and not self.track_running_stats
         if self.training and not untracked:
@@ -91,6 +92,7 @@ class ElasticConvBlock(nn.Sequential):
 
     def __init__(self, block: Block):
         layers, _ = operator(block.operator).branches(block)["main"]
+
         # Other layers would have to follow the active width too.
         match layers:
             case (Conv() as conv, BatchNorm(), Activation() as activation) if (

@@ -82,6 +82,8 @@ class ElasticSqueezeExcitation(SqueezeExcitation):
 
     def forward(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
+
+        # The squeezed width follows the block's width, as in a network of that width alone.
         reduced = reduced_channels(channels)
         assert self.reduce.bias is not None
         assert self.expand.bias is not None
@@ -121,8 +123,10 @@ class ElasticMBConv(nn.Module):
                     f"blocks of one elastic layer are mbconv of one shape, not {first} and {block}"
                 )
 
+        # A layer's blocks differ in kernel and expansion only.
         self.inputs = first.input[0]
         self.shortcut = first.shortcut
+
         # Narrower blocks use its first channels.
         widest = self.inputs * max(block.expansion or 1 for block in blocks)
         activation = ACTIVATIONS[first.activation or "relu6"]

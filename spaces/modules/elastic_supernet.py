@@ -30,19 +30,19 @@ class ElasticPart(nn.Module):
     State dicts have the parameters and statistics at the layer only.
 
     Args:
-        whole: Layer with the weights of all candidates.
+        layer: Layer with the weights of all candidates.
         block: Block that the candidate computes.
     """
 
-    def __init__(self, whole: ElasticMBConv, block: Block):
+    def __init__(self, layer: ElasticMBConv, block: Block):
         super().__init__()
         # Not a submodule, or the weights would be in state dicts once for each candidate.
-        self.__dict__["whole"] = whole
+        self.__dict__["whole"] = layer
         self.block = block
 
     def forward(self, x: Tensor) -> Tensor:
-        whole: ElasticMBConv = self.__dict__["whole"]
-        result: Tensor = whole(x, self.block.kernel or 3, self.block.expansion or 1)
+        layer: ElasticMBConv = self.__dict__["whole"]
+        result: Tensor = layer(x, self.block.kernel or 3, self.block.expansion or 1)
         return result
 
     def named_modules(
@@ -67,16 +67,16 @@ class ElasticLayerChoice(LayerChoice):
     """
 
     def __init__(self, candidates: Mapping[str, Sequence[Block]], key: str):
-        whole = ElasticMBConv([block for blocks in candidates.values() for block in blocks])
+        layer = ElasticMBConv([block for blocks in candidates.values() for block in blocks])
         views = {
-            name: ElasticPart(whole, blocks[0]) if len(blocks) else nn.Identity()
+            name: ElasticPart(layer, blocks[0]) if len(blocks) else nn.Identity()
             for name, blocks in candidates.items()
         }
         super().__init__(views, key=key)
 
         # Registered before the views, so that its weights are named after it, not after a view.
         views_of = self._modules.pop("candidates")
-        self.whole = whole
+        self.whole = layer
         self._modules["candidates"] = views_of
 
 
@@ -103,6 +103,7 @@ class ElasticSupernet(ChainSupernet):
         """
         assert isinstance(network, ChainNetwork)
         self.activate(architecture)
+
         # A skipped layer is an identity here, and absent in the network.
         sources = [module for module in self.path() if not isinstance(module, nn.Identity)]
 

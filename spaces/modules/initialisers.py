@@ -37,6 +37,8 @@ def tensorflow_initialiser(module: nn.Module, generator: torch.Generator) -> Non
     """
     for submodule in module.modules():
         if isinstance(submodule, nn.Conv2d):
+            # Truncation narrows a normal distribution; dividing restores the deviation of
+            # 1/sqrt(fan in).
             deviation = 1 / math.sqrt(submodule.weight[0].numel()) / _TRUNCATED
             nn.init.trunc_normal_(
                 submodule.weight, 0.0, deviation, -2 * deviation, 2 * deviation, generator=generator

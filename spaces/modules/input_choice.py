@@ -80,6 +80,7 @@ class InputChoice(Mutable):
         # Inputs without different names are named by their numbers.
         named = len(set(sources)) == len(sources) and self.NO_KEY not in sources
         names = [str(source) if named else str(index) for index, source in enumerate(sources)]
+
         # Built with a label first, so that errors name the module.
         combination = Combination.from_inputs(description, names, n_chosen)
         super().__init__(

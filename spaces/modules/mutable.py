@@ -77,6 +77,7 @@ class Mutable(nn.Module, ABC):
             raise InvalidParameter(
                 f"the key of a {type(self).__name__} is text, not {choice.key!r}"
             )
+
         self.choice = choice
         self.return_mask = return_mask
         self.keyed = bool(choice.key)
@@ -84,7 +85,7 @@ class Mutable(nn.Module, ABC):
         self._constructed: frozenset[str] | None = None
         self.__dict__["_mutator"] = None
 
-        # The order is separate from the number, which begins anew in each model.
+        # The order is separate from the number, which restarts in each model.
         self._construction_order = next(_ORDER)
         if not self.keyed:
             self._automatic_key = f"{type(self).__name__}{_next_number(self)}"
@@ -220,7 +221,7 @@ class Mutable(nn.Module, ABC):
 
     @abstractmethod
     def frozen(self, code: int) -> nn.Module:
-        """Return the fixed module that computes what this one does with `code`.
+        """Return the fixed module that computes the same as this one with `code`.
 
         It shares the submodules instead of copying them.
         """
@@ -254,6 +255,7 @@ def joined_key(kind: str, key: str | None, label: str | None) -> str:
             f"{kind}: the key {name!r} is the name of a reduction; write reduction={name!r}, or"
             " another key"
         )
+
     return name
 
 
@@ -278,6 +280,7 @@ def assign_keys(model: nn.Module) -> list[Mutable]:
         other = first_with_key.setdefault(mutable.choice.key, mutable)
         if other is mutable:
             continue
+
         # A path as a key is unique to its module.
         if other.keyed != mutable.keyed:
             raise InvalidParameter(
@@ -314,6 +317,7 @@ def _next_number(mutable: Mutable) -> int:
 def _model_under_construction(mutable: Mutable) -> nn.Module | None:
     """Return the outermost module, other than `mutable`, whose constructor runs."""
     outermost = None
+
     # Only the stack knows: a model is complete, and registers its parts, after they are built.
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -323,4 +327,5 @@ def _model_under_construction(mutable: Mutable) -> nn.Module | None:
             if isinstance(instance, nn.Module) and instance is not mutable:
                 outermost = instance
         frame = frame.f_back
+
     return outermost

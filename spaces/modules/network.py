@@ -122,5 +122,6 @@ class FanOutInitialiser:
                 if submodule.affine:
                     nn.init.ones_(submodule.weight)
                     nn.init.zeros_(submodule.bias)
+
             if isinstance(submodule, nn.Conv2d | nn.Linear) and submodule.bias is not None:
                 nn.init.zeros_(submodule.bias)

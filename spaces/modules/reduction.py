@@ -123,6 +123,8 @@ def _combined(function: Callable[[Sequence[Tensor]], Tensor], outputs: Sequence[
         if isinstance(first, tuple | list) and all(len(output) == len(first) for output in outputs):
             items = [_combined(function, column) for column in zip(*outputs, strict=True)]
             return type(first)(*items) if hasattr(first, "_fields") else type(first)(items)
+
+        # A value that is no tensor is taken from the first candidate, since all agree.
         if all(_equal(output, first) for output in outputs):
             return first
 

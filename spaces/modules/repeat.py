@@ -62,6 +62,8 @@ class Repeat(Mutable):
             )
 
         depths = tuple(range(minimum, maximum + 1))
+
+        # The choice's candidates are depths, also where the depth is fixed: it then has one.
         super().__init__(Values(key, tuple(map(str, depths)), depths))
         if isinstance(blocks, Sequence | nn.ModuleList) and len(blocks) != maximum:
             raise InvalidParameter(

@@ -55,6 +55,7 @@ class SharedInput:
                 output, self._writes[key] = _observed(module, inputs, options)
                 return output
             self._writes[key] = _writes_to_inputs(module, inputs, options)
+
         if self._writes[key]:
             inputs, options = copied((inputs, options))
             return module(*inputs, **options)

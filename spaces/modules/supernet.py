@@ -152,6 +152,8 @@ def chain_supernet(
 
     def candidate(blocks: Sequence[Block]) -> nn.Module:
         modules = [build(block, affine=False) for block in blocks]
+
+        # A Sequential around a single module would lengthen its name in checkpoints.
         return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
 
     def make() -> ChainSupernet:

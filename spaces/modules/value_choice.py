@@ -117,5 +117,5 @@ def _check_registration(module: nn.Module, name: str, submodule: nn.Module | Non
         raise _misused(submodule.key)
 
 
-# Some layers store what they are given without looking at it; torch calls this as they do.
+# Some layers store arguments without looking at them; torch calls this as they do.
 register_module_module_registration_hook(_check_registration)

@@ -90,6 +90,7 @@ class FactorizedReduceOperator:
         inputs = block.input[0]
         outputs = block.output[0]
         half = outputs // 2
+
         # The second half sees the pixels that the first one's stride leaves out.
         shifted = (inputs, block.input[1] - 1, block.input[2] - 1)
         concatenated = (outputs, *block.output[1:])
@@ -114,6 +115,7 @@ class ResidualReduceOperator:
         inputs = block.input[0]
         outputs = block.output[0]
         stride = block.stride or 2
+
         # The first convolution halves the image.
         main = (
             *_relu_conv_bn(Conv(inputs, outputs, 3, stride)),

@@ -50,6 +50,8 @@ class MBConvOperator:
 
         # MobileNetV2 has no expansion layer where it would change nothing.
         expand = normalised(Conv(inputs, hidden, 1), activation) if expansion > 1 else ()
+
+        # Squeeze and excitation follows the depthwise convolution, as in MobileNetV3.
         squeeze: Branch = (
             (SqueezeExcite(hidden, divisible(hidden // SE_REDUCTION)),) if block.se else ()
         )
@@ -79,6 +81,7 @@ class GroupedMBConvOperator:
         groups = block.groups or 1
         activation = block.activation or "relu"
         hidden = inputs * (block.expansion or 1)
+
         # Without a shuffle the groups would never exchange information.
         shuffle: Branch = (ChannelShuffle(groups),) if groups > 1 else ()
         layers = (

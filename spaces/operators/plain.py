@@ -66,6 +66,7 @@ class ClassifierOperator:
         preactivation: Branch = (
             (BatchNorm(channels), Activation(block.activation)) if block.activation else ()
         )
+
         # Absent at 0, so that the indices of layers in state dicts stay as they are.
         dropout: Branch = (Dropout(self.dropout),) if self.dropout else ()
         linear = Linear(channels, block.output[0], self.bias)

@@ -51,6 +51,8 @@ def load_entry_points(group: str, reserved: Container[str]) -> dict[str, EntryPo
         name = entry_point.name
         title = f"the plug-in {name} ({entry_point.value})"
         if ":" in entry_point.value:
+            # Names of Pathfit, and those registered before, are not replaced by an installed
+            # package.
             if name in reserved:
                 warnings.warn(
                     f"{title} is left out: {group} has {name!r} already",
@@ -61,11 +63,13 @@ def load_entry_points(group: str, reserved: Container[str]) -> dict[str, EntryPo
                 entry_points[name] = entry_point
             continue
 
+        # An entry point without an attribute is a module that registers its entries itself.
         try:
             with registering_from(distribution_of(entry_point)):
                 entry_point.load()
         except Exception as error:  # One broken package must not take the others along.
             warnings.warn(f"{title} cannot be loaded: {error!r}", PathfitWarning, stacklevel=4)
+
     return entry_points
 
 
@@ -143,7 +147,7 @@ def current_origin() -> str | None:
 
 
 def distribution_of(entry_point: EntryPoint) -> str:
-    """Return the origin of what an entry point registers."""
+    """Return the origin of an entry point's registrations."""
     distribution = entry_point.dist
     if distribution is None:
         return f"module {entry_point.module}"

@@ -1,4 +1,4 @@
-"""Options of what a registry holds: read from signatures, docstrings and calls written as text."""
+"""Options of a registry's entries: read from signatures, docstrings and calls written as text."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def _is_like(value: Any, default: Any) -> bool:
     if isinstance(default, tuple | list):
         is_sequence = isinstance(value, tuple | list)
         return is_sequence and all(_is_like(item, default[0]) for item in value if default)
+
     return isinstance(value, type(default))
 
 
@@ -91,6 +92,7 @@ def options_of(factory: Any) -> dict[str, Option]:
 def argument_help(docstring: str) -> dict[str, str]:
     """Return the descriptions of a docstring's `Args:` section by argument."""
     _, _, section = docstring.partition("\nArgs:\n")
+
     # The next heading, such as "Raises:", is indented less than the arguments.
     lines = takewhile(lambda line: not line or line[0].isspace(), section.splitlines())
     descriptions: dict[str, str] = {}
@@ -102,6 +104,7 @@ def argument_help(docstring: str) -> dict[str, str]:
             descriptions[name] = argument[2]
         elif line.strip() and name:
             descriptions[name] += f" {line.strip()}"
+
     return descriptions
 
 

@@ -73,6 +73,7 @@ class Registry(Generic[T]):
         self._objects: dict[str, T] = {}
         self._origins: dict[str, str] = {}
         self._entry_points: dict[str, EntryPoint] | None = None
+
         # Reentrant: a module that registers its entries may list the names meanwhile.
         self._lock = threading.RLock()
 
@@ -212,7 +213,7 @@ class Registry(Generic[T]):
 
     @contextmanager
     def preserved(self) -> Iterator[None]:
-        """Undo at the end of a `with` block what was registered in it, as tests need."""
+        """Undo the registrations of a `with` block at its end, as tests need."""
         objects = dict(self._objects)
         origins = dict(self._origins)
         self._entry_points = None
@@ -245,12 +246,14 @@ class Registry(Generic[T]):
             return
         if entry_point is None:
             raise UnknownName(self.kind, name, sorted([*self.names(), *self.aliases]))
+
         try:
             self._objects[canonical] = entry_point.load()
         except Exception as error:
             raise self._broken(
                 f"the {self.kind} {canonical!r} of {entry_point.value} cannot be loaded: {error}"
             ) from error
+
         self._origins[canonical] = distribution_of(entry_point)
 
     def _installed(self) -> dict[str, EntryPoint]:

@@ -68,10 +68,12 @@ def _count(conditions: Mapping[int, Chains], candidates: Sequence[int]) -> int:
         if first is None:
             total *= math.prod(candidates[column] for column in group)
             continue
+
         others = {column: chains for column, chains in connected.items() if column != first}
         total *= sum(
             _count(_decided(others, first, code), candidates) for code in range(candidates[first])
         )
+
     return total
 
 
@@ -90,9 +92,12 @@ def _decided(conditions: Mapping[int, Chains], column: int, code: int) -> dict[i
             for chain in chains
             if all(code in accepted for name, accepted in chain if name == column)
         ]
+
+        # The decided choice is left out of the remaining conditions: its condition holds.
         simpler = {tuple(item for item in chain if item[0] != column) for chain in possible}
         if simpler:
             remaining[other] = ALWAYS if () in simpler else tuple(sorted(simpler, key=repr))
+
     return remaining
 
 
@@ -105,6 +110,7 @@ def _groups(conditions: Mapping[int, Chains]) -> list[list[int]]:
                 group[column] |= group[name]
                 for member in group[column]:
                     group[member] = group[column]
+
     return [
         sorted(members) for members in {id(members): members for members in group.values()}.values()
     ]

@@ -56,4 +56,5 @@ def explore(
                 if other.tobytes() not in queued:
                     queued.add(other.tobytes())
                     pending.append(other)
+
     return runs

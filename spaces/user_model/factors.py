@@ -72,6 +72,7 @@ class Factors:
             is_executed = holds(mutable.chains, codes) & (codes[:, mutable.column] == code)
             for block in blocks:
                 counts[:, index[block.key]] += is_executed
+
         return counts
 
 
@@ -88,7 +89,8 @@ def factorise(
 
     Every candidate of every mutable is run. The shapes that enter and leave a mutable must always
     be the same: then its candidates make no difference outside of it. Random architectures must
-    agree, which also tests what shapes do not show, such as values that steer the control flow.
+    agree, which also tests causes that shapes do not show, such as values that steer the control
+    flow.
 
     Args:
         places: Mutables of the model.
@@ -124,6 +126,7 @@ def factorise(
             observed.add(row, run(row))
     except InvalidArchitecture:
         return None
+
     return observed.factors() if observed.agree else None
 
 
@@ -214,6 +217,7 @@ def _covering(
     if not targets:
         # Their conditions contradict each other, so that no network executes them.
         targets = set(pending)
+
     row = [fixed_codes.get(column, 0) for column in range(choices)]
     return np.array(row, dtype=np.int16), targets
 
@@ -226,10 +230,13 @@ def _required(
     for column, accepted in chain:
         current = fixed_codes.get(column, required.get(column))
         if current is None:
+            # Any accepted code would do; the least makes the result reproducible.
             current = min(accepted)
         elif current not in accepted:
             return None
         required[column] = current
+
     if any(fixed_codes.get(column, code) != code for column, code in required.items()):
         return None
+
     return required

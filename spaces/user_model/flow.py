@@ -71,8 +71,10 @@ class Flow(TorchFunctionMode):
         if result is None and args and isinstance(args[0], Tensor):
             # An assignment such as x[0] = y writes to its first argument.
             results = [args[0]]
+
         if results:
             sources = self.sources(tensors_in((args, kwargs))) | self._values
             self._values = frozenset()
             self.mark(results, sources)
+
         return result

@@ -1,4 +1,4 @@
-"""Count the multiply-accumulates of a run by torch's formulas, and of what these leave out."""
+"""Count the multiply-accumulates of a run by torch's formulas and further ones."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ class MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.flops += formula(*args, **kwargs, out_val=output)
         elif operator is func or self._is_unknown(func, (args, kwargs)):
             self.unknown[str(operator)] = None
+
         return output
 
     def _is_unknown(self, func: Any, arguments: Any) -> bool:

@@ -51,6 +51,7 @@ def reset(model: nn.Module, generator: torch.Generator) -> None:
         torch.default_generator.manual_seed(seed)
         for device in devices:
             torch.cuda.default_generators[device].manual_seed(seed)
+
         for module in _trained_modules(model):
             draw = getattr(module, "reset_parameters", None) or getattr(
                 module, "_reset_parameters", None

@@ -48,6 +48,8 @@ class ModelRuns:
             InvalidArchitecture: The model fails.
         """
         key = _key(codes)
+
+        # The model is activated and run as one step: threads may share a space.
         with self._lock:
             if key not in self._traces:
                 _limit(self._traces)
@@ -56,7 +58,9 @@ class ModelRuns:
                 for call in trace.calls:
                     self.blocks[call.block.key] = call.block
                     self._paths[call.block.key] = call.path
+
                 self._traces[key] = trace
+
             return self._traces[key]
 
     def works(self, codes: NDArray[Any]) -> bool:
@@ -66,11 +70,14 @@ class ModelRuns:
             if key not in self._traces and key not in self._works:
                 _limit(self._works)
                 self.activate(self.tracer.model, codes)
+
                 try:
+                    # A forward pass alone, without counting, is enough and faster.
                     self.tracer.check()
                     self._works[key] = True
                 except InvalidArchitecture:
                     self._works[key] = False
+
             return key in self._traces or self._works[key]
 
     def activate(self, model: torch.nn.Module, codes: NDArray[Any]) -> None:

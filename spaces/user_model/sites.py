@@ -40,6 +40,7 @@ def sites(model: nn.Module) -> tuple[list[Choice], list[Site]]:
     chains: dict[int, dict[Chain, None]] = {}
     mutables: list[tuple[str, Mutable]] = []
     enclosing: dict[str, Mutable] = {}
+
     # A module that is registered twice has two paths, and belongs to the network where one does.
     for path, module in model.named_modules(remove_duplicate=False):
         if isinstance(module, Mutable):
@@ -50,6 +51,7 @@ def sites(model: nn.Module) -> tuple[list[Choice], list[Site]]:
             if chain is not None:
                 chains_of_module[chain] = None
             enclosing[path] = module
+
     return list(choices.values()), [
         Site(path, column[module.choice.key], _simplest(chains[id(module)]))
         for path, module in mutables

@@ -64,4 +64,5 @@ class ModelSupernet(Supernet):
             seen.update(map(id, module.parameters()))
             if any(True for _ in module.parameters()) or any(True for _ in module.buffers()):
                 modules.append(module)
+
         return modules

@@ -84,6 +84,7 @@ def _candidates(chain: ChainBuilder, channels: int, stride: int) -> dict[str, tu
         for name, (kernel, expansion, groups) in CANDIDATES.items()
     }
 
+    # Where shapes differ, skipping needs a projection, which has weights.
     projection = Block("conv", chain.shape, output, 1, stride=stride, activation="relu")
     candidates[SKIP] = () if same else (projection,)
 

@@ -87,6 +87,7 @@ class NasBench201Space(CellSpace, AdditiveSpace):
             )
             for edge in EDGES
         ]
+
         fixed = [self._stem, *self._reductions, self._classifier(num_classes)]
         super().__init__(name, fixed, layers, self._stem.input, num_classes)  # type: ignore[arg-type]
 
@@ -210,9 +211,12 @@ def _cell(plan: Plan, prefix: str, codes: NDArray[Any], value: int, shape: Shape
             blocks = _edge_blocks(operation, shape)
             if blocks:
                 edge_name = f"{prefix}/{key}/{operation}"
+
+                # Droppable: training may drop the operation's path.
                 terms.append(plan.apply(edge_name, blocks[0], nodes[source], droppable=True))
             elif operation == "skip_connect":
                 terms.append(nodes[source])
+
         nodes.append(plan.add(terms, shape))
 
     return nodes[-1]

@@ -44,6 +44,9 @@ def nasbench_macro(
             stride = 2 if repeat == 0 else 1
             output = chain.shape_after(channels, stride)
             projection = Block("conv", chain.shape, output, 1, stride=stride)
+
+            # Within a stage the identity has no blocks; where the stage begins it must change the
+            # shape.
             identity = () if stride == 1 else (projection,)
             chain.choice(
                 {

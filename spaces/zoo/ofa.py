@@ -90,10 +90,13 @@ def ofa_mobilenetv3(
         chain = ChainBuilder((3, size, size))
         chain.conv(first, 3, 2, "hswish")
         chain.fixed(chain.mbconv(first, 3, 1, 1, "relu"))
+
+        # A chain for each resolution: block shapes differ with the image.
         optional = _add_stages(chain, stages, elastic)
         chain.conv(expand, 1, 1, "hswish")
         chain.fixed(Block("global_pool", chain.shape, (expand, 1, 1)))
         chain.conv(head, 1, 1, "hswish", operator="conv_act")
+
         # The net.configs of the release have 0.1 at the width 1.0 and 0.2 at 1.2.
         dropout = 0.2 if width > 1 else 0.1
         return _finish(name, chain, optional, num_classes, "linear_dropout", 1e-5, dropout)
@@ -145,6 +148,7 @@ def _add_stages(
     for stage in stages:
         # A stage of one layer has no elastic depth.
         depths = (1,) if stage.max_layers == 1 else elastic.depths
+
         # Keys of the layers beyond the smallest depth.
         keys: list[str] = []
         for index in range(max(depths)):
@@ -162,6 +166,7 @@ def _add_stages(
             chain.choice(candidates, stage.channels, stride)
             if index >= min(depths):
                 keys.append(chain.last_key)
+
         optional.append(keys)
 
     return optional

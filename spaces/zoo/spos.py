@@ -49,76 +49,35 @@ def spos(
     there is one candidate for each operation and scale, such as `k3x0.6`. `rounding` is `down`, as
     in the release, or `nearest`, as Pathfit had it until 0.2.0.
     """
-    if rounding not in ROUNDINGS:
-        raise InvalidParameter(
-            f"{name}: rounding must be one of {', '.join(ROUNDINGS)}, not {rounding!r}"
-        )
-    if any(
-        isinstance(scale, bool) or not isinstance(scale, int | float) for scale in channel_scales
-    ):
-        raise InvalidParameter(f"{name}: channel_scales must be numbers, not {channel_scales}")
-    if not repeats or len(repeats) != len(channels):
-        raise InvalidParameter(
-            f"{name}: repeats and channels need one entry a stage; got {repeats} and {channels}"
-        )
-
-    if stem_channels % 2 or any(width % 4 for width in channels):
-        raise InvalidParameter(
-            f"{name}: stem_channels must be even and channels multiples of 4, for blocks split them"
-            f" in two; got {stem_channels} and {channels}"
-        )
+    _check(name, repeats, channels, stem_channels, channel_scales, rounding)
 
     # Sizes are rounded up, as padded convolutions do.
     size = -(-input_size // stem_stride)
-    layout: list[Block | ChoiceLayer] = [
-        Block(
-            "conv",
-            (3, input_size, input_size),
-            (stem_channels, size, size),
-            kernel=3,
-            stride=stem_stride,
-            activation="relu",
-        )
-    ]
-    width = stem_channels
-    index = 0
-
-    for count, out in zip(repeats, channels, strict=True):
-        for repeat in range(count):
-            index += 1
-            stride = 2 if repeat == 0 else 1
-            next_size = -(-size // stride)
-            # A strided block concatenates its input's channels with new ones.
-            if stride == 2 and out <= width:
-                raise InvalidParameter(
-                    f"{name}: a stage of {out} channels cannot follow one of {width}"
-                )
-            candidates = _candidates(
-                (width, size, size),
-                (out, next_size, next_size),
-                stride,
-                _hidden_by_suffix(out // 2, channel_scales, ROUNDINGS[rounding]),
-            )
-            layout.append(ChoiceLayer(f"layer_{index}", candidates))
-            width = out
-            size = next_size
-
-    layout.append(
-        Block(
-            "conv",
-            (width, size, size),
-            (head_channels, size, size),
-            kernel=1,
-            stride=1,
-            activation="relu",
-        )
+    stem_shape = (stem_channels, size, size)
+    stem = Block(
+        "conv",
+        (3, input_size, input_size),
+        stem_shape,
+        kernel=3,
+        stride=stem_stride,
+        activation="relu",
+    )
+    layers, (width, size, _) = _layers(
+        name, stem_shape, repeats, channels, channel_scales, ROUNDINGS[rounding]
+    )
+    head = Block(
+        "conv",
+        (width, size, size),
+        (head_channels, size, size),
+        kernel=1,
+        stride=1,
+        activation="relu",
     )
 
     def classifier(classes: int) -> Block:
         return Block("classifier", (head_channels, size, size), (classes,))
 
-    layout.append(classifier(num_classes))
-
+    layout = [stem, *layers, head, classifier(num_classes)]
     return ChainSpace(
         name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser
     )
@@ -179,6 +138,80 @@ def spos_tiny(
         head_channels=head_channels,
         num_classes=num_classes,
     )
+
+
+def _check(
+    name: str,
+    repeats: tuple[int, ...],
+    channels: tuple[int, ...],
+    stem_channels: int,
+    channel_scales: tuple[float, ...],
+    rounding: str,
+) -> None:
+    """Raise InvalidParameter where a parameter of `spos` is wrong."""
+    if rounding not in ROUNDINGS:
+        raise InvalidParameter(
+            f"{name}: rounding must be one of {', '.join(ROUNDINGS)}, not {rounding!r}"
+        )
+    if any(
+        isinstance(scale, bool) or not isinstance(scale, int | float) for scale in channel_scales
+    ):
+        raise InvalidParameter(f"{name}: channel_scales must be numbers, not {channel_scales}")
+    if not repeats or len(repeats) != len(channels):
+        raise InvalidParameter(
+            f"{name}: repeats and channels need one entry a stage; got {repeats} and {channels}"
+        )
+
+    if stem_channels % 2 or any(width % 4 for width in channels):
+        raise InvalidParameter(
+            f"{name}: stem_channels must be even and channels multiples of 4, for blocks split them"
+            f" in two; got {stem_channels} and {channels}"
+        )
+
+
+def _layers(
+    name: str,
+    shape: tuple[int, int, int],
+    repeats: tuple[int, ...],
+    channels: tuple[int, ...],
+    channel_scales: tuple[float, ...],
+    rounding: Callable[[float], int],
+) -> tuple[list[ChoiceLayer], tuple[int, int, int]]:
+    """Return the layers of all stages, and the shape of the last one's output.
+
+    Args:
+        name: Name of the space, for errors.
+        shape: Shape of the first layer's input.
+        repeats: Number of layers of each stage.
+        channels: Output channels of each stage.
+        channel_scales: Candidates for the channels inside the blocks; see `spos`.
+        rounding: Function from scaled channels to an integer.
+    """
+    width, size, _ = shape
+    layers: list[ChoiceLayer] = []
+
+    for count, out in zip(repeats, channels, strict=True):
+        for repeat in range(count):
+            stride = 2 if repeat == 0 else 1
+            next_size = -(-size // stride)
+
+            # A strided block concatenates its input's channels with new ones.
+            if stride == 2 and out <= width:
+                raise InvalidParameter(
+                    f"{name}: a stage of {out} channels cannot follow one of {width}"
+                )
+
+            candidates = _candidates(
+                (width, size, size),
+                (out, next_size, next_size),
+                stride,
+                _hidden_by_suffix(out // 2, channel_scales, rounding),
+            )
+            layers.append(ChoiceLayer(f"layer_{len(layers) + 1}", candidates))
+            width = out
+            size = next_size
+
+    return layers, (width, size, size)
 
 
 def _hidden_by_suffix(

@@ -68,7 +68,7 @@ def folders() -> list[Path]:
     paths = os.environ.get("PATHFIT_DATA", "").split(os.pathsep)
     named = [Path(path) for path in paths if path]
     reference = os.environ.get("PATHFIT_REFERENCE_DATA")
-    # The first file found counts: what the user names precedes what was imported.
+    # The first file found counts: files that the user names precede imported ones.
     return [*named, DEFAULT_FOLDER, *([Path(reference)] if reference else [])]
 
 

@@ -78,7 +78,7 @@ def fit_ridge(
         features: Array [n, features]: how often each candidate (or block) occurs in each network.
         prior: Sums [n] of block costs.
         values: Measured costs [n] of whole networks; n is at least 3.
-        noise: Known deviations [n] of the values themselves. None stands for 0.
+        noise: Known deviations [n] of the values themselves. None: 0.
     """
     residuals = np.asarray(values, dtype=float) - prior
     mask = undisturbed_mask(features, residuals)

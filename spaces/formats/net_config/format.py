@@ -111,6 +111,7 @@ def _proxylessnas_space(config: NetConfig, size: int) -> SearchSpace:
                 raise InvalidArchitecture(
                     f"blocks[{index}].shortcut must be null where the first stage begins"
                 )
+
             repeats[-1] += 1
         elif block.layer is not None:
             channels.append(block.layer.outputs)
@@ -121,6 +122,7 @@ def _proxylessnas_space(config: NetConfig, size: int) -> SearchSpace:
         raise InvalidArchitecture(
             "a network of ProxylessNAS begins with a fixed block, after which there are cells"
         )
+
     return get(
         "proxylessnas",
         input_size=size,
@@ -135,7 +137,7 @@ def _proxylessnas_space(config: NetConfig, size: int) -> SearchSpace:
 
 
 def _at_size(space: SearchSpace, size: int | None) -> tuple[Any, list[int]]:
-    """Return the space at an image size, and the codes that stand for the size.
+    """Return the space at an image size, and the codes that mean the size.
 
     Args:
         space: Space with one or several image sizes.
@@ -146,12 +148,15 @@ def _at_size(space: SearchSpace, size: int | None) -> tuple[Any, list[int]]:
             raise InvalidArchitecture(
                 f"{space.name} has the resolutions {space.resolutions}, not {size}"
             )
+
+        # Files without a run.config do not state the size.
         code = 0 if size is None else space.resolutions.index(size)
         return space.at(code), [code]
     if size is not None and size != space.input_shape[1]:
         raise InvalidArchitecture(
             f"{space.name} has the input size {space.input_shape[1]}, not {size}"
         )
+
     return space, []
 
 

@@ -53,6 +53,7 @@ def parse_net_config(text: str) -> NetConfig:
         raise InvalidFile(
             f"blocks must be a list with at least one block, not {block_values!r:.60}"
         )
+
     # ProxylessNAS's blocks have the activation of the stem, and do not state it.
     blocks = tuple(
         _block(Fields(block, f"blocks[{index}]"), ofa, first.activation)
@@ -88,6 +89,8 @@ def parse_net_config(text: str) -> NetConfig:
 def _conv_layer(parent: Fields, key: str) -> ConvLayer:
     fields = parent.fields(key)
     fields.fixed("name", "ConvLayer")
+
+    # Fields of the release that have one value in all its networks; another would be lost silently.
     for name, value in CONV_DEFAULTS.items():
         fields.fixed(name, value)
     layer = ConvLayer(
@@ -98,6 +101,7 @@ def _conv_layer(parent: Fields, key: str) -> ConvLayer:
         ACTIVATIONS[fields.fixed("act_func", *ACTIVATIONS)],
         fields.flag("use_bn"),
     )
+
     fields.end()
     return layer
 
@@ -122,12 +126,14 @@ def _block(fields: Fields, ofa: bool, activation: str) -> ResidualBlock:
             f"{fields.at('shortcut')} must be an IdentityLayer, since the block's layer is a"
             " ZeroLayer"
         )
+
     # An identity can be added to outputs of the inputs' shape only.
     changes_shape = layer is not None and (layer.stride != 1 or layer.inputs != layer.outputs)
     if changes_shape and shortcut is not None:
         raise InvalidFile(
             f"{fields.at('shortcut')} must be null, since the block changes the shape"
         )
+
     fields.end()
     return ResidualBlock(layer, shortcut)
 
@@ -145,10 +151,13 @@ def _inverted_layer(fields: Fields, ofa: bool, activation: str) -> InvertedLayer
     expansion = fields.integer("expand_ratio")
     hidden = None
     squeeze = False
+
+    # OFA's files state three more fields; those of ProxylessNAS follow from the kind of network.
     if ofa:
         hidden = fields.optional_integer("mid_channels")
         activation = ACTIVATIONS[fields.fixed("act_func", *ACTIVATIONS)]
         squeeze = fields.flag("use_se")
+
     fields.end()
     return InvertedLayer(inputs, outputs, kernel, stride, expansion, hidden, activation, squeeze)
 
@@ -157,6 +166,7 @@ def _shortcut(parent: Fields, ofa: bool) -> int | None:
     value = parent.take("shortcut")
     if value is None:
         return None
+
     fields = Fields(value, parent.at("shortcut"))
     fields.fixed("name", "IdentityLayer")
     for name, default in IDENTITY_DEFAULTS.items():
@@ -164,6 +174,8 @@ def _shortcut(parent: Fields, ofa: bool) -> int | None:
 
     inputs = _channels(fields, "in_channels", ofa)
     outputs = _channels(fields, "out_channels", ofa)
+
+    # An identity cannot change the number of channels.
     if inputs != outputs:
         raise InvalidFile(
             f"{fields.at('out_channels')} must be in_channels ({inputs}), not {outputs}"
@@ -201,9 +213,11 @@ def _check_channels(config: NetConfig, last: tuple[str, ...]) -> None:
         # A ZeroLayer leaves the channels as they are.
         if block.layer is not None:
             channels = block.layer.outputs
+
     for name, layer in zip(last, config.last, strict=True):
         _check(f"{name}.in_channels", layer.inputs, channels)
         channels = layer.outputs
+
     _check("classifier.in_features", config.features, channels)
 
 

@@ -30,9 +30,12 @@ def read_image_size(path: Path | None) -> int | None:
     """
     if path is None or not path.name.endswith(_NET):
         return None
+
+    # OFA writes both files with one prefix.
     run_config = path.with_name(path.name.removesuffix(_NET) + _RUN)
     if not run_config.exists():
         return None
+
     try:
         fields = Fields(parse_json(read_text(run_config)))
         size = fields.integer("image_size")

@@ -67,6 +67,7 @@ def describe(space: ChainSpace, architecture: Architecture, ofa: bool) -> NetCon
         )
 
     name = MOBILENET if len(last) == 2 else PROXYLESS
+
     return NetConfig(
         name,
         ofa,
@@ -95,6 +96,7 @@ def choose(space: ChainSpace, blocks: Iterable[ResidualBlock]) -> dict[str, str]
         InvalidArchitecture: A stage or layer is missing or superfluous, or has an unknown kernel or
             expansion.
     """
+    # Fixed blocks, such as the first, are no choices.
     numbered = list(enumerate(blocks))[len(_fixed(space)) :]
     stages = _stages(numbered)
     choice_stages = _choice_stages(space)
@@ -111,6 +113,8 @@ def choose(space: ChainSpace, blocks: Iterable[ResidualBlock]) -> dict[str, str]
                 f"blocks[{start + len(layers)}]: the stage from blocks[{start}] has at most"
                 f" {len(layers)} layers"
             )
+
+        # Not strict: a shorter stage skips its last layers.
         for layer, (index, block) in zip(layers, stage, strict=False):
             choices[layer.key] = _candidate(layer, index, block)
         for layer in layers[len(stage) :]:
@@ -119,6 +123,7 @@ def choose(space: ChainSpace, blocks: Iterable[ResidualBlock]) -> dict[str, str]
                     f"the stage from blocks[{start}] has {len(stage)} layers, too few"
                 )
             choices[layer.key] = SKIP
+
     return choices
 
 
@@ -163,6 +168,7 @@ def _fixed(space: ChainSpace) -> list[Block]:
 def _residual(block: Block, ofa: bool) -> ResidualBlock:
     inputs = block.input[0]
     expansion = block.expansion or 1
+
     # OFA's files state the hidden channels of blocks that expand.
     hidden = inputs * expansion if ofa and expansion > 1 else None
     layer = InvertedLayer(
@@ -175,6 +181,7 @@ def _residual(block: Block, ofa: bool) -> ResidualBlock:
         block.activation or "relu6",
         block.se,
     )
+
     return ResidualBlock(layer, inputs if block.shortcut else None)
 
 

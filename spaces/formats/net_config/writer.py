@@ -22,6 +22,7 @@ _NAMES = {ours: theirs for theirs, ours in ACTIVATIONS.items()}
 
 def write_net_config(config: NetConfig) -> str:
     """Return the JSON text of a description, which `parse_net_config` reads back."""
+    # MobileNetV3 expands once more before the pool.
     last = ["feature_mix_layer"]
     if config.name == MOBILENET:
         last.insert(0, "final_expand_layer")
@@ -40,6 +41,7 @@ def write_net_config(config: NetConfig) -> str:
         **{name: _conv_layer(layer) for name, layer in zip(last, config.last, strict=True)},
         "classifier": classifier | LINEAR_DEFAULTS,
     }
+
     return json.dumps(value, indent=4)
 
 
@@ -96,4 +98,5 @@ def _inverted_layer(layer: InvertedLayer, ofa: bool) -> dict[str, Any]:
             "act_func": _NAMES[layer.activation],
             "use_se": layer.squeeze,
         }
+
     return value

@@ -48,12 +48,15 @@ class Nni:
     def detects(self, text: str, value: object) -> bool:
         if not isinstance(value, dict) or not value or not all(map(_is_plain, value.values())):
             return False
+
         lists = all(
             isinstance(item, list) and item and isinstance(item[0], bool | float)
             for item in value.values()
         )
         if self.spelling is NNI_1_9:
             return lists
+
+        # NNI 2.10 writes candidates of lists by their index, as text.
         digits = any(isinstance(item, str) and item.isdigit() for item in value.values())
         if self.spelling is NNI_2_10:
             return not lists and (digits or is_automatic(value))
@@ -82,6 +85,7 @@ class Nni:
         pairs = [(choice, choices[choice.key]) for choice in space.choices]
         unnamed = has_automatic_keys(space)
         keys = [choice.key for choice in space.choices]
+
         # NNI 3.0 requires labels, so that choices without keys occur in earlier generations only.
         if unnamed and self.spelling in (NNI_1_9, NNI_2_10):
             keys = automatic_keys(space.choices)
@@ -93,6 +97,7 @@ class Nni:
             return json.dumps(_write_cell(choices), indent=2)
         else:
             values = [plain(*pair) for pair in pairs]
+
         return json.dumps(dict(zip(keys, values, strict=True)), indent=2)
 
 
@@ -102,6 +107,7 @@ def _is_cell(choices: Iterable[Choice]) -> bool:
 
 def _read_cell(space: ChoiceSpace, values: Mapping[str, Any]) -> Architecture:
     check_keys([Choice(key, ()) for key in CELL_KEYS], values)
+
     for key, value in values.items():
         if not isinstance(value, str):
             # NNI's generations order these candidates differently, so an index would be a guess.
@@ -109,6 +115,7 @@ def _read_cell(space: ChoiceSpace, values: Mapping[str, Any]) -> Architecture:
                 f"{key}: an edge of NNI's NAS-Bench-201 cells has the name of its operation, not"
                 f" {value!r:.60}"
             )
+
     return space.architecture(
         {CELL_KEYS[key]: CELL_NAMES.get(value, value) for key, value in values.items()}
     )

@@ -50,6 +50,7 @@ def match_keys(choices: Sequence[Choice], values: Mapping[str, V]) -> dict[str, 
 
     _check_numbers(automatic)
     named = {key: value for key, value in values.items() if key not in automatic}
+
     # Value choices have no counter in NNI, so that they always have a key.
     unnamed = [
         choice for choice in choices if choice.key not in named and not isinstance(choice, Values)
@@ -102,6 +103,7 @@ def guess(values: Mapping[str, V], read: Callable[[ChoiceSpace], Architecture]) 
         raise InvalidArchitecture(
             "; ".join(f"not of {name}: {fault}" for name, fault in faults.items())
         )
+
     matching = [space for space in matching if not faults.get(space.name)]
     if len(matching) > 1 and is_automatic(values):
         matching = [space for space in matching if has_automatic_keys(space)] or matching

@@ -55,6 +55,8 @@ def _read(choice: Choice, entry: Any) -> str:
 
     values = entry["_value"]
     indices = entry["_idx"]
+
+    # A layer choice has one value and one index, an input choice lists of both.
     if not isinstance(choice, Combination):
         values = [values]
         indices = [indices]
@@ -64,8 +66,10 @@ def _read(choice: Choice, entry: Any) -> str:
         raise InvalidArchitecture(
             f"{choice.key}: an input choice has lists of equal length, not {entry!r:.80}"
         )
+
     for item, position in zip(values, indices, strict=True):
         _check(choice, item, position)
+
     return candidate_of(choice, indices)
 
 
@@ -79,6 +83,7 @@ def _check(choice: Choice, item: Any, position: Any) -> None:
         raise InvalidArchitecture(
             f"{choice.key}: _idx {position!r:.40} is not one of 0 ... {len(accepted) - 1}"
         )
+
     # NNI names inputs "" where their model gives them no key.
     if not same_value(item, accepted[position]) and not (
         item == "" and isinstance(choice, Combination)

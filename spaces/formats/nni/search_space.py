@@ -67,6 +67,8 @@ def _read(key: str, entry: Any) -> Choice:
 
     kind = entry["_type"]
     value = entry["_value"]
+
+    # Errors of a choice do not know that they come from a file.
     try:
         if kind == "layer_choice":
             return _layer_choice(key, value)
@@ -76,6 +78,7 @@ def _read(key: str, entry: Any) -> Choice:
             return Values.from_values(key, [_scalar(key, item) for item in _list(key, value)])
     except InvalidParameter as error:
         raise InvalidFile(str(error)) from error
+
     raise InvalidFile(
         f"{key}: unknown _type {kind!r:.60}; it is one of layer_choice, input_choice and choice"
     )
@@ -98,6 +101,7 @@ def _input_choice(key: str, value: Any) -> Choice:
     count = value["n_chosen"]
     if count is not None and (not isinstance(count, int) or isinstance(count, bool)):
         raise InvalidFile(f"{key}: n_chosen is an integer or null, not {count!r:.60}")
+
     inputs = [name or str(position) for position, name in enumerate(names)]
     return Combination.from_inputs(key, inputs, count)
 

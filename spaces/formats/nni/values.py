@@ -36,8 +36,11 @@ def read_value(choice: Choice, value: Any, spelling: Spelling) -> str:
     """
     if isinstance(choice, Values):
         return choice.candidates[_value_code(choice, value)]
+
     names = names_of(choice)
     items = value if isinstance(value, list) else [value]
+
+    # One value may be a list of one index or name; several booleans are multi-hot.
     if isinstance(value, list) and items and _is_multi_hot(items):
         indices = _read_multi_hot(choice.key, names, items, spelling)
     elif spelling.plain:
@@ -47,6 +50,7 @@ def read_value(choice: Choice, value: Any, spelling: Spelling) -> str:
             f"{choice.key}: {spelling.name} writes a list of {len(names)} booleans, not"
             f" {value!r:.60}"
         )
+
     return candidate_of(choice, indices)
 
 
@@ -68,6 +72,7 @@ def candidate_of(choice: Choice, indices: Sequence[int]) -> str:
         raise InvalidArchitecture(
             f"{choice.key} has one of its candidates; the file selects {selected}"
         )
+
     return choice.candidates[indices[0]]
 
 
@@ -142,9 +147,11 @@ def _read_multi_hot(
         raise InvalidArchitecture(
             f"{key}: the multi-hot list has {len(items)} entries, not {len(names)}"
         )
+
     for item in items:
         if item not in (0, 1):
             raise InvalidArchitecture(f"{key}: a multi-hot list holds 0.0 and 1.0, not {item!r}")
+
     return [index for index, item in enumerate(items) if item]
 
 
@@ -152,8 +159,11 @@ def _index(key: str, names: Sequence[str], item: Any, spelling: Spelling) -> int
     if isinstance(item, str):
         if item in names:
             return names.index(item)
+
+        # The limit on the length keeps int() from parsing text of any size.
         if spelling.index_text and item.isascii() and item.isdigit() and len(item) < 6:
             item = int(item)
+
     if isinstance(item, int) and not isinstance(item, bool):
         if 0 <= item < len(names):
             return item

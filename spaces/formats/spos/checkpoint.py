@@ -102,10 +102,12 @@ def load_release_state(supernet: Supernet, state: Any) -> None:
         else:
             raise InvalidFile(f"the tensor {name!r} is missing")
 
+    # A superfluous tensor means another network, whose other weights may fit by chance.
     expected = set(names.values())
     for name in tensors:
         if name not in expected:
             raise InvalidFile(f"unexpected tensor {name!r}")
+
     supernet.load_state_dict(loaded)
 
 
@@ -146,6 +148,7 @@ def _plain_names(state: Any) -> dict[str, Any]:
         raise InvalidFile(
             "a checkpoint of the SPOS release is a dict of tensors, or has one under 'state_dict'"
         )
+
     # torch's DataParallel, under which the release trains, prefixes all names.
     prefixed = all(name.startswith(_PREFIX) for name in state)
     return {name[len(_PREFIX) :] if prefixed else name: tensor for name, tensor in state.items()}

@@ -67,16 +67,19 @@ def check_flops_table(table: Mapping[tuple[Block, ...], int]) -> list[Mismatch]:
 def _blocks_of(value: Any) -> dict[tuple[Block, ...], int]:
     if not isinstance(value, dict) or not value:
         raise InvalidFile(f"a table of FLOPs is a dict of dicts, not {value!r:.60}")
+
     table: dict[tuple[Block, ...], int] = {}
     for outer, entries in value.items():
         if not isinstance(entries, dict):
             raise InvalidFile(f"{outer}: expected a dict, not {entries!r:.60}")
         for inner, macs in entries.items():
+            # The release's table has whole numbers as floats.
             if type(macs) not in (int, float) or not 0 < macs < 2**63 or macs != int(macs):
                 raise InvalidFile(
                     f"{outer}, {inner}: the MACs are a positive integer, not {macs!r:.40}"
                 )
             table[_entry(outer, inner)] = int(macs)
+
     return table
 
 
@@ -84,6 +87,7 @@ def _entry(outer: Any, inner: Any) -> tuple[Block, ...]:
     match = _OUTER.fullmatch(outer) if isinstance(outer, str) else None
     if match is None and outer not in ("conv1", "rest_operation"):
         raise InvalidFile(f"unknown operation {outer!r:.60}")
+
     length = 6 if match else 5
     if (
         not isinstance(inner, tuple)
@@ -96,6 +100,7 @@ def _entry(outer: Any, inner: Any) -> tuple[Block, ...]:
 
     inputs, outputs, *hidden, height, width, stride = inner
     shape = (inputs, height, width)
+
     # Rounded up: all convolutions of the release are padded.
     output_shape = (outputs, -(-height // stride), -(-width // stride))
     if match is not None:

@@ -30,11 +30,14 @@ class Spos:
             raise InvalidArchitecture(
                 f"an architecture of {space.name} has {len(space.choices)} codes, not {len(codes)}"
             )
+
+        # Checked here, so that the error names the layer and the range of the release's codes.
         for choice, code in zip(space.choices, codes, strict=True):
             if not 0 <= code < len(OPERATIONS):
                 raise InvalidArchitecture(
                     f"{choice.key}: the code {code} is not one of 0 ... {len(OPERATIONS) - 1}"
                 )
+
         return space.architecture(codes)
 
     def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
@@ -61,6 +64,7 @@ def parse_codes(text: str) -> list[int]:
         if re.fullmatch(r"\s*-?\d{1,9}\s*", entry) is None:
             raise InvalidFile(f"entry {position} is {entry.strip()!r:.60}, not an integer")
         codes.append(int(entry))
+
     return codes
 
 

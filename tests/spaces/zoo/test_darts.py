@@ -8,10 +8,10 @@ import torch
 
 import spaces
 from spaces import formats
-from spaces.cells.darts import Skeleton
+from spaces.cells.darts import OPERATIONS, Skeleton
 from spaces.choice import Combination
 from spaces.errors import InvalidParameter
-from spaces.zoo.darts import OPERATIONS, DartsSpace
+from spaces.zoo.darts_space import DartsSpace
 
 # Genotypes as the release prints them.
 V1 = (

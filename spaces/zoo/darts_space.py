@@ -1,0 +1,241 @@
+"""DARTS' spaces: of the networks that are trained, and of the network of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.architecture import Architecture
+from spaces.block import Block
+from spaces.cells.darts import CELLS, NODES, OPERATIONS, SLOTS, Skeleton
+from spaces.cells.darts_graph import OUTPUT, POSITIONS, graphs_of_cells
+from spaces.cells.plan import Plan
+from spaces.cells.space import CellSpace
+from spaces.choice import Choice, Combination
+from spaces.registry import get
+from spaces.space import Codes, SearchSpace
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch_geometric.data import Batch
+
+    from spaces.drawing.sketch import Sketch
+    from spaces.modules.cells import CellSupernet
+    from spaces.modules.network import Initialiser
+    from spaces.modules.supernet import Supernet
+
+SEARCH_CHANNELS = 16
+"""Channels of the release's search network (quark0/darts, cnn/train_search.py)."""
+
+SEARCH_LAYERS = 8
+"""Cells of the release's search network."""
+
+
+class DartsSpace(CellSpace):
+    """Cells of four nodes; each node applies one operation each to two earlier values.
+
+    Costs are not sums over choices: the stride of an operation in the reducing cell depends on its
+    input. Pools have no batch normalisation, which the paper's mixed operation adds, in the
+    supernet either, so that network and supernet compute the same; the network of the release's
+    search has it (`search_space`).
+
+    Args:
+        name: Canonical name.
+        skeleton: Stem, cells and classifier of the networks.
+        num_classes: Number of classes that costs are counted with.
+        auxiliary: Whether networks have an auxiliary head. `params` leaves it out, since only
+            training runs it.
+        repeated_inputs: Whether both operations of a node may read one input, as in aw_nas. The
+            network has a module for each of them, the supernet one for each kind of operation.
+    """
+
+    operations_on_edges = True
+    search_keys_are_choices = False
+
+    def __init__(
+        self,
+        name: str,
+        skeleton: Skeleton,
+        num_classes: int,
+        auxiliary: bool,
+        repeated_inputs: bool = False,
+    ):
+        choices: list[Choice] = []
+        for cell in CELLS:
+            for node in range(NODES):
+                inputs = [str(source) for source in range(node + 2)]
+                key = f"{cell}_{node}_inputs"
+                choices.append(Combination.from_inputs(key, inputs, SLOTS, repeated_inputs))
+                choices += [Choice(f"{cell}_{node}_op_{slot}", OPERATIONS) for slot in range(SLOTS)]
+
+        super().__init__(name, choices, skeleton.input_shape, num_classes)
+        self._skeleton = skeleton
+        self._auxiliary = auxiliary
+
+    def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:
+        """Return the wiring of the network of `codes` [24]."""
+        return self._skeleton.plan(codes, num_classes or self.num_classes)
+
+    def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
+        """Return the block of every module of the supernet by name."""
+        return self._skeleton.places(num_classes or self.num_classes)
+
+    @cached_property
+    def all_blocks(self) -> dict[str, Block]:
+        """Key -> block for every block that occurs in the space."""
+        return {block.key: block for block in self.places().values()}
+
+    @cached_property
+    def _terms(self) -> list[tuple[int, int, NDArray[np.int32]]]:
+        return list(self._skeleton.terms(list(self.all_blocks)))
+
+    @cached_property
+    def _fixed_counts(self) -> NDArray[np.int32]:
+        keys = list(self.all_blocks)
+        indices = [keys.index(block.key) for block in self._skeleton.fixed(self.num_classes)]
+        return np.bincount(indices, minlength=len(keys)).astype(np.int32)
+
+    def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
+        """Return all block keys of the space and how often each occurs, int array [n, keys]."""
+        counts = np.tile(self._fixed_counts, (len(codes), 1))
+        for inputs, operation, adds in self._terms:
+            counts += adds[codes[:, inputs], codes[:, operation]]
+        return list(self.all_blocks), counts
+
+    def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:
+        values = np.array(
+            [getattr(block, field) for block in self.all_blocks.values()], dtype=np.int64
+        )
+        sums = np.full(len(codes), self._fixed_counts @ values, dtype=np.int64)
+        for inputs, operation, adds in self._terms:
+            sums += (adds @ values)[codes[:, inputs], codes[:, operation]]
+
+        return sums
+
+    def initialiser(self) -> Initialiser:
+        """Return torch's own initialisation, as in the release."""
+        from spaces.modules.initialisers import torch_initialiser
+
+        return torch_initialiser
+
+    def network(
+        self,
+        architecture: Architecture,
+        num_classes: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> torch.nn.Module:
+        """Build the standalone network, initialised from `generator` (None: seed 0)."""
+        if not self._auxiliary:
+            return super().network(architecture, num_classes, generator)
+
+        from spaces.modules.darts import AuxiliaryHead, AuxiliaryNetwork
+        from spaces.modules.network import materialise
+
+        # Like CellSpace.network, with the auxiliary head on a named value of the plan.
+        plan = self.plan(self.encode([architecture])[0], num_classes)
+        channels, side, _ = self._skeleton.auxiliary_shape
+        classes = num_classes or self.num_classes
+
+        return materialise(
+            lambda: AuxiliaryNetwork(plan, AuxiliaryHead(channels, side, classes)),
+            self.initialiser(),
+            generator,
+        )
+
+    def sketch(self, architecture: Architecture) -> Sketch:
+        """Return the content of the architecture's picture: its two cells."""
+        from spaces.drawing.cells import darts_sketch
+
+        return darts_sketch(
+            self.name, self.encode([architecture])[0], self._skeleton.cells[0].shape[0]
+        )
+
+    @property
+    def operations(self) -> list[str]:
+        """Names of the operations that carry information, and a cell's output."""
+        return [*OPERATIONS[1:], OUTPUT]
+
+    @property
+    def positions(self) -> int:
+        """Number of operations and outputs of both cells, plus one for the previous cell."""
+        return POSITIONS
+
+    def _graphs(self, codes: Codes) -> Batch:
+        return graphs_of_cells(codes)
+
+    @property
+    def search_space(self) -> SearchSpace:
+        """Space of the release's search network, where this is a space of the release's networks.
+
+        It has 16 channels and 8 layers, or as many as this space where that is fewer.
+        """
+        skeleton = self._skeleton
+
+        # The release has no search on images of ImageNet's size.
+        if self.family != "darts" or skeleton.strided_stem:
+            return self
+
+        return get(
+            "darts-search",
+            input_size=self.input_shape[1],
+            channels=min(SEARCH_CHANNELS, skeleton.channels),
+            layers=min(SEARCH_LAYERS, len(skeleton.cells)),
+            stem_multiplier=skeleton.stem_multiplier,
+            num_classes=self.num_classes,
+            networks=self.name,
+        )
+
+    def search_model(self, supernet: Supernet) -> torch.nn.Module:
+        """Return the paper's relaxed network, with a LayerChoice on each edge."""
+        from spaces.modules.darts_edges import DartsEdges
+
+        return DartsEdges(cast("CellSupernet", supernet))
+
+    def derive(self, probabilities: Mapping[str, Tensor]) -> Architecture:
+        """Keep the two best inputs of each node; see `spaces.modules.darts_edges`."""
+        from spaces.modules.darts_edges import derive_choices
+
+        return self.architecture(derive_choices(probabilities))
+
+
+class DartsSearchSpace(DartsSpace):
+    """The network of the release's search, for architectures of another space of DARTS.
+
+    Its supernet has scale and shift in the batch normalisation of the stem, and batch normalisation
+    without them after every pool (quark0/darts, cnn/model_search.py).
+
+    Args:
+        name: Canonical name.
+        skeleton: Stem, cells and classifier of the search network.
+        num_classes: Number of classes that costs are counted with.
+        networks: Canonical name of the space of the resulting architectures.
+    """
+
+    def __init__(self, name: str, skeleton: Skeleton, num_classes: int, networks: str):
+        super().__init__(name, skeleton, num_classes, auxiliary=False)
+        self.networks = networks
+
+    @property
+    def network_space(self) -> SearchSpace:
+        """Space of the architectures that `derive` returns."""
+        return get(self.networks)
+
+    def supernet(
+        self, num_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> Supernet:
+        """Build the search network; arguments as of `network`."""
+        from spaces.modules.darts import SearchSupernet
+        from spaces.modules.network import materialise
+
+        return materialise(lambda: SearchSupernet(self, num_classes), self.initialiser(), generator)
+
+    def derive(self, probabilities: Mapping[str, Tensor]) -> Architecture:
+        """Return the architecture of `networks` with the two best inputs of each node."""
+        from spaces.modules.darts_edges import derive_choices
+
+        return self.network_space.architecture(derive_choices(probabilities))
