@@ -13,6 +13,7 @@ from spaces.errors import InvalidArchitecture, InvalidParameter
 NOTHING = "none"
 """The candidate of a combination that takes no input."""
 
+# Codes are int16 at most.
 _MAX_COMBINATIONS = 1 << 15
 _MAX_INPUTS_OF_ANY_NUMBER = 14
 _MAX_LISTED = 20

@@ -21,7 +21,10 @@ Codes: TypeAlias = NDArray[np.signedinteger[Any]]
 Architectures: TypeAlias = Sequence[Architecture] | Codes
 """Many architectures: either objects, or codes [n, choices]."""
 
+# A bound, since a parent may have no valid neighbour.
 _MUTATION_ATTEMPTS = 10
+
+# Candidates whose codes fit int8.
 _INT8_CODES = 1 << 7
 
 

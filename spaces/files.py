@@ -18,6 +18,7 @@ from spaces.errors import InvalidFile
 MOST_UNPACKED = 1 << 30
 """Most bytes that a compressed text file may unpack to."""
 
+# First bytes of a gzip file.
 _GZIP = b"\x1f\x8b"
 
 

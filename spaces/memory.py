@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+# A container's limit may be below the machine's memory.
 _CGROUP = Path("/sys/fs/cgroup")
 
 

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 ProgressListener: TypeAlias = Callable[[str, float, str], object]
 """Receives the title of the work, the fraction done and the state's text."""
 
+# A context variable: each thread of a service has its own listener.
 _LISTENER: ContextVar[ProgressListener | None] = ContextVar("listener", default=None)
 
 

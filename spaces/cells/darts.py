@@ -30,6 +30,8 @@ OPERATIONS = (
 """The candidates of an edge, in the order of the release."""
 
 CELLS = ("normal", "reduce")
+
+# Nodes of a cell, each with two inputs.
 NODES = 4
 SLOTS = 2
 """Operations of a node, each on an input of its own."""

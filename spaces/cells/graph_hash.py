@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from spaces.cells.nasbench101 import Cells
 
+# Labels of the vertices that are no operations, as in the release of NAS-Bench-101.
 _INPUT = -1
 _OUTPUT = -2
 

@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The candidates of an inner vertex, in the order of the benchmark."""
 
+# Most vertices of a cell, input and output included.
 VERTICES = 7
 INNER = VERTICES - 2
+
+# The benchmark trained cells of at most nine edges.
 MOST_EDGES = 9
 EDGES = tuple(
     (source, target) for source in range(VERTICES) for target in range(source + 1, VERTICES)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spaces.architecture import Architecture
     from spaces.space import SearchSpace
 
+# Candidates of a choice that `show` lists.
 _MOST_CANDIDATES = 12
 
 

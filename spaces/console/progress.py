@@ -19,6 +19,7 @@ WIDEST = 40
 NARROWEST = 10
 """Least width of the bar itself."""
 
+# Width of the elapsed time, and of the gaps between columns.
 _ELAPSED = len("0:00:00")
 _GAPS = 3
 

@@ -24,6 +24,8 @@ GAP_X = 0.35
 GAP_Y = 0.4
 # Height of an arrow that passes a layer.
 _LANE = 0.3
+
+# Few sweeps are enough: the order settles after some of them.
 _SWEEPS = 8
 
 

@@ -18,6 +18,8 @@ from spaces.registry import get
 
 # Characters that occur in architectures, and hardly in the name of a file.
 _TEXT = re.compile(r"[\[\](){}|,\n\0]")
+
+# Longer text is the content of a file, not its path.
 _LONGEST_PATH = 1000
 _NNI_CONFIG = re.compile(
     r"^(searchSpacePath|trialConcurrency|trainingServicePlatform|experimentName)\s*:", re.MULTILINE

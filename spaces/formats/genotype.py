@@ -19,6 +19,7 @@ from spaces.errors import InvalidFile
 # Nodes 0 and 1 are the outputs of the two cells before.
 _FIRST = 2
 
+# Bounded repetitions keep matching linear in the length of a text.
 _ASSIGNED = re.compile(r"\A\s*\w+\s*=\s*(?=\w{0,40}Genotype\w{0,40}\s*\()")
 _NAMED = re.compile(r"\A\s*\w{0,40}Genotype\w{0,40}\s*\(")
 

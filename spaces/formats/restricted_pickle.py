@@ -14,6 +14,7 @@ from spaces.errors import InvalidFile
 Admitted: TypeAlias = Mapping[tuple[str, str], Callable[..., Any]]
 """(module, name) that a file may refer to -> the function that is called in its place."""
 
+# Opcodes that state an index of the memo, which could demand any amount of memory.
 _MEMO = {"PUT", "BINPUT", "LONG_BINPUT"}
 
 

@@ -42,6 +42,8 @@ from spaces.modules.reduction import is_reduction
 
 # Numbers of mutables that no module's constructor makes, and the order of construction of all.
 _NUMBERS = itertools.count(1)
+
+# Counts all mutables of the process, so that later ones sort after earlier ones.
 _ORDER = itertools.count()
 
 

@@ -159,6 +159,7 @@ class Linear:
         return self.inputs * self.outputs + (self.outputs if self.bias else 0)
 
 
+# Every layer that the modules and the costs of operators are made of.
 Layer: TypeAlias = (
     Conv
     | BatchNorm

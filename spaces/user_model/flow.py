@@ -13,6 +13,7 @@ from spaces.modules.nested import tensors_in
 Sources = frozenset[int]
 """Nodes that a tensor comes from without another node in between; 0 is the model's input."""
 
+# Node 0 of a graph is the model's input.
 INPUT: Sources = frozenset({0})
 
 

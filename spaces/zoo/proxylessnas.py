@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 KERNELS = (3, 5, 7)
 EXPANSIONS = (3, 6)
+
+# Of the six stages with choices.
 STRIDES = (2, 2, 2, 1, 2, 1)
 
 ZERO = "zero"

@@ -77,7 +77,7 @@ def spos(
     def classifier(classes: int) -> Block:
         return Block("classifier", (head_channels, size, size), (classes,))
 
-    layout = [stem, *layers, head, classifier(num_classes)]
+    layout: list[Block | ChoiceLayer] = [stem, *layers, head, classifier(num_classes)]
     return ChainSpace(
         name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser
     )

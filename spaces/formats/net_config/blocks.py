@@ -21,6 +21,7 @@ ACTIVATIONS = {"relu": "relu", "relu6": "relu6", "h_swish": "hswish"}
 
 # Fields that have these values in every published file; other values are refused.
 
+# Fields that the releases write with one value in all published networks.
 CONV_DEFAULTS: dict[str, Any] = {
     "dilation": 1,
     "groups": 1,

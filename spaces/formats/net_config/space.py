@@ -22,6 +22,7 @@ from spaces.operators import operator
 from spaces.operators.layers import Dropout
 from spaces.zoo.proxylessnas import ZERO
 
+# Momentum of the releases' batch normalisation.
 MOMENTUM = 0.1
 EPSILONS = {PROXYLESS: 1e-3, MOBILENET: 1e-5}
 """Name of the network -> epsilon of batch normalisation in all published files."""

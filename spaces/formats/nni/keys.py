@@ -25,6 +25,7 @@ CELL_KEYS = {f"{source}_{target}": edge_key(source, target) for source, target i
 CELL_NAMES = {"conv_1x1": "nor_conv_1x1", "conv_3x3": "nor_conv_3x3"}
 """Name of a NAS-Bench-201 operation in NNI -> name in Pathfit, where they differ."""
 
+# NNI numbers mutables without a key from 1.
 _AUTOMATIC = re.compile(r"(LayerChoice|InputChoice)([1-9]\d{0,8})")
 
 V = TypeVar("V")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from spaces.modules.supernet import Supernet
 
+# The release trains with DataParallel, which prefixes each name.
 _PREFIX = "module."
 _COUNTER = ".num_batches_tracked"
 

@@ -20,6 +20,8 @@ from spaces.errors import InvalidFile
 from spaces.formats.restricted_pickle import load_plain
 
 _HEAD_CHANNELS = 1024
+
+# The table's outer keys, such as "shufflenet_3x3_stride_1".
 _OUTER = re.compile(r"(shufflenet(?=_[357]x)|xception(?=_3x))_([357])x\2_stride_([12])")
 
 
