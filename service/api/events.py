@@ -7,7 +7,8 @@ number of the last event that it received, and gets those after it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from apiflask import APIBlueprint
 from flask import Response, request
@@ -20,6 +21,9 @@ from service.schemas.search import EventQuery
 from service.store import Event
 
 MEDIA_TYPE = "text/event-stream"
+ACCESS_INTERVAL = 5.0
+"""Seconds after which a stream checks again whether its sender still has access."""
+
 KEEP_ALIVE = 15.0
 """Seconds without an event after which a stream sends a comment, so that proxies keep it open."""
 
@@ -65,7 +69,7 @@ def _stream(job_id: str, kind: str | None, query: EventQuery) -> Response:
         return Response(status=204)
 
     service.streams.acquire()
-    text = _event_texts(service, job_id, after)
+    text = _event_texts(service, job_id, after, service.access.checker())
     response = Response(text, content_type=f"{MEDIA_TYPE}; charset=utf-8")
     # Not in the generator, which never runs if the client leaves before the first event.
     response.call_on_close(service.streams.release)
@@ -81,32 +85,48 @@ def _last_event_id(default: int) -> int:
     text = request.headers.get("Last-Event-ID", "").strip()
     if not text:
         return default
-    # int() would also read other scripts' digits, and spend long on a very long number.
-    if not text.isascii() or not text.isdigit() or int(text[:20]) >= _MAX_EVENT:
+
+    # The length first: int() fails on thousands of digits, and the store on a number that large. It
+    # would also read the digits of other scripts.
+    significant = text.lstrip("0") or "0"
+    is_number = text.isascii() and text.isdigit() and len(significant) <= len(str(_MAX_EVENT))
+    if not is_number or int(significant) >= _MAX_EVENT:
         raise invalid(
             f"Last-Event-ID must be the number of an event, not {text!r:.80}", "Last-Event-ID"
         )
 
-    return int(text)
+    return int(significant)
 
 
-def _event_texts(service: Service, job_id: str, after: int) -> Iterator[str]:
+def _event_texts(
+    service: Service, job_id: str, after: int, has_access: Callable[[], bool]
+) -> Iterator[str]:
     # First of all, so that a browser receives the headers at once.
     yield f"retry: {_RETRY_MS}\n\n"
+    sent = checked = time.monotonic()
     while not service.stopping.is_set():
-        events = service.store.events.wait(
-            job_id, after, KEEP_ALIVE, service.stopping, limit=_BATCH
-        )
+        next_check = checked + ACCESS_INTERVAL
+        timeout = max(0.0, min(sent + KEEP_ALIVE, next_check) - time.monotonic())
+        events = service.store.events.wait(job_id, after, timeout, service.stopping, limit=_BATCH)
+
+        # Before anything is sent: the token may have been revoked during the wait.
+        if time.monotonic() >= next_check:
+            if not has_access():
+                return
+            checked = time.monotonic()
+
         for event in events:
             yield _to_text(event)
 
         if events:
             after = events[-1].sequence
+            sent = time.monotonic()
         # Only after an empty wait: events may remain to be sent when the job has ended.
         elif service.store.jobs.get(job_id).state.final:
             return
-        else:
+        elif time.monotonic() >= sent + KEEP_ALIVE:
             yield ": keep-alive\n\n"
+            sent = time.monotonic()
 
 
 def _to_text(event: Event) -> str:

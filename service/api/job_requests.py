@@ -65,6 +65,8 @@ def accept(service: Service, admit: Callable[[], Admission]) -> Accepted:
         if seconds:
             headers["Preference-Applied"] = f"wait={seconds}"
             job = service.store.jobs.wait(job.id, seconds, service.stopping)
+            # The token may have been revoked during the wait.
+            service.access.identify()
 
     return job_to_status(job), 200 if job.state.final else 202, headers
 
@@ -87,7 +89,11 @@ def get_job(service: Service, job_id: str, kind: str | None = None) -> Job:
         return job
 
     with service.waiting.slot():
-        return service.store.jobs.wait(job.id, seconds, service.stopping)
+        job = service.store.jobs.wait(job.id, seconds, service.stopping)
+        # The token may have been revoked during the wait.
+        service.access.identify()
+
+    return job
 
 
 def get_owned_job(service: Service, job_id: str, kind: str | None = None) -> Job:

@@ -6,6 +6,8 @@ long as no token was ever created.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import g, request
 
 from service.catalog.names import Sender
@@ -73,6 +75,20 @@ class Access:
 
         if g.token is None and not self._is_public() and self.closed:
             raise unauthorized("a token is needed: send the header Authorization: Bearer TOKEN")
+
+    def checker(self) -> Callable[[], bool]:
+        """Return a check whether the sender of the current request still has access.
+
+        Answers that take long call it again: a token expires or is revoked, a session ends, and a
+        service without tokens gets its first one.
+        """
+        secret = request.headers.get("Authorization", "").partition(" ")[2].strip()
+        cookie = request.cookies.get(COOKIE, "")
+        if g.token is None:
+            return lambda: not self.closed
+        if g.by_cookie:
+            return lambda: self._store.sessions.check(cookie) is not None
+        return lambda: self._store.tokens.check(secret) is not None
 
     def _bearer(self, header: str) -> Token:
         scheme, _, secret = header.partition(" ")
