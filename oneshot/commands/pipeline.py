@@ -10,7 +10,7 @@ import click
 
 from oneshot.commands.options import FILE, Command, with_options
 from spaces.console.group import Group, example
-from spaces.console.outputs import OUTPUT_FOLDER
+from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
 
 if TYPE_CHECKING:
     from oneshot.pipeline.pipeline import Pipeline, Stage
@@ -102,6 +102,40 @@ def check(path: Path, assignments: tuple[str, ...], output: Path | None) -> None
     checked = read_pipeline(path, output, assignments)
     names = ", ".join(stage.name for stage in checked.stages)
     click.echo(f"{path} has no faults; stages: {names}")
+
+
+@pipeline.command(
+    epilog=example(
+        """
+        pathfit pipeline sample -o pipeline.yaml
+        pathfit pipeline sample --space nasbench201 --algorithm darts -o darts.yaml
+        """
+    )
+)
+@click.option(
+    "--space", default="spos-tiny", show_default=True, help="Space that the pipeline searches."
+)
+@click.option(
+    "--algorithm",
+    default="spos",
+    show_default=True,
+    help="Algorithm that trains the supernet; see `pathfit list algorithm`.",
+)
+@click.option("--task", default=None, help="Task of the networks.  [default: the commands']")
+@click.option(
+    "-o", "--output", type=OUTPUT_FILE, default=None, help="File to write.  [default: print it]"
+)
+def sample(space: str, algorithm: str, task: str | None, output: Path | None) -> None:
+    """Write a pipeline that runs as it is, with every further option as a comment."""
+    from oneshot.pipeline.sample import sample_text
+    from spaces.files import write_text
+
+    text = sample_text(space, algorithm, task)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    write_text(output, text)
+    click.echo(f"wrote {output}; run it by: pathfit run {output}")
 
 
 class _Announcer:

@@ -7,11 +7,18 @@ from typing import cast
 
 import click
 
-GENERAL_KEYS = ("space", "data", "task", "under", "seed", "plugins")
-"""Keys at the top of a pipeline, which go to every stage that has the option."""
-
 PLUGINS = "plugins"
 """The general key of files that `--plugin` loads; it goes to every stage."""
+
+GENERAL_KEYS = {
+    "space": "Space of the networks; see `pathfit list space`.",
+    "data": "Data set of trainings: a name, NAME:PATH or a folder of images.",
+    "task": "Task of the networks; see `pathfit list task`.",
+    "under": "Perturbation of trainings and evaluations; see `pathfit list perturbation`.",
+    "seed": "Seed of all stages.",
+    PLUGINS: "Python files that register spaces, data sets and other entries.",
+}
+"""Key at the top of a pipeline -> its description. It goes to every stage that has the option."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class StageKind:
         description: What the stage does, one line for the sample file.
         excluded: General keys that do not go to the stage, because its option of that name has
             another meaning.
+        joined: Keys of options that take files of earlier stages unless the pipeline sets them.
         reports: Option -> name of a further file that the stage always writes.
     """
 
@@ -35,6 +43,7 @@ class StageKind:
     output: str
     description: str
     excluded: frozenset[str] = frozenset()
+    joined: tuple[str, ...] = ()
     reports: tuple[tuple[str, str], ...] = ()
 
     def load(self) -> click.Command:
@@ -76,6 +85,7 @@ STAGES = {
             "Train a predictor on these evaluations and test it on others.",
             # Its --data is the file of evaluations.
             excluded=frozenset({"data"}),
+            joined=("data",),
             reports=(("--report", "predict.json"),),
         ),
         StageKind(
@@ -84,6 +94,7 @@ STAGES = {
             "oneshot.commands.search:search",
             "search.json",
             "Search the space for the best networks that meet the constraints.",
+            joined=("guide",),
         ),
         StageKind(
             "retrain",
@@ -93,6 +104,7 @@ STAGES = {
             "Train the best network from scratch and test it.",
             # Its --space replaces that of the file, which for the DARTS family is another one.
             excluded=frozenset({"space"}),
+            joined=("arch",),
         ),
         StageKind(
             "export",
@@ -107,6 +119,7 @@ STAGES = {
             "profiler.commands.measure:measure",
             "measure.json",
             "Measure the network and compare it with the estimate.",
+            joined=("table", "index"),
         ),
     )
 }

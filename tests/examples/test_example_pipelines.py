@@ -1,0 +1,91 @@
+"""The files in examples/pipelines/: they have no faults, and each runs small to its end."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oneshot.pipeline.building import read_pipeline
+from oneshot.pipeline.document import read_document
+
+FOLDER = Path(__file__).resolve().parents[2] / "examples" / "pipelines"
+PATHFIT = [sys.executable, "-c", "from service.pathfit import main; main()"]
+
+SMALLEST = {
+    "profile": ["budget=1s"],
+    "train": ["epochs=1", "limit=96", "threads=1"],
+    "evaluate": ["n=16", "images=40", "recalibration-batches=1"],
+    "search": [],
+    "retrain": ["epochs=1", "limit=96", "threads=1"],
+    "measure": ["rounds=3"],
+}
+"""Stage -> options that make it small."""
+
+CELLS = ["space=darts-tiny(channels=4, layers=3)"]
+OPTIONS = {
+    "darts": CELLS,
+    "enas": [*CELLS, "train.option={final_samples: 2, controller_steps: 1}"],
+    "fbnet": ["train.option={arch_warmup: 0}"],
+    "ofa": ["search.option={population: 10, generations: 2}", "train.option={preset: tiny}"],
+    "predictor": ["search.option={initial: 12, batch: 4, rounds: 1, pool: 50}"],
+    "proxyless": [],
+    "snas": CELLS,
+}
+"""Example -> further options that make it small."""
+
+NAMES = [
+    pytest.param(name, marks=pytest.mark.reference_data) if name == "predictor" else name
+    for name in OPTIONS
+]
+
+
+def small(name: str) -> list[str]:
+    """Return the texts that `--set` needs to make an example small."""
+    stages = read_document(FOLDER / f"{name}.yaml").entries
+    texts = [
+        f"{stage}.{option}"
+        for stage, options in SMALLEST.items()
+        if stage in stages
+        for option in options
+    ]
+    return [*texts, *OPTIONS[name]]
+
+
+def test_every_file_is_tested() -> None:
+    assert sorted(path.stem for path in FOLDER.iterdir()) == sorted(OPTIONS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_have_no_faults(name: str, request: pytest.FixtureRequest) -> None:
+    if name == "predictor":
+        request.getfixturevalue("reference_data")
+    pipeline = read_pipeline(FOLDER / f"{name}.yaml")
+    assert pipeline.stages[-1].name == "measure"
+    assert read_pipeline(FOLDER / f"{name}.yaml", assignments=small(name)).stages
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_run_from_profile_to_measured_network(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if name == "predictor":
+        request.getfixturevalue("reference_data")
+    command = [*PATHFIT, "run", str(FOLDER / f"{name}.yaml"), "-o", str(tmp_path)]
+    for text in small(name):
+        command += ["--set", text]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    measured = json.loads((tmp_path / "measure.json").read_text())["measured"]
+    assert [entry["runtime"] for entry in measured] == ["torch", "onnxruntime"]
+    assert all(entry["latency_ms"] > 0 for entry in measured)
