@@ -14,6 +14,7 @@ from tables.errors import MissingBlock
 from tables.lookup_table import LookupTable
 from tables.ranks import spearman
 
+# Enough for a rank correlation to three digits.
 _NETWORKS = 2000
 _SEED = 0
 

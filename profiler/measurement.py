@@ -196,16 +196,23 @@ def measure_files(
         if name in models:
             entry["inputs"] = [str(spec) for spec in models[name].inputs]
         entry |= Latency.from_series(times[row]).to_dict()
-        if name in estimates:
-            if table is not None and states is not None:
-                # Divided round by round: the machine's speed may jump between two rounds.
-                normalised_ms = np.median(times[row] / states[row]) * table.measured.reference_ms
-                entry["normalised_ms"] = round(float(normalised_ms), 4)
-            entry |= estimates[name]
-
-        entries.append(entry)
+        if name in estimates and table is not None and states is not None:
+            entry["normalised_ms"] = _normalised_ms(times[row], states[row], table)
+        entries.append(entry | estimates.get(name, {}))
 
     return FileLatencies(entries, times.shape[1])
+
+
+def _normalised_ms(times: Array, states: Array, table: LookupTable) -> float:
+    """Return the latency in the machine's state at the table's build.
+
+    Args:
+        times: Latencies of a network, [rounds].
+        states: Latencies of the references around it, [rounds].
+        table: Table of the references.
+    """
+    # Divided round by round: the machine's speed may jump between two rounds.
+    return round(float(np.median(times / states) * table.measured.reference_ms), 4)
 
 
 def _exported_architectures(

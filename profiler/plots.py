@@ -130,10 +130,12 @@ def _plot_candidates(axes: Axes, model: CostModel, table: AdditiveTable) -> None
 def _annotate(axes: Axes, costs: NDArray[Any]) -> None:
     if costs.size > _MOST_NUMBERS:
         return
+
     middle = (np.nanmax(costs) + np.nanmin(costs)) / 2
     for (row, column), cost in np.ndenumerate(costs):
         if np.isnan(cost):
             continue
+
         # Adding 0.0 turns -0.0 into 0.0.
         text = f"{round(cost, 2) + 0.0:.2f}"
         shade = "white" if cost > middle else _INK
@@ -148,6 +150,8 @@ def _plot_blocks(axes: Axes, table: LookupTable) -> None:
     spread = [(cost.latency_iqr_ms or 0.0) / 2 for _, cost in rows]
     axes.barh(positions, latencies, xerr=spread, color=_ACCENT, ecolor=_INK)
     axes.set_yticks(positions, [key for key, _ in rows], fontsize=7)
+
+    # matplotlib counts rows from below.
     axes.invert_yaxis()
     axes.set_xlabel("ms, bars of the inter-quartile range")
     axes.set_title(f"The {len(rows)} costliest of {len(table.blocks)} blocks")

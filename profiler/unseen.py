@@ -84,6 +84,7 @@ def searched_networks(
             mutation_probability=0.1,
         )
         best = codes[0]
+
         # An evolution that finds nothing within the limit ends with a network beyond it.
         if model.upper(best[None])[0] <= limit:
             rows[tuple(map(int, best))] = None

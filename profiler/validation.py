@@ -193,6 +193,7 @@ def accuracy(estimates: Array, measured: Array, drift_corrected: Array) -> Accur
         measured: Measured medians [n].
         drift_corrected: Drift-corrected medians [n].
     """
+    # A table is judged without the drift of the machine since its build.
     raw_errors = np.abs(estimates / measured - 1)
     errors = np.abs(estimates / drift_corrected - 1)
     return Accuracy(
@@ -239,6 +240,8 @@ def measure_networks(
 
     def make() -> tuple[list[Runner], list[Runner]]:
         runners = rebuild_runners(backend, space, architectures)
+
+        # The references come last, as in `architectures`.
         return runners[: len(codes)], runners[len(codes) :]
 
     with quiet(int(table.conditions["threads"])):

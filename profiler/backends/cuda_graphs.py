@@ -43,6 +43,7 @@ class GraphRunner(CudaRunner):
 
     def __init__(self, modules: Sequence[nn.Module], image: Tensor):
         super().__init__(modules, image)
+
         # Capturing needs a side stream on which everything has run before.
         stream = torch.cuda.Stream(image.device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(image.device))

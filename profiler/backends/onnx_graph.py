@@ -36,6 +36,7 @@ from spaces.operators.layers import (
 if TYPE_CHECKING:
     from spaces.operators.layers import Layer
 
+# Versions that every onnxruntime which Pathfit supports can read.
 OPSET = 18
 IR_VERSION = 10
 
@@ -134,6 +135,7 @@ class _Writer:
         self.fragment.nodes.append(
             helper.make_node("Identity", [end], [f"{self.name}.out"], name=f"{self.name}.exit")
         )
+
         return self.fragment
 
     def branch(self, layers: Branch, shape: Shape, source: str) -> str:
@@ -231,6 +233,8 @@ class _Writer:
         bias = np.zeros(layer.outputs, dtype=np.float32)
         if conv.bias is not None:
             bias = _array(conv.bias)
+
+        # Normalisation is folded into the convolution, as runtimes do when they load a model.
         if normalised:
             norm = next(self.layers)
             assert isinstance(norm, nn.BatchNorm2d)

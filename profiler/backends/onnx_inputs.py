@@ -117,6 +117,7 @@ def resolve_inputs(
         InvalidFile: An axis has no size, or a type cannot be fed.
         InvalidInput: A spec contradicts the model.
     """
+    # Requests for inputs of other models are no error: several models may be measured together.
     requested = {spec.name: spec for spec in specs}
     resolved: list[InputSpec] = []
     for model_input in inputs:
@@ -162,6 +163,7 @@ def _check(spec: InputSpec, model_input: ModelInput, dtype: str, title: str) -> 
             f"--input {spec}: the input {spec.name} of {title} is {dtype}, not {spec.dtype}"
         )
 
+    # Open axes, which are no integers, accept any size.
     fits = len(axes) == len(spec.shape) and all(
         not isinstance(axis, int) or axis == size
         for axis, size in zip(axes, spec.shape, strict=False)

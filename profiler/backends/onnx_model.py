@@ -97,6 +97,7 @@ class OnnxModelRunner(TimedSession):
 
         if not Path(path).is_file():
             raise InvalidFile(f"there is no model at {path}")
+
         provider = provider_of(device)
         try:
             session = onnxruntime.InferenceSession(

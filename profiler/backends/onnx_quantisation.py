@@ -14,6 +14,8 @@ from profiler.backends.onnx_model import session_options
 
 # Onnxruntime's operators on integers; others run between dequantising and quantising, in floats.
 _PREFIXES = ("QLinear", "QGemm", "QAttention")
+
+# Operators of onnxruntime that compute in integers end so.
 _SUFFIXES = ("Integer", "IntegerToFloat")
 
 

@@ -59,6 +59,8 @@ class OnnxRuntime:
 
         self.provider = provider_of(conditions.device)
         self.conditions = conditions
+
+        # Known once a session has run.
         self._threads: int | None = None
         self._runs_integers = False
         self._fragments: dict[tuple[int, str], Fragment] = {}
@@ -71,9 +73,11 @@ class OnnxRuntime:
 
     def network_runner(self, space: SearchSpace, architecture: Architecture) -> Runner:
         """Return a runner of an architecture's network."""
+        # A chain is built from its blocks' graphs, much faster than by torch's exporter.
         blocks = chain_blocks(space, architecture)
         if blocks is not None:
             return self.runner(blocks)
+
         generator = torch.Generator().manual_seed(self.conditions.seed)
         inputs = space.random_input(architecture, self.conditions.batch, generator)
         tensors = tensors_in(inputs)
@@ -135,6 +139,7 @@ class OnnxRuntime:
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "network.onnx"
             warnings.simplefilter("ignore")
+
             # By tracing, which torch advises against for models at large: its newer exporter takes
             # forty times as long for a network of cells (8 s of NAS-Bench-201), more than a table's
             # whole budget. Constants are folded by onnxruntime.

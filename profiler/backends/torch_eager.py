@@ -93,7 +93,10 @@ class TorchEager:
 
         network = space.network(architecture)
         with torch.no_grad():
+            # Random weights shrink or explode the values in deep networks; denormal ones would be
+            # slow.
             unit_variance(network, torch.Generator().manual_seed(self.seed))
+
         try:
             network = self._placed(network)
             inputs = self._network_input(space, architecture)
@@ -255,6 +258,8 @@ class CudaRunner:
         It is timed without events, because small batches are bound by launches.
         """
         x = self.image
+
+        # Kernels still running from earlier would be counted.
         torch.cuda.synchronize(self.image.device)
         begin = time.perf_counter_ns()
         try:
@@ -277,6 +282,7 @@ class CudaRunner:
                 x = module(x)
                 event.record()
 
+            # Events have times only once the device has passed them.
             torch.cuda.synchronize(self.image.device)
         except torch.cuda.OutOfMemoryError as error:
             raise _out_of_memory(self.image.device, len(self.image)) from error

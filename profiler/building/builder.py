@@ -79,6 +79,7 @@ def build(
     begin = time.monotonic()
     with quiet(settings.threads):
         session.prepare()
+
         # Only from here on: an interruption of the warm-up has measured nothing to keep.
         try:
             error = _measure_rounds(session, begin, progress)
@@ -115,6 +116,7 @@ def _measure_rounds(session: Session, begin: float, progress: Progress) -> float
         progress: Called after every round.
     """
     while True:
+        # Every candidate of every choice occurs about equally often in a round.
         session.round(latin_networks(session.space, session.rng))
         error = session.standard_error()
         seconds = time.monotonic() - begin

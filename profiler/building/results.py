@@ -48,6 +48,7 @@ def measurement(session: Session, seconds: float, error: float) -> Measurement:
 
 def network_samples(session: Session) -> tuple[NetworkSample, ...]:
     """Return the samples of whole networks that the table records."""
+    # The machine's state around a sample is known once the references after it have run.
     states = session.samples.references.states()
     return tuple(
         NetworkSample(
@@ -91,6 +92,7 @@ def block_costs(session: Session, memory: Mapping[str, int]) -> dict[str, BlockC
 def _timed_costs(session: Session, memory: Mapping[str, int]) -> dict[str, BlockCost]:
     costs: dict[str, BlockCost] = {}
     for key, latencies in sorted(session.samples.drift_corrected().items()):
+        # Ratios to the references become milliseconds by the references' median.
         low, middle, high = session.reference_ms * np.percentile(latencies, [25, 50, 75])
         block = session.space.all_blocks[key]
         costs[key] = BlockCost(

@@ -27,6 +27,7 @@ The position of a single one in memory makes it a percent faster or slower.
 # Samples of a block before it counts as measured.
 _FEWEST_SAMPLES = 3
 
+# Passes after which a block without enough samples is given up.
 _COVERING_PASSES = 20
 
 # Samples per round of a network that is compiled as a whole.
@@ -86,6 +87,7 @@ class Session:
         ):
             references.runners = self.reference_runners()
 
+        # One reference run in front, so that each network has one before and after it.
         references.time_next()
         for index in self.rng.permutation(len(networks)):
             self._measure(networks[index])
@@ -126,6 +128,7 @@ class Session:
                 ),
             )
         )
+
         if times_blocks:
             blocks = self.space.blocks(self.space.decode(row[None])[0])
             medians = np.median(np.array(block_latencies), axis=0)
@@ -200,6 +203,8 @@ class Session:
             if not len(networks):
                 break
             self.round(networks)
+
+            # Where costs are solved from whole networks, this solves them with the new samples.
             self.standard_error()
 
         missing = self.uncovered()
@@ -215,6 +220,8 @@ class Session:
             IncompleteMeasurement: They have not measured every block often enough.
         """
         self.interrupted = True
+
+        # A partial round would have some candidates more often than others.
         self.samples.discard_unfinished_round()
         missing = self.uncovered()
         if missing:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from profiler.commands.parameters import (
+    DEVICE_OPTION,
     PRECISIONS,
-    SEED,
+    THREADS_OPTION,
     ListOf,
-    default_name,
+    exit_if_interrupted,
     seconds,
+    seed_option,
     warn_of_threads,
 )
-from profiler.instruments.allocator import condition
+from profiler.commands.plans import make_plans
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
-    from profiler.instruments.devices import Device
-    from spaces.space import SearchSpace
     from tables.lookup_table import LookupTable
 
 # Sigma over a network's latency beyond which a table is called noisy.
@@ -36,7 +34,7 @@ _NOISY = 0.06
         "python -m profiler build --device cpu --space spos --batch 1,8 --budget 90s -o my-cpu.json"
     )
 )
-@click.option("--device", "device_name", default="cpu", show_default=True, help="cpu, gpu, gpu:1")
+@DEVICE_OPTION
 @click.option(
     "--backend",
     default="torch",
@@ -72,12 +70,7 @@ _NOISY = 0.06
     default=None,
     help="Input sizes in pixels, separated by commas.  [default: the space's]",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    default=None,
-    help="Number of threads.  [default: all cores]",
-)
+@THREADS_OPTION
 @click.option(
     "--cores",
     type=ListOf(click.IntRange(min=0)),
@@ -90,9 +83,7 @@ _NOISY = 0.06
     show_default=True,
     help="Time for each table, such as 60s or 2m; at least 8 rounds are measured.",
 )
-@click.option(
-    "--seed", type=SEED, default=0, show_default=True, help="Seed of the sampled networks."
-)
+@seed_option(0, "the sampled networks")
 @click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
 @click.option("--upload", "url", default=None, help="Address of a service to upload the tables to.")
 @click.option("-o", "--output", type=OUTPUT_FILE, default=None)
@@ -118,26 +109,16 @@ def build(
     far. The environment variable PATHFIT_TOKEN has the bearer token of a service.
     """
     budget_s = seconds(budget)
+    # Before torch is imported, which starts its threads.
     if cores is not None:
         pin(cores)
     from profiler.instruments.devices import find
     from spaces.files import check_writable_file
-    from spaces.registry import get
 
     device = find(device_name)
     threads = threads or device.threads
     warn_of_threads(threads, device)
-    sizes: tuple[int | None, ...] = resolutions or (None,)
-    spaces = [get(space_name) if size is None else sized(space_name, size) for size in sizes]
-    plans: list[_Plan] = []
-    for (size, space), batch, precision in itertools.product(
-        zip(sizes, spaces, strict=True), batches, precisions
-    ):
-        # Only the conditions with several values distinguish the files.
-        suffix = f"-r{size}" if len(sizes) > 1 else ""
-        suffix += f"-b{batch}" if len(batches) > 1 else ""
-        suffix += f"-{precision}" if len(precisions) > 1 else ""
-        plans.append(_Plan(space, device, backend, batch, precision, threads, suffix))
+    plans = make_plans(space_name, resolutions, device, backend, batches, precisions, threads)
 
     # All files and backends first: one that cannot be written, or conditions that cannot be met,
     # are an error before anything is measured.
@@ -145,6 +126,7 @@ def build(
     for path in paths:
         check_writable_file(path)
     runtimes = [plan.backend(seed) for plan in plans]
+
     for plan, runtime, path in zip(plans, runtimes, paths, strict=True):
         table_name = f"{name}{plan.suffix}" if name else path.stem
         table = plan.measure(runtime, budget_s, seed, table_name)
@@ -155,107 +137,8 @@ def build(
 
             click.echo(f"uploaded to {upload(table, url)}")
 
-        if table.measured.stopped_by == "interrupt":
-            # 128 + SIGINT, as shells report it; the tables that would follow are not built.
-            raise SystemExit(130)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A table to build.
-
-    Args:
-        space: Space whose blocks are measured.
-        device: Device to measure on.
-        runtime: Name of the backend.
-        batch: Batch size.
-        precision: Precision of the numbers.
-        threads: Number of threads.
-        suffix: Suffix of the file's name, which distinguishes it from the command's other tables.
-    """
-
-    space: SearchSpace
-    device: Device
-    runtime: str
-    batch: int
-    precision: str
-    threads: int
-    suffix: str
-
-    def backend(self, seed: int) -> Any:
-        from profiler.backends.base import Conditions
-        from profiler.backends.registry import make_backend
-
-        conditions = Conditions(
-            self.device.torch_name, self.batch, self.precision, self.threads, seed
-        )
-        return make_backend(self.runtime, conditions)
-
-    def path(self, output: Path | None) -> Path:
-        from tables.store import DEFAULT_FOLDER
-
-        if output is not None:
-            return output.with_name(f"{output.stem}{self.suffix}{output.suffix}")
-        name = default_name(
-            self.space.name,
-            self.device.processor,
-            self.runtime,
-            self.batch,
-            self.precision,
-            self.threads,
-        )
-        return DEFAULT_FOLDER / f"{name}.json"
-
-    def measure(self, runtime: Any, budget_s: float, seed: int, name: str) -> LookupTable:
-        from profiler.building.builder import Instruments, Settings
-        from profiler.building.builder import build as build_table
-        from profiler.instruments.energy import find_counter
-        from profiler.instruments.gpu_state import reader
-        from spaces.console.progress import Bar
-
-        conditions = {"backend": self.runtime, "batch": self.batch, "precision": self.precision}
-        with Bar(f"measuring {self.space.name} on {self.device.processor}") as bar:
-            return build_table(
-                self.space,
-                runtime,
-                Settings(budget_s=budget_s, threads=self.threads, seed=seed),
-                name=name,
-                device=self.device.to_dict(),
-                conditions={**conditions, "threads": self.threads, **condition(), **affinity()},
-                progress=bar.update,
-                instruments=Instruments(find_counter(self.device), reader(self.device)),
-            )
-
-
-def sized(name: str, size: int) -> SearchSpace:
-    """Return the space of a name with images of `size` pixels.
-
-    Raises:
-        InvalidParameter: The space has a fixed size.
-    """
-    from spaces.errors import InvalidParameter
-    from spaces.registry import get
-
-    try:
-        return get(name, input_size=size)
-    except InvalidParameter as error:
-        # Spaces that search for the resolution have a list of them in place of a size.
-        try:
-            return get(name, resolutions=(size,))
-        except InvalidParameter:
-            raise error from None
-
-
-def affinity() -> dict[str, list[int]]:
-    """Return the cores of this process as a table's conditions record them.
-
-    The result is empty where the system does not report them.
-    """
-    import os
-
-    if not hasattr(os, "sched_getaffinity"):
-        return {}
-    return {"affinity": sorted(os.sched_getaffinity(0))}
+        # The tables that would follow an interrupted one are not built.
+        exit_if_interrupted(table.measured.stopped_by == "interrupt")
 
 
 def pin(cores: tuple[int, ...]) -> None:
@@ -271,6 +154,7 @@ def pin(cores: tuple[int, ...]) -> None:
             "this system does not let a process choose its cores", param_hint="--cores"
         )
 
+    # A container may allow fewer cores than the machine has.
     usable = os.sched_getaffinity(0)
     if not set(cores) <= usable:
         unknown = sorted(set(cores) - usable)[0]
@@ -309,6 +193,7 @@ def _summarise(table: LookupTable, path: Path, threads: int) -> None:
             " and the table records that[/yellow]"
         )
 
+    # Sigma is unknown where too few whole networks were measured.
     spread = f", sigma {model.sigma:.3g} ms" if model.sigma is not None else ""
     console.print(
         f"networks of {table.space} take {least.value:.4g} to {greatest.value:.4g} ms{spread}"

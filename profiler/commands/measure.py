@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from profiler.commands.parameters import PRECISIONS, SEED, warn_of_threads
+from profiler.commands.parameters import (
+    DEVICE_OPTION,
+    PRECISIONS,
+    THREADS_OPTION,
+    exit_if_interrupted,
+    rounds_option,
+    seed_option,
+    warn_of_threads,
+)
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
+
+if TYPE_CHECKING:
+    from profiler.backends.base import Backend, Conditions
 
 # A median and quartiles of fewer rounds mean little.
 _LEAST_ROUNDS = 3
@@ -25,7 +36,7 @@ _LEAST_ROUNDS = 3
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option("--device", "device_name", default="cpu", show_default=True, help="cpu, gpu, gpu:1")
+@DEVICE_OPTION
 @click.option(
     "--table",
     "name",
@@ -63,22 +74,9 @@ _LEAST_ROUNDS = 3
     show_default=True,
     help="Index of the architecture in files of several, such as a search result.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    default=None,
-    help="Number of threads.  [default: all cores]",
-)
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=_LEAST_ROUNDS),
-    default=20,
-    show_default=True,
-    help="Number of rounds; each times every file.",
-)
-@click.option(
-    "--seed", type=SEED, default=0, show_default=True, help="Seed of the order in each round."
-)
+@THREADS_OPTION
+@rounds_option(_LEAST_ROUNDS, "every file")
+@seed_option(0, "the order in each round")
 @click.option(
     "-o",
     "--output",
@@ -110,7 +108,7 @@ def measure(
     """
     import json
 
-    from profiler.backends.base import Conditions, executed_conditions
+    from profiler.backends.base import Conditions
     from profiler.backends.onnx_inputs import InputSpec
     from profiler.backends.registry import make_backend
     from profiler.instruments.devices import find
@@ -129,6 +127,7 @@ def measure(
         batch = int(table.conditions["batch"])
         threads = int(table.conditions["threads"])
 
+    # ONNX models run in onnxruntime, whatever the backend of the architectures is.
     runs_backend = not all(map(is_onnx, files))
     if not runs_backend:
         _refuse_options_of_backends()
@@ -136,6 +135,7 @@ def measure(
     device = find(device_name)
     threads = threads or device.threads
     warn_of_threads(threads, device)
+
     conditions = Conditions(device.torch_name, batch, precision, threads, seed)
     backend = make_backend(backend_name, conditions)
     latencies = measure_files(
@@ -148,27 +148,45 @@ def measure(
         inputs=inputs,
         least_rounds=_LEAST_ROUNDS,
     )
+
     interrupted = latencies.rounds < rounds
     report: dict[str, Any] = {
         "device": device.processor,
-        "batch": batch,
-        # ONNX models run in the precision in which they were exported.
-        "precision": precision if runs_backend else None,
-        "threads": threads,
-        "table": name,
+        **_reported_conditions(conditions, backend if runs_backend else None, name),
         "rounds": latencies.rounds,
         "stopped_by": "interrupt" if interrupted else "rounds",
         "measured": latencies.entries,
     }
-    if runs_backend:
-        report |= executed_conditions(backend, threads)
     text = json.dumps(report, indent=1)
     if output is not None:
         write_text(output, text + "\n")
     click.echo(text)
-    if interrupted:
-        # 128 + SIGINT, as shells report it.
-        raise SystemExit(130)
+    exit_if_interrupted(interrupted)
+
+
+def _reported_conditions(
+    conditions: Conditions, backend: Backend | None, table: str | None
+) -> dict[str, Any]:
+    """Return the conditions under which the files ran.
+
+    Args:
+        conditions: Requested conditions.
+        backend: Backend of architectures. None: only ONNX models ran, each in the precision in
+            which it was exported.
+        table: Name of the table.
+    """
+    from profiler.backends.base import executed_conditions
+
+    reported: dict[str, Any] = {
+        "batch": conditions.batch,
+        "precision": None if backend is None else conditions.precision,
+        "threads": conditions.threads,
+        "table": table,
+    }
+
+    # A runtime may run with other conditions than were requested.
+    executed = {} if backend is None else executed_conditions(backend, conditions.threads)
+    return reported | executed
 
 
 def _refuse_options_of_backends() -> None:

@@ -2,15 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 if TYPE_CHECKING:
     from profiler.instruments.devices import Device
 
+Command: TypeAlias = Callable[..., Any]
 SEED = click.IntRange(0, 2**32 - 1)
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+
+DEVICE_OPTION = click.option(
+    "--device", "device_name", default="cpu", show_default=True, help="cpu, gpu, gpu:1"
+)
+THREADS_OPTION = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Number of threads.  [default: all cores]",
+)
+
+
+def rounds_option(least: int, timed: str) -> Callable[[Command], Command]:
+    """Return the option of the number of rounds.
+
+    Args:
+        least: Fewest rounds that give a result.
+        timed: Description of everything that each round times.
+    """
+    return click.option(
+        "--rounds",
+        type=click.IntRange(min=least),
+        default=20,
+        show_default=True,
+        help=f"Number of rounds; each times {timed}.",
+    )
+
+
+def seed_option(default: int, purpose: str) -> Callable[[Command], Command]:
+    """Return the option of the seed of `purpose`, such as "the sampled networks"."""
+    return click.option(
+        "--seed", type=SEED, default=default, show_default=True, help=f"Seed of {purpose}."
+    )
+
+
+def exit_if_interrupted(interrupted: bool) -> None:
+    """End the process with 128 + SIGINT, as shells report it, where Ctrl-C ended a measurement."""
+    if interrupted:
+        raise SystemExit(130)
 
 
 class ListOf(click.ParamType[tuple[Any, ...]]):
@@ -38,6 +79,8 @@ class ListOf(click.ParamType[tuple[Any, ...]]):
             return value
         texts = str(value).split(",")
         values = tuple(self.item.convert(text.strip(), param, ctx) for text in texts)
+
+        # Two tables under the same conditions would have one file.
         if len(set(values)) < len(values):
             self.fail(f"{value!r} names a value twice", param, ctx)
         return values
@@ -66,6 +109,8 @@ def seconds(text: str) -> float:
 def warn_of_threads(threads: int, device: Device) -> None:
     """Warn on standard error of more threads than the processor has cores for this process."""
     cores = int(device.identity["cores"])
+
+    # On a GPU the threads only launch kernels.
     if device.kind == "cpu" and threads > cores:
         click.echo(
             f"Warning: {threads} threads share {cores} {'core' if cores == 1 else 'cores'}, so that"

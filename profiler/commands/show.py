@@ -33,6 +33,8 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
         "params",
         "activations, MiB",
     )
+
+    # Imported tables lack figures that only a measurement has.
     rows = compact_table(*names)
     for key, cost in sorted(table.blocks.items(), key=lambda item: -item[1].latency_ms):
         spread = "-" if cost.latency_iqr_ms is None else f"{cost.latency_iqr_ms:.4f}"

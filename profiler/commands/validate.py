@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profiler.commands.parameters import SEED
+from profiler.commands.parameters import exit_if_interrupted, rounds_option, seed_option
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
+    from profiler.backends.base import Backend
+    from profiler.instruments.devices import Device
     from profiler.validation import Accuracy, Validation
     from tables.lookup_table import LookupTable
 
@@ -35,13 +37,7 @@ _LEAST_ROUNDS = 4
     show_default=True,
     help="Number of searched networks at each limit.",
 )
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=_LEAST_ROUNDS),
-    default=20,
-    show_default=True,
-    help="Number of rounds; each times every network.",
-)
+@rounds_option(_LEAST_ROUNDS, "every network")
 @click.option(
     "--correction",
     type=click.Choice(["ridge", "linear", "mlp", "best"]),
@@ -52,9 +48,7 @@ _LEAST_ROUNDS = 4
 @click.option(
     "--device", "device_name", default=None, help="cpu, gpu, gpu:1  [default: the table's kind]"
 )
-@click.option(
-    "--seed", type=SEED, default=1, show_default=True, help="Seed of the networks and the orders."
-)
+@seed_option(1, "the networks and the orders")
 @click.option(
     "-o",
     "--output",
@@ -85,8 +79,6 @@ def validate(
     # Imported now: a missing scipy is an error before anything is measured.
     import scipy.stats  # noqa: F401
 
-    from profiler.backends.base import Conditions
-    from profiler.backends.registry import make_backend
     from profiler.instruments.devices import find
     from profiler.validation import validate as validate_table
     from spaces.console.progress import Bar
@@ -96,16 +88,9 @@ def validate(
 
     lookup_table = load(table)
     lookup_table.measured  # noqa: B018 - raises where the table was imported
-    recorded = lookup_table.conditions
     device = find(device_name or ("gpu" if lookup_table.device["kind"] == "cuda" else "cpu"))
-    conditions = Conditions(
-        device.torch_name,
-        int(recorded["batch"]),
-        str(recorded["precision"]),
-        int(recorded["threads"]),
-        lookup_table.seed,
-    )
-    backend = make_backend(str(recorded["backend"]), conditions)
+    backend = _backend(lookup_table, device)
+
     with Bar(f"validating {lookup_table.name}") as bar:
         result = validate_table(
             lookup_table,
@@ -119,8 +104,8 @@ def validate(
             progress=bar.update,
             least_rounds=_LEAST_ROUNDS,
         )
-    interrupted = result.rounds < rounds
 
+    interrupted = result.rounds < rounds
     if output is not None:
         report = {
             "table": lookup_table.name,
@@ -131,9 +116,24 @@ def validate(
         write_text(output, json.dumps(report, indent=1) + "\n")
 
     _print(lookup_table, result, device.processor)
-    if interrupted:
-        # 128 + SIGINT, as shells report it.
-        raise SystemExit(130)
+    exit_if_interrupted(interrupted)
+
+
+def _backend(table: LookupTable, device: Device) -> Backend:
+    """Make the table's backend under the conditions of the build, so that latencies compare."""
+    from profiler.backends.base import Conditions
+    from profiler.backends.registry import make_backend
+
+    recorded = table.conditions
+    conditions = Conditions(
+        device.torch_name,
+        int(recorded["batch"]),
+        str(recorded["precision"]),
+        int(recorded["threads"]),
+        table.seed,
+    )
+
+    return make_backend(str(recorded["backend"]), conditions)
 
 
 def _print(table: LookupTable, validation: Validation, processor: str) -> None:
@@ -142,6 +142,8 @@ def _print(table: LookupTable, validation: Validation, processor: str) -> None:
     from profiler.commands.show import compact_table
 
     console = Console()
+
+    # Another processor is allowed: whether a table carries over is a question to measure.
     if processor != table.device["processor"]:
         console.print(
             f"[yellow]the table is of {table.device['processor']}, this device is"

@@ -75,6 +75,8 @@ def find(name: str) -> Device:
         DeviceNotFound: This machine has no such device; the message lists its devices.
     """
     available = devices()
+
+    # torch's name of the device is accepted as well.
     canonical = name.replace("cuda", "gpu")
     for device in available:
         if canonical in (device.name, device.name.removesuffix(":0")):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from profiler.instruments.devices import Device
 
+# Linux's interface to the counters of Intel's and AMD's processors.
 RAPL = Path("/sys/class/powercap")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from profiler.instruments.devices import Device
 
+# nvidia-smi may hang on a faulty driver.
 _TIMEOUT_S = 5.0
 
 State = Callable[[], tuple[float, float] | None]

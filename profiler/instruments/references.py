@@ -168,6 +168,7 @@ def _best_window(logs: Array) -> int:
     for window in _WINDOWS:
         if 2 * window >= len(logs):
             break
+
         # Leave-one-out: among n - 1 others, indices from the run itself on move up by one.
         neighbours = _neighbours(len(logs), len(logs) - 1, window)
         neighbours += neighbours >= np.arange(len(logs))[:, None]

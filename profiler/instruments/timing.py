@@ -31,6 +31,8 @@ def quiet(threads: int | None) -> Iterator[None]:
 
     keep_memory()
     was_collecting = gc.isenabled()
+
+    # Collected before it is off, so that no garbage of the preparation remains.
     gc.collect()
     gc.disable()
     try:
@@ -57,6 +59,7 @@ def warm_up(runner: Runner, seconds: float = 2.0, tolerance: float = 0.02) -> fl
     while True:
         medians.append(float(np.median([runner.whole() for _ in range(5)])))
         last = medians[-3:]
+
         # A clock that still rises, or caches that still fill, make successive medians differ.
         if len(last) == 3 and max(last) <= (1 + tolerance) * min(last):
             return medians[-1]
