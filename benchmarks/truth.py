@@ -1,0 +1,68 @@
+"""Measure how good rankings are where the true accuracy of every network is known.
+
+    python benchmarks/truth.py --space nasbench-macro --seed 0 -o truth.json
+
+Limits on MACs are the 5th, 10th, ..., 95th percentile over all architectures of the space. The
+regret of a ranking is the accuracy of the best network under a limit less that of the network which
+the ranking prefers under it, in points, mean over ties and over the 19 limits. Tau is Kendall's,
+over the distinct networks; P@5% is the fraction of the best 5% by score that are among the best 5%
+by accuracy. The table has rankings that need no training, and on NAS-Bench-201 those of public
+supernets; "independent errors, t" is a ranking whose errors are independent and give the tau t.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from ranking_truth import Truth, baselines
+from rich.console import Console
+from rich.table import Column, Table
+
+from spaces.files import write_text
+
+SPACES = ("nasbench-macro", "nasbench201")
+
+
+@click.command()
+@click.option("--space", "space_name", type=click.Choice(SPACES), required=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--accuracies",
+    type=click.Path(exists=True, path_type=Path),
+    default=None,
+    help="The benchmark's file.",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+def main(space_name: str, seed: int, accuracies: Path | None, output: Path) -> None:
+    """Measure rankings of a space, print a table and write JSON."""
+    truth = Truth.load(space_name, accuracies)
+    rows = baselines(truth, seed)
+
+    result = {
+        "space": space_name,
+        "seed": seed,
+        "architectures": len(truth.codes),
+        "networks": len(truth.distinct),
+        "baselines": rows,
+    }
+    write_text(output, json.dumps(result, indent=1) + "\n")
+    _print(f"{len(truth.distinct)} networks of {space_name}", rows)
+
+
+def _print(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
+    table = Table(
+        "ranked by",
+        *(Column(name, justify="right") for name in ("tau", "P@5%", "regret, points")),
+        title=title,
+    )
+    for name, row in rows.items():
+        cells = [row.get("tau"), row.get("p_top5"), row["regret"]]
+        table.add_row(name, *("" if value is None else f"{value:.3f}" for value in cells))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
