@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.positions import informative_positions
+from predictor.features.values import label_values
 from spaces.space import Codes, SearchSpace
 
 
@@ -66,6 +67,9 @@ class Encoder(nn.Module, ABC):
     version: ClassVar[int] = 1
     """Version of what the encoder computes, which files of predictors record."""
 
+    embeds_values: ClassVar[bool] = False
+    """Whether the constructor takes `values`, the numbers of a space's ValueChoices."""
+
     @classmethod
     def earlier_config(cls, version: int, space: SearchSpace) -> dict[str, Any]:
         """Return the arguments of `from_space` that give the encoder of an earlier version.
@@ -114,15 +118,30 @@ class Encoder(nn.Module, ABC):
 class GraphEncoder(Encoder):
     """An encoder of `space.graphs`.
 
-    Its constructor takes the number of operations and the number of informative positions.
+    Its constructor takes the number of operations and the number of informative positions, and
+    `values` where the class declares `embeds_values`.
     """
 
     @classmethod
     def from_space(cls, space: SearchSpace, **config: Any) -> Self:
         """Make an encoder for a space with random weights; see `Encoder.from_space`."""
-        return cls(len(space.operations), **{"positions": informative_positions(space), **config})
+        defaults = {"positions": informative_positions(space), **operation_values(cls, space)}
+        return cls(len(space.operations), **{**defaults, **config})
 
     @classmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> Any:
         """Return the graphs of architectures with the codes `codes`, int array [n, choices]."""
         return DenseGraphs.from_batch(space.graphs(codes))
+
+
+def operation_values(encoder: type[Encoder], space: SearchSpace) -> dict[str, Any]:
+    """Return the argument `values` of an encoder whose labels are those of a space's graphs.
+
+    Args:
+        encoder: Class of the encoder; one that does not embed values takes no such argument.
+        space: Space of the architectures.
+    """
+    if not encoder.embeds_values:
+        return {}
+    # Label 0 is the input's.
+    return {"values": label_values(space, space.operations, first=1)}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from predictor.encoders.base import GraphEncoder
+from predictor.encoders.base import GraphEncoder, operation_values
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.information_flow import EdgeFlow, NodeFlow
 from predictor.encoders.labels import NodeLabels, ReadOut, scoring_head
@@ -50,14 +52,16 @@ class GatesEncoder(GraphEncoder):
         dropout: Dropout probability in the head.
         deviation: Standard deviation of the operations' initial embeddings.
         gate_bias: Whether the gates of operations on nodes have a bias, as in the release.
+        values: Numbers of the labels, float [operations + 1, scales]; None: they have none.
 
     Shapes:
         n graphs -> [n].
     """
 
     name: ClassVar[str] = "gates"
-    # Version 1 has no bias in the gates of operations on nodes.
-    version: ClassVar[int] = 2
+    # Version 1 has no bias in the gates of operations on nodes, versions 1 and 2 no values.
+    version: ClassVar[int] = 3
+    embeds_values: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -72,9 +76,10 @@ class GatesEncoder(GraphEncoder):
         dropout: float = 0.1,
         deviation: float = _WIDE,
         gate_bias: bool = True,
+        values: NDArray[np.float32] | None = None,
     ):
         super().__init__()
-        self.labels = NodeLabels(operations, positions, operation_channels, deviation)
+        self.labels = NodeLabels(operations, positions, operation_channels, deviation, values)
 
         # State 0 is that of nodes at which information enters, state 1 that of all others.
         self.state = nn.Embedding(2, hidden)
@@ -94,7 +99,11 @@ class GatesEncoder(GraphEncoder):
         """Make an encoder for a space with random weights; see `Encoder.from_space`."""
         on_edges = space.operations_on_edges
         positions = informative_positions(space)
-        defaults: dict[str, Any] = {"positions": positions, "on_edges": on_edges}
+        defaults: dict[str, Any] = {
+            "positions": positions,
+            "on_edges": on_edges,
+            **operation_values(cls, space),
+        }
         if on_edges:
             defaults.update(_SIZE_ON_EDGES)
         elif positions:
@@ -104,7 +113,8 @@ class GatesEncoder(GraphEncoder):
     @classmethod
     def earlier_config(cls, version: int, space: SearchSpace) -> dict[str, Any]:
         """Return the arguments of an earlier version; see `Encoder.earlier_config`."""
-        return {"gate_bias": False} if version < 2 else {}
+        values = {"values": None} if version < 3 else {}
+        return {"gate_bias": False, **values} if version < 2 else values
 
     def sizes(self) -> dict[str, Any]:
         """Return the sizes that differ between operations on nodes and on edges, and the form.

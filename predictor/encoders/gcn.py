@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from predictor.encoders.base import GraphEncoder
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.information_flow import flattened
 from predictor.encoders.labels import NodeLabels, scoring_head
+from spaces.space import SearchSpace
 
 
 class GcnEncoder(GraphEncoder):
@@ -31,12 +34,16 @@ class GcnEncoder(GraphEncoder):
         hidden: Channels of the states (paper: 600).
         layers: Number of convolutions (paper: 4).
         dropout: Dropout probability after each convolution (paper: 0.2).
+        values: Numbers of the labels, float [operations + 1, scales]; None: they have none.
 
     Shapes:
         n graphs -> [n].
     """
 
     name: ClassVar[str] = "gcn"
+    # Version 1 has no values.
+    version: ClassVar[int] = 2
+    embeds_values: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -46,9 +53,10 @@ class GcnEncoder(GraphEncoder):
         hidden: int = 144,
         layers: int = 4,
         dropout: float = 0.2,
+        values: NDArray[np.float32] | None = None,
     ):
         super().__init__()
-        self.labels = NodeLabels(operations, positions, channels)
+        self.labels = NodeLabels(operations, positions, channels, values=values)
 
         # Label of the global node, which sums all nodes and is read out.
         self.everything = nn.Parameter(torch.randn(channels))
@@ -59,6 +67,11 @@ class GcnEncoder(GraphEncoder):
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
         self.head = scoring_head(hidden, (), dropout)
+
+    @classmethod
+    def earlier_config(cls, version: int, space: SearchSpace) -> dict[str, Any]:
+        """Return the arguments of an earlier version; see `Encoder.earlier_config`."""
+        return {"values": None} if version < 2 else {}
 
     def forward(self, inputs: DenseGraphs) -> Tensor:
         """Return the scores [n] of n graphs."""

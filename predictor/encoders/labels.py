@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from predictor.encoders.dense_graphs import mean_over
@@ -55,6 +58,48 @@ def scoring_head(channels: int, hidden: Sequence[int], dropout: float) -> nn.Seq
     return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
 
+class LabelEmbedding(nn.Embedding):
+    """Embed labels, and the numbers of those that are values.
+
+    A label with the numbers v has the vector e + sum over s of v_s w_s, where e is learned for the
+    label and w_s for the scale s. Labels on one scale thereby share what their order means.
+
+    Args:
+        count: Number of labels.
+        channels: Channels of the embedding.
+        values: Numbers of the labels, float [count, scales]; None: no label has one.
+        deviation: Standard deviation of the initial w_s.
+
+    Shapes:
+        labels, int64 [...] -> [..., channels].
+    """
+
+    def __init__(
+        self,
+        count: int,
+        channels: int,
+        values: NDArray[np.float32] | None = None,
+        deviation: float = 1.0,
+    ):
+        super().__init__(count, channels)
+        self.values: Tensor | None
+        numbers = None if values is None else torch.from_numpy(values)
+        # Not persistent: the numbers follow from the space.
+        self.register_buffer("values", numbers, persistent=False)
+        # Without values no random number is drawn, so that such encoders keep their weights.
+        if numbers is not None:
+            self.slopes = nn.Parameter(torch.randn(numbers.shape[1], channels) * deviation)
+
+    def table(self) -> Tensor:
+        """Return the embeddings of all labels, [count, channels]."""
+        if self.values is None:
+            return self.weight
+        return self.weight + self.values @ self.slopes
+
+    def forward(self, labels: Tensor) -> Tensor:
+        return nn.functional.embedding(labels, self.table())
+
+
 class NodeLabels(nn.Module):
     """Embed a node as the sum of the embeddings of its operation and its position.
 
@@ -64,14 +109,22 @@ class NodeLabels(nn.Module):
             used.
         channels: Channels of the embedding.
         deviation: Standard deviation of the initial weights.
+        values: Numbers of the labels, float [operations + 1, scales]; see `LabelEmbedding`.
 
     Shapes:
         operation [...], position [...] -> [..., channels].
     """
 
-    def __init__(self, operations: int, positions: int, channels: int, deviation: float = 1.0):
+    def __init__(
+        self,
+        operations: int,
+        positions: int,
+        channels: int,
+        deviation: float = 1.0,
+        values: NDArray[np.float32] | None = None,
+    ):
         super().__init__()
-        self.operation = nn.Embedding(operations + 1, channels)
+        self.operation = LabelEmbedding(operations + 1, channels, values, deviation)
         self.position = nn.Embedding(positions + 1, channels) if positions else None
         for embedding in (self.operation, self.position):
             if embedding is not None:
@@ -85,9 +138,9 @@ class NodeLabels(nn.Module):
     def all_kinds(self) -> Tensor:
         """Return the embeddings [kinds, channels] of all pairs of an operation and a position."""
         if self.position is None:
-            return self.operation.weight
+            return self.operation.table()
         # Operation is the slower index; `kinds` depends on it.
-        return (self.operation.weight.unsqueeze(1) + self.position.weight).flatten(0, 1)
+        return (self.operation.table().unsqueeze(1) + self.position.weight).flatten(0, 1)
 
     def kinds(self, operation: Tensor, position: Tensor) -> Tensor:
         """Return the rows of `all_kinds` that nodes have, int64 [...]."""

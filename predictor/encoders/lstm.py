@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from predictor.encoders.base import Encoder
-from predictor.encoders.labels import scoring_head
+from predictor.encoders.labels import LabelEmbedding, scoring_head
 from predictor.encoders.tokens import tokens, vocabulary
+from predictor.features.values import label_values
 from spaces.space import Codes, SearchSpace
 
 
@@ -26,12 +29,16 @@ class LstmEncoder(Encoder):
         layers: Number of LSTM layers (paper: 1).
         head: Channels of the head's hidden layers (aw_nas: 200, 200, 200).
         dropout: Dropout probability in the head.
+        values: Numbers of the candidates, float [vocabulary, scales]; None: they have none.
 
     Shapes:
         tokens, int64 [n, choices] -> [n].
     """
 
     name: ClassVar[str] = "lstm"
+    # Version 1 has no values.
+    version: ClassVar[int] = 2
+    embeds_values: ClassVar[bool] = True
     # torch.vmap has no batching rule for LSTMs.
     stackable: ClassVar[bool] = False
 
@@ -43,16 +50,24 @@ class LstmEncoder(Encoder):
         layers: int = 1,
         head: Sequence[int] = (200, 200, 200),
         dropout: float = 0.1,
+        values: NDArray[np.float32] | None = None,
     ):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, channels)
+        self.embedding = LabelEmbedding(vocabulary, channels, values)
         self.lstm = nn.LSTM(channels, hidden, layers, batch_first=True)
         self.head = scoring_head(hidden, head, dropout)
 
     @classmethod
     def from_space(cls, space: SearchSpace, **config: Any) -> LstmEncoder:
         """Make an encoder for a space with random weights; see `Encoder.from_space`."""
-        return cls(len(vocabulary(space)), **config)
+        names = vocabulary(space)
+        defaults = {"values": label_values(space, names)}
+        return cls(len(names), **{**defaults, **config})
+
+    @classmethod
+    def earlier_config(cls, version: int, space: SearchSpace) -> dict[str, Any]:
+        """Return the arguments of an earlier version; see `Encoder.earlier_config`."""
+        return {"values": None} if version < 2 else {}
 
     @classmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> Tensor:

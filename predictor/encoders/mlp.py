@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
 from predictor.encoders.base import Encoder
-from predictor.encoders.labels import scoring_head
+from predictor.encoders.labels import LabelEmbedding, scoring_head
 from predictor.encoders.tokens import tokens, vocabulary
+from predictor.features.values import label_values
 from spaces.space import Codes, SearchSpace
 
 
@@ -26,12 +29,16 @@ class MlpEncoder(Encoder):
         channels: Channels of the candidates' embeddings.
         hidden: Channels of the hidden layers (aw_nas, the paper's release: 200, 200, 200).
         dropout: Dropout probability after each hidden layer.
+        values: Numbers of the candidates, float [vocabulary, scales]; None: they have none.
 
     Shapes:
         tokens, int64 [n, choices] -> [n].
     """
 
     name: ClassVar[str] = "mlp"
+    # Version 1 has no values.
+    version: ClassVar[int] = 2
+    embeds_values: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -40,15 +47,23 @@ class MlpEncoder(Encoder):
         channels: int = 48,
         hidden: Sequence[int] = (200, 200, 200),
         dropout: float = 0.1,
+        values: NDArray[np.float32] | None = None,
     ):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, channels)
+        self.embedding = LabelEmbedding(vocabulary, channels, values)
         self.head = scoring_head(choices * channels, hidden, dropout)
 
     @classmethod
     def from_space(cls, space: SearchSpace, **config: Any) -> MlpEncoder:
         """Make an encoder for a space with random weights; see `Encoder.from_space`."""
-        return cls(len(vocabulary(space)), len(space.choices), **config)
+        names = vocabulary(space)
+        defaults = {"values": label_values(space, names)}
+        return cls(len(names), len(space.choices), **{**defaults, **config})
+
+    @classmethod
+    def earlier_config(cls, version: int, space: SearchSpace) -> dict[str, Any]:
+        """Return the arguments of an earlier version; see `Encoder.earlier_config`."""
+        return {"values": None} if version < 2 else {}
 
     @classmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> Tensor:

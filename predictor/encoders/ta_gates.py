@@ -8,10 +8,12 @@ import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from predictor.encoders.base import GraphEncoder
+from predictor.encoders.base import GraphEncoder, operation_values
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.information_flow import InformationFlow, flattened
 from predictor.encoders.labels import NodeLabels, ReadOut, scoring_head
@@ -67,6 +69,7 @@ class TaGatesEncoder(GraphEncoder):
         on_edges: Whether the operations are on edges. Layers are then `EdgeFlow`, the states are
             the messages of edges, and the read-out is the sum that arrives at the outputs.
         gate_bias: Whether the gates of operations on nodes have a bias, as in the release.
+        values: Numbers of the labels, float [operations + 1, scales]; None: they have none.
 
     Raises:
         InvalidParameter: `steps` is less than 1.
@@ -76,8 +79,10 @@ class TaGatesEncoder(GraphEncoder):
     """
 
     name: ClassVar[str] = "ta-gates"
-    # Version 1 has operations on nodes in every space, and no bias in their gates.
-    version: ClassVar[int] = 2
+    # Version 1 has operations on nodes in every space, and no bias in their gates; versions 1 and 2
+    # have no values.
+    version: ClassVar[int] = 3
+    embeds_values: ClassVar[bool] = True
     auxiliary: ClassVar[str] = "zero_cost"
 
     def __init__(
@@ -97,6 +102,7 @@ class TaGatesEncoder(GraphEncoder):
         dropout: float = 0.1,
         on_edges: bool = False,
         gate_bias: bool = True,
+        values: NDArray[np.float32] | None = None,
     ):
         super().__init__()
         if steps < 1:
@@ -116,7 +122,9 @@ class TaGatesEncoder(GraphEncoder):
         self.register_buffer(
             "without_weights", _named(_WITHOUT_WEIGHTS, operations), persistent=False
         )
-        self.labels = NodeLabels(len(operations), positions, operation_channels, deviation=_WIDE)
+        self.labels = NodeLabels(
+            len(operations), positions, operation_channels, deviation=_WIDE, values=values
+        )
         self.state = nn.Embedding(2, state_channels)
         self.forward_pass = InformationFlow(
             [state_channels, *[hidden] * layers], operation_channels, on_edges, gate_bias
@@ -156,6 +164,7 @@ class TaGatesEncoder(GraphEncoder):
         defaults: dict[str, Any] = {
             "positions": informative_positions(space),
             "on_edges": on_edges,
+            **operation_values(cls, space),
             **(_SIZE_ON_EDGES if config.get("on_edges", on_edges) else _SIZE_ON_NODES),
         }
         return cls(space.operations, **{**defaults, **config})
@@ -163,7 +172,8 @@ class TaGatesEncoder(GraphEncoder):
     @classmethod
     def earlier_config(cls, version: int, space: SearchSpace) -> dict[str, Any]:
         """Return the arguments of an earlier version; see `Encoder.earlier_config`."""
-        return {"on_edges": False, "gate_bias": False} if version < 2 else {}
+        values = {"values": None} if version < 3 else {}
+        return {"on_edges": False, "gate_bias": False, **values} if version < 2 else values
 
     def forward(self, inputs: DenseGraphs, every_step: bool = False) -> Tensor:
         """Score n graphs.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from predictor.encoders.base import GraphEncoder
@@ -78,6 +80,7 @@ class TransformerEncoder(GraphEncoder):
         hidden: Channels between the two linear layers of each layer.
         head: Channels of the head's hidden layer.
         dropout: Dropout probability in layers and head.
+        values: Numbers of the labels, float [operations + 1, scales]; None: they have none.
 
     Raises:
         InvalidParameter: `channels` is not a multiple of 2 `heads`.
@@ -87,6 +90,9 @@ class TransformerEncoder(GraphEncoder):
     """
 
     name: ClassVar[str] = "transformer"
+    # Version 1 has no values.
+    version: ClassVar[int] = 2
+    embeds_values: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -98,6 +104,7 @@ class TransformerEncoder(GraphEncoder):
         hidden: int = 192,
         head: int = 200,
         dropout: float = 0.1,
+        values: NDArray[np.float32] | None = None,
     ):
         super().__init__()
         if channels % (2 * heads):
@@ -105,11 +112,16 @@ class TransformerEncoder(GraphEncoder):
                 f"channels: a multiple of {2 * heads} for {heads} heads, not {channels}"
             )
 
-        self.labels = NodeLabels(operations, positions, channels)
+        self.labels = NodeLabels(operations, positions, channels, values=values)
         self.layers = nn.ModuleList(
             TransformerLayer(channels, heads, hidden, dropout) for _ in range(layers)
         )
         self.head = scoring_head(channels, (head,), dropout)
+
+    @classmethod
+    def earlier_config(cls, version: int, space: SearchSpace) -> dict[str, Any]:
+        """Return the arguments of an earlier version; see `Encoder.earlier_config`."""
+        return {"values": None} if version < 2 else {}
 
     @classmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> tuple[DenseGraphs, Tensor, Tensor]:

@@ -9,6 +9,7 @@ from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.features.chains import layers
 from predictor.features.labels import Labels
 from predictor.features.paths import sequences, statistics
+from predictor.features.values import value_features
 from spaces.space import Codes, SearchSpace
 
 COUNTS = ("choices", "sequences")
@@ -18,24 +19,28 @@ COUNTS = ("choices", "sequences")
 _CHUNK = 2048
 
 
-def groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
+def groups(
+    space: SearchSpace, codes: Codes, with_values: bool = True
+) -> dict[str, NDArray[np.float32]]:
     """Compute all groups of features.
 
     A chain has its choices as one-hot codes, the features of its layers, their sums up to each
     layer, and its costs. Any other space has the choices, the operations on its paths, the
-    sequences that the paths spell, and its costs. Architectures that are one network
-    (`ChoiceSpace.representatives`) have equal features.
+    sequences that the paths spell, and its costs. The numbers of ValueChoices, where there are any,
+    are one more group. Architectures that are one network (`ChoiceSpace.representatives`) have
+    equal features.
 
     Args:
         space: Space of the architectures.
         codes: Codes of the architectures, checked, int array [n, choices].
+        with_values: Whether the numbers of ValueChoices are a group.
 
     Returns:
         Group -> float array [n, features]; empty without architectures.
     """
     representatives = space.representatives(codes)
     chunks = [
-        _groups(space, representatives[start : start + _CHUNK])
+        _groups(space, representatives[start : start + _CHUNK], with_values)
         for start in range(0, len(representatives), _CHUNK)
     ]
     if not chunks:
@@ -43,7 +48,7 @@ def groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
-def _groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
+def _groups(space: SearchSpace, codes: Codes, with_values: bool) -> dict[str, NDArray[np.float32]]:
     codes = np.asfortranarray(codes)
     costs = np.log(1.0 + np.stack([space.macs(codes), space.params(codes)], axis=1))
     features = {"choices": space.one_hot(codes), "costs": costs}
@@ -58,4 +63,8 @@ def _groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
         features["paths"] = statistics(graphs, labels)
         features["sequences"] = sequences(graphs, labels)
 
+    values = value_features(space, codes)
+    # Spaces without ValueChoices have exactly the groups that they had before.
+    if with_values and values.shape[1]:
+        features["values"] = values
     return {name: values.astype(np.float32) for name, values in features.items()}

@@ -39,6 +39,8 @@ class GaussianProcess(Predictor):
         self.codes: Codes | None = None
         self.values: NDArray[np.float64] | None = None
         self.auxiliary = AuxiliaryFeatures({})
+        # False only for predictors that were fitted before the values were features.
+        self.with_values = True
 
     def fit(
         self,
@@ -68,7 +70,7 @@ class GaussianProcess(Predictor):
 
         self.scores = NormalScores.from_values(values)
         self.features: dict[str, NDArray[Any]] = {
-            **groups(self.space, codes),
+            **groups(self.space, codes, self.with_values),
             "auxiliary": auxiliary_features,
         }
         self.process = ExactProcess(
@@ -104,12 +106,12 @@ class GaussianProcess(Predictor):
 
         # Auxiliary columns may differ between architectures that are one network.
         if self.auxiliary.maps:
-            features = groups(self.space, codes)
+            features = groups(self.space, codes, self.with_values)
             return self._predict_features({**features, "auxiliary": self.auxiliary(codes)})
 
         # Each network is scored once.
         distinct, which = np.unique(self.space.representatives(codes), axis=0, return_inverse=True)
-        features = groups(self.space, distinct)
+        features = groups(self.space, distinct, self.with_values)
         mean, deviation = self._predict_features(
             {**features, "auxiliary": np.zeros((len(distinct), 0))}
         )
@@ -137,6 +139,7 @@ class GaussianProcess(Predictor):
             "kind": self.kind,
             "space": self.space.name,
             "seed": self.seed,
+            "with_values": self.with_values,
             "auxiliary": list(self.auxiliary.maps),
             "trained_on": dict(self.trained_on),
         }
@@ -157,6 +160,7 @@ class GaussianProcess(Predictor):
     ) -> Self:
         """Rebuild a predictor from the config and the tensors that `save` wrote."""
         model = cls(space, config["seed"])
+        model.with_values = config.get("with_values", False)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
 
         # Only the kernel's parameters are stored as such; the process is solved again from the

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from predictor.base import Auxiliary, Predictor, require, training_data
 from predictor.features.groups import groups
+from predictor.features.values import value_features
 from predictor.serialization import write
 from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
@@ -52,14 +53,19 @@ class BaselinePredictor(Predictor):
         self.model: Any = None
         self.codes: Codes | None = None
         self.values: NDArray[np.float64] | None = None
+        # False only for predictors that were fitted before the values were features.
+        self.with_values = True
 
     def make(self) -> Any:
         """Make an unfitted regressor."""
         raise TypeError("choose RandomForest or Boosting")
 
     def features(self, codes: Codes) -> NDArray[Any]:
-        """Return the regressor's features [n, features] of codes [n, choices]."""
-        return self.space.one_hot(codes)
+        """Return the one-hot codes, and the numbers of values, of codes [n, choices]."""
+        one_hot = self.space.one_hot(codes)
+        if not self.with_values:
+            return one_hot
+        return np.concatenate([one_hot, value_features(self.space, codes)], axis=1)
 
     def fit(
         self,
@@ -85,6 +91,7 @@ class BaselinePredictor(Predictor):
             "kind": self.kind,
             "space": self.space.name,
             "seed": self.seed,
+            "with_values": self.with_values,
             "trained_on": dict(self.trained_on),
         }
 
@@ -98,6 +105,7 @@ class BaselinePredictor(Predictor):
     ) -> BaselinePredictor:
         """Fit a regressor on the training data that `save` wrote."""
         model = cls(space, config["seed"])
+        model.with_values = config.get("with_values", False)
         model.fit(space.check(tensors["codes"].numpy()), tensors["values"].numpy())
         model.trained_on = config["trained_on"]
         return model
@@ -146,7 +154,7 @@ class Boosting(BaselinePredictor):
 
     def features(self, codes: Codes) -> NDArray[Any]:
         """Return all groups of features of codes [n, choices] as one array [n, features]."""
-        feature_groups = groups(self.space, codes)
+        feature_groups = groups(self.space, codes, self.with_values)
         # Without architectures there are no groups.
         if not feature_groups:
             return np.zeros((0, self.model.n_features_in_))
