@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from spaces.architecture import Architecture
 from spaces.block import Block
-from spaces.cells.darts import CELLS, NODES, OPERATIONS, SLOTS, Skeleton
+from spaces.cells.darts import CELLS, INPUTS, NODES, OPERATIONS, SLOTS, Skeleton, columns
 from spaces.cells.darts_graph import OUTPUT, POSITIONS, graphs_of_cells
 from spaces.cells.plan import Plan
 from spaces.cells.space import CellSpace
@@ -84,6 +85,28 @@ class DartsSpace(CellSpace):
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
         """Return the block of every module of the supernet by name."""
         return self._skeleton.places(num_classes or self.num_classes)
+
+    def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
+        """Return the codes with the operations of a node that reads one input twice in order.
+
+        A node adds its operations, so that their order has no effect where their input is the same.
+        """
+        ordered = codes
+        for cell, node in itertools.product(range(len(CELLS)), range(NODES)):
+            inputs, *operations = columns(cell, node)
+            is_repeated = np.array([len(set(pair)) == 1 for pair in INPUTS[node]])
+            rows = np.flatnonzero(is_repeated[codes[:, inputs]])
+            if len(rows):
+                ordered = ordered.copy(order="F") if ordered is codes else ordered
+                # All rows of both columns.
+                selected = rows[:, None], np.array(operations)
+                ordered[selected] = np.sort(codes[selected], axis=1)
+
+        return ordered
+
+    def representatives(self, codes: Codes) -> Codes:
+        """Return the codes of which all equal networks are one; see `isomorphism_keys`."""
+        return self.isomorphism_keys(codes)
 
     @cached_property
     def all_blocks(self) -> dict[str, Block]:

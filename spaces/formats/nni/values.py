@@ -82,9 +82,23 @@ def names_of(choice: Choice) -> tuple[str, ...]:
 
 
 def indices_of(choice: Choice, candidate: str) -> tuple[int, ...]:
-    """Return the indices of a candidate: those of its inputs, or its own."""
+    """Return the indices of a candidate: those of its inputs, or its own.
+
+    Raises:
+        InvalidArchitecture: The candidate takes an input twice.
+    """
     code = choice.code(candidate)
-    return choice.subsets[code] if isinstance(choice, Combination) else (code,)
+    if not isinstance(choice, Combination):
+        return (code,)
+
+    indices = choice.subsets[code]
+    # A multi-hot list cannot say it, and NNI's InputChoice never selects it.
+    if len(set(indices)) < len(indices):
+        raise InvalidArchitecture(
+            f"{choice.key}: NNI's input choices take each input once, not {candidate!r}; write the"
+            " format aw-nas, darts or pathfit"
+        )
+    return indices
 
 
 def multi_hot(choice: Choice, candidate: str) -> list[bool]:
