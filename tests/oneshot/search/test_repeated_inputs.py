@@ -38,4 +38,4 @@ def test_predictors_and_searches_take_repeated_inputs(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [*arguments, *options, "-o", str(output)])
 
     assert result.exit_code == 0, result.output
-    assert json.loads(output.read_text())["space"] == SMALL
+    assert json.loads(output.read_text())["space"] == space.name
