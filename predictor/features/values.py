@@ -29,6 +29,12 @@ class ValueFamily:
     columns: tuple[int, ...]
     numbers: tuple[NDArray[np.float64], ...]
 
+    def standardised(self) -> tuple[NDArray[np.float64], ...]:
+        """Return the numbers with the mean 0 and the deviation 1 over the different ones."""
+        distinct = np.unique(np.concatenate(self.numbers))
+        deviation = distinct.std() or 1.0
+        return tuple((numbers - distinct.mean()) / deviation for numbers in self.numbers)
+
     def shares_number(self, numbers: NDArray[np.float64]) -> bool:
         """Return whether one of `numbers` [candidates] is a number of the family."""
         return any(np.isin(numbers, others).any() for others in self.numbers)
@@ -58,7 +64,7 @@ def value_families(space: SearchSpace) -> tuple[ValueFamily, ...]:
 
 
 def value_features(space: SearchSpace, codes: Codes) -> NDArray[np.float32]:
-    """Compute the numbers of the selected values, and their sums over the choices of a scale.
+    """Compute the standardised numbers of the selected values, and their sums by scale.
 
     Args:
         space: Space of the architectures.
@@ -71,7 +77,7 @@ def value_features(space: SearchSpace, codes: Codes) -> NDArray[np.float32]:
     for family in value_families(space):
         selected = [
             numbers[codes[:, column]]
-            for column, numbers in zip(family.columns, family.numbers, strict=True)
+            for column, numbers in zip(family.columns, family.standardised(), strict=True)
         ]
         features += selected
         if len(selected) > 1:
@@ -103,15 +109,10 @@ def label_values(
     label_of = {name: label for label, name in enumerate(labels, first)}
     table = np.zeros((len(label_of) + first, len(families)), dtype=np.float32)
     for scale, family in enumerate(families):
-        number_of = {
-            label_of[name]: number
-            for column, numbers in zip(family.columns, family.numbers, strict=True)
-            for name, number in zip(space.choices[column].candidates, numbers, strict=True)
-        }
-        values = np.array(list(number_of.values()))
         # Standardised, so that an encoder's initial weights suit widths and rates.
-        deviation = values.std() or 1.0
-        table[list(number_of), scale] = (values - values.mean()) / deviation
+        for column, numbers in zip(family.columns, family.standardised(), strict=True):
+            rows = [label_of[name] for name in space.choices[column].candidates]
+            table[rows, scale] = numbers
 
     return table
 

@@ -54,8 +54,13 @@ def test_features_are_the_numbers_and_the_sum_of_a_scale(space: spaces.SearchSpa
     architecture = space.architecture(
         {"first": "32", "rate": "0.1", "second": "128", "size": "(5, 6)", "mode": "cubic"}
     )
-    features = value_features(space, space.encode([architecture]))
-    assert sorted(features[0].tolist()) == pytest.approx([0.1, 5, 6, 32, 128, 160])
+    features = value_features(space, space.encode([architecture]))[0]
+
+    # Different numbers of the scales: widths 16 to 128, kernels 3 and 5, expansions 1 and 6.
+    widths = np.array([16, 32, 64, 128])
+    standardised = (np.array([32, 128]) - widths.mean()) / widths.std()
+    expected = [*standardised, standardised.sum(), -1, 1, 1]
+    assert sorted(features.tolist()) == pytest.approx(sorted(expected))
 
 
 def test_labels_of_one_scale_are_ordered_and_standardised(space: spaces.SearchSpace) -> None:
