@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -14,7 +15,7 @@ import click
 from flask import json
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from service.app import create_app
 from service.context import Service, service_of
@@ -25,6 +26,18 @@ from service.processes.listening import WebOrder
 
 GRACE = 1
 """Seconds in which requests may end when the service stops."""
+
+DRAINED_UPLOADS = 2
+"""Size of the largest unread body that is read to its end, as a multiple of the largest upload."""
+
+DRAIN_PATIENCE = 10.0
+"""Seconds for which the rest of an unread body is read."""
+
+# Bytes of an unread body that are read at once.
+_DRAIN_BLOCK = 1 << 16
+
+# Seconds without a byte after which the rest of a body is not waited for.
+_STALLED_AFTER = 2.0
 
 # gunicorn's errors of the protocol -> status and title of the answer.
 _PROTOCOL_ERRORS = (
@@ -115,6 +128,19 @@ def _stop_first(number: signal.Signals, service: Service) -> None:
 class WebWorker(ThreadWorker):
     """A gthread worker of gunicorn that answers problems rather than HTML pages."""
 
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request, and read what its answer left unread of the body.
+
+        Many clients send the whole body before they read: a connection that is closed earlier
+        breaks under them, and they never see the answer, such as 413. gunicorn itself reads 64 KiB.
+
+        Returns:
+            Whether the connection can be used again.
+        """
+        keeps_open = super().handle_request(req, conn)
+        _drain(req, conn, DRAINED_UPLOADS * service_of(self.app.wsgi()).settings.max_upload)
+        return bool(keeps_open)
+
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that is not valid HTTP, or an error outside the application."""
         status, title = next(
@@ -137,6 +163,24 @@ class WebWorker(ThreadWorker):
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         except OSError:
             self.log.debug("the client has closed the connection")
+
+
+def _drain(req: Any, conn: TConn, limit: int) -> None:
+    """Read the rest of a request's body, up to a number of bytes and for a bounded time."""
+    deadline = time.monotonic() + DRAIN_PATIENCE
+    previous_timeout = conn.sock.gettimeout()
+    try:
+        conn.sock.settimeout(_STALLED_AFTER)
+        while limit > 0 and time.monotonic() < deadline:
+            # Not the parser's `finish_body`, which copies what it has received for each KiB.
+            block = req.body.read(_DRAIN_BLOCK)
+            if not block:
+                break
+            limit -= len(block)
+        conn.sock.settimeout(previous_timeout)
+    # The answer was sent: the connection of a client that left or stalled is closed.
+    except (OSError, errors.ParseException):
+        return
 
 
 def main() -> None:
