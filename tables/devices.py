@@ -35,13 +35,13 @@ def load_device(name: str, space: SearchSpace) -> CostSource:
         return load(name)
     except UnknownName as error:
         # Benchmarks take a second to read: only names that no table has are looked up there.
-        devices = _benchmark_devices(space)
+        devices = benchmark_devices(space)
         if name not in devices:
             raise UnknownName("table", name, (*error.known, *devices)) from error
         return devices[name]
 
 
-def _benchmark_devices(space: SearchSpace) -> dict[str, BenchmarkDevice]:
+def benchmark_devices(space: SearchSpace) -> dict[str, BenchmarkDevice]:
     """Return the devices of all benchmarks of a space whose files exist, by name."""
     from tables.benchmarks.device import BenchmarkDevice
     from tables.benchmarks.registry import BENCHMARKS, benchmark, find

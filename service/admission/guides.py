@@ -44,6 +44,11 @@ def resolve_guide(request: SearchRequest, space: SearchSpace, catalog: Catalog) 
             f"guide.metric is for benchmarks only; a {choice.kind} has none", "guide.metric"
         )
 
+    if choice.rank_by is not None and choice.kind != "supernet":
+        raise invalid(
+            f"guide.rank_by is for supernets only; a {choice.kind} has none", "guide.rank_by"
+        )
+
     if choice.kind == "predictor":
         return _resolve_predictor(choice.name, space, catalog)
     if choice.kind == "supernet":

@@ -10,10 +10,12 @@ from oneshot.search.guide import Guide
 from oneshot.search.objective import Objective
 from oneshot.search.problem import SearchProblem
 from service.admission.tasks import SearchTask
-from service.catalog.files import FileReference, device_model
+from service.catalog.files import device_model
 from spaces.registry import get
 from spaces.space import SearchSpace
-from tables.cost.model import counting_model
+from tables.benchmarks.device import BenchmarkDevice
+from tables.benchmarks.registry import benchmark
+from tables.cost.model import CostModel, counting_model
 from tables.metrics import COUNTS, canonical_metric
 from tables.store import load
 
@@ -47,12 +49,12 @@ def bind_problem(
     constraints = []
     for metric, maximum in task.limits.items():
         with attribute("constraints", metric):
-            constraints.append(_bind_limit(metric, maximum, space, task.table, task.margin))
+            constraints.append(_bind_limit(metric, maximum, space, task))
 
     objectives = []
     for metric in task.objectives:
         with attribute("objectives", metric):
-            objectives.append(_bind_objective(metric, space, task.table))
+            objectives.append(_bind_objective(metric, space, task))
 
     return SearchProblem(space, guide, constraints, objectives)
 
@@ -61,23 +63,33 @@ def _pass_errors(field: str, metric: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _bind_limit(
-    metric: str, maximum: float, space: SearchSpace, table: FileReference | None, margin: float
-) -> Constraint:
+def _bind_limit(metric: str, maximum: float, space: SearchSpace, task: SearchTask) -> Constraint:
     name = canonical_metric(metric)
-    # Without a table `Limit` reports that a measured metric needs one.
-    if name in COUNTS or table is None:
-        return Limit(metric, maximum).bind(space, load, margin)
+    # Without a device `Limit` reports that a measured metric needs one.
+    if name in COUNTS or not _has_device(task):
+        return Limit(metric, maximum).bind(space, load, task.margin)
 
-    model = device_model(table, space, name)
-    constraint = Constraint(name, maximum, model, margin, model.device)
+    model = _device_model(task, space, name)
+    constraint = Constraint(name, maximum, model, task.margin, model.device)
     constraint.check_feasible()
 
     return constraint
 
 
-def _bind_objective(metric: str, space: SearchSpace, table: FileReference | None) -> Objective:
+def _bind_objective(metric: str, space: SearchSpace, task: SearchTask) -> Objective:
     name = canonical_metric(metric)
-    if name in COUNTS or table is None:
+    if name in COUNTS or not _has_device(task):
         return Objective(name, counting_model(space, name))
-    return Objective(name, device_model(table, space, name))
+    return Objective(name, _device_model(task, space, name))
+
+
+def _has_device(task: SearchTask) -> bool:
+    return task.table is not None or task.device is not None
+
+
+def _device_model(task: SearchTask, space: SearchSpace, metric: str) -> CostModel:
+    if task.device is not None:
+        device = BenchmarkDevice(benchmark(task.device.benchmark), task.device.name)
+        return device.cost_model(space, metric)
+    assert task.table is not None
+    return device_model(task.table, space, metric)

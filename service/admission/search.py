@@ -12,13 +12,15 @@ from oneshot.search.problem import SearchProblem
 from oneshot.strategies.registry import make
 from service.admission.guides import resolve_guide
 from service.admission.problem import bind_problem
-from service.admission.tasks import Admission, SearchTask
+from service.admission.tasks import Admission, RecordedDevice, SearchTask
 from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference, device_model
 from service.jobs import JsonObject, Resources
 from service.problems import blaming, invalid
 from service.schemas.search import SearchRequest
+from spaces.errors import UnknownName
 from spaces.space import Codes, SearchSpace
+from tables.devices import benchmark_devices
 from tables.metrics import ALIASES, COSTS, MEASURED, canonical_metric
 
 MAX_EVALUATIONS = 1_000_000
@@ -42,7 +44,8 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
     with blaming("space"):
         space = catalog.space(request.space)
 
-    table = _resolve_table(request, space, catalog)
+    device = _resolve_device(request, space, catalog)
+    table = device if isinstance(device, FileReference) else None
     guide = resolve_guide(request, space, catalog)
 
     # Names are checked before figures, so that a typing error is never hidden by a limit.
@@ -68,6 +71,8 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
         supernet=guide.supernet,
         benchmark=guide.benchmark,
         benchmark_files=guide.benchmark_files,
+        rank_by=request.guide.rank_by,
+        device=None if isinstance(device, FileReference) else device,
     )
     problem = bind_problem(task, _UnusedGuide(), _Fields(request))
     _check_strategy(request, problem)
@@ -75,7 +80,7 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
     update = {
         "space": space.name,
         # The names that were resolved, so that repeating the request gives the same search.
-        "device": None if table is None else table.name,
+        "device": None if device is None else device.name,
         "guide": request.guide.model_copy(update={"name": guide.name}),
     }
 
@@ -92,9 +97,9 @@ def _measured_metrics(request: SearchRequest) -> list[str]:
     return [metric for metric in metrics if metric in MEASURED]
 
 
-def _resolve_table(
+def _resolve_device(
     request: SearchRequest, space: SearchSpace, catalog: Catalog
-) -> FileReference | None:
+) -> FileReference | RecordedDevice | None:
     name = request.device
     if name is None:
         metrics = _measured_metrics(request)
@@ -113,7 +118,16 @@ def _resolve_table(
         name = names[0]
 
     with blaming("device"):
-        _, reference = catalog.table(name)
+        try:
+            _, reference = catalog.table(name)
+        except UnknownName as error:
+            # Benchmarks take a second to read: only names that no table has are looked up there.
+            devices = benchmark_devices(space)
+            if name not in devices:
+                raise UnknownName("table", name, (*error.known, *devices)) from error
+            recorded = devices[name].benchmark
+            files = [FileReference.from_path(path.name, path) for path in recorded.files]
+            return RecordedDevice(name, recorded.name, files)
         return reference
 
 

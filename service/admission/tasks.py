@@ -16,12 +16,34 @@ from spaces import __version__
 
 
 @dataclass(frozen=True)
+class RecordedDevice:
+    """A device on which a benchmark records costs.
+
+    Args:
+        name: Name of the device.
+        benchmark: Name of the benchmark.
+        files: Files of the benchmark, in its own order.
+    """
+
+    name: str
+    benchmark: str
+    files: Sequence[FileReference]
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> RecordedDevice:
+        """Read the JSON object of a task."""
+        files = [FileReference(**file) for file in value["files"]]
+        return cls(value["name"], value["benchmark"], files)
+
+
+@dataclass(frozen=True)
 class SearchTask:
     """An accepted search, guided by exactly one of `predictor`, `supernet` and `benchmark`.
 
     Args:
         space: Canonical name of the space.
-        table: Lookup table of the device; None if no measured metric is limited or an objective.
+        table: Lookup table of the device; None if no measured metric is limited or an objective, or
+            the device is a benchmark's.
         predictor: File of the predictor.
         limits: Metric -> maximum.
         margin: Standard deviations kept between an estimate and its limit.
@@ -34,6 +56,8 @@ class SearchTask:
         supernet: Trained weights of the supernet's run.
         benchmark: `NAME` or `NAME:METRIC` of the benchmark.
         benchmark_files: Files of the benchmark, in its own order.
+        rank_by: Metric by which the supernet ranks networks; None: the cross-entropy.
+        device: Device of a benchmark, in place of a table.
         threads: Threads of torch; another number may change the last digit of a result.
         version: Version of Pathfit that accepted the search.
     """
@@ -51,6 +75,8 @@ class SearchTask:
     supernet: FileReference | None = None
     benchmark: str | None = None
     benchmark_files: Sequence[FileReference] = ()
+    rank_by: str | None = None
+    device: RecordedDevice | None = None
     threads: int = 1
     version: str = __version__
 
@@ -64,6 +90,8 @@ class SearchTask:
         # Tasks of older versions have no benchmark.
         files = [FileReference(**file) for file in value.get("benchmark_files", ())]
         fields = _with_files(value, "table", "predictor", "supernet")
+        device = value.get("device")
+        fields["device"] = None if device is None else RecordedDevice.from_dict(device)
         return cls(**{**fields, "benchmark_files": files})
 
 

@@ -16,6 +16,7 @@ def search_body(
     objectives: Sequence[str] | None,
     strategy: Mapping[str, Any],
     guide: str | None,
+    rank_by: str | None = None,
 ) -> JsonObject:
     """Build the body of POST /search; values of None are left to the service's defaults.
 
@@ -25,7 +26,12 @@ def search_body(
         objectives: Costs that are traded for the score.
         strategy: Name and options of the strategy.
         guide: Name of a predictor, or `KIND:NAME`.
+        rank_by: Metric by which a supernet ranks networks.
     """
+    guide_field = None if guide is None else guide_from_text(guide)
+    if rank_by is not None:
+        # Supernets alone rank by a metric: without a name, the space's only one is meant.
+        guide_field = {**(guide_field or {"kind": "supernet"}), "rank_by": rank_by}
     limits = {
         metric: limit if isinstance(limit, Mapping) else {"max": limit}
         for metric, limit in constraints.items()
@@ -36,7 +42,7 @@ def search_body(
             "constraints": limits or None,
             "objectives": list(objectives) if objectives else None,
             "strategy": without_none(strategy) or None,
-            "guide": None if guide is None else guide_from_text(guide),
+            "guide": guide_field,
         }
     )
 

@@ -81,6 +81,7 @@ class Client:
         strategy: str | None = None,
         options: Mapping[str, Any] | None = None,
         guide: str | None = None,
+        rank_by: str | None = None,
         margin: float | None = None,
         count: int | None = None,
         seed: int | None = None,
@@ -89,13 +90,14 @@ class Client:
 
         Args:
             space: Name of the search space.
-            device: Name of the lookup table of the device.
+            device: Name of the device's lookup table, or of a device of a benchmark.
             constraints: Metric -> maximum, such as `{"latency_ms": 12}` or `{"latency_ms": {"max":
                 12}}`.
             objectives: Costs that are traded for the score.
             strategy: Name of the strategy.
             options: Options of the strategy.
             guide: Name of a predictor, or `supernet:NAME` or `benchmark:NAME`.
+            rank_by: Metric by which a supernet ranks networks: `cross_entropy` or `top1`.
             margin: Standard deviations that are kept between an estimate and its limit.
             count: Number of best networks that the result describes in full.
             seed: Seed of the search; the same seed gives the same result.
@@ -109,6 +111,7 @@ class Client:
             objectives,
             {"name": strategy, "options": None if options is None else dict(options)},
             guide,
+            rank_by,
         )
         return SearchHandle(self, self.request("POST", "/search", body)["id"])
 

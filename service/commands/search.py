@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 )
 @with_client
 @click.option("--space", required=True, help="Name of the search space.")
-@click.option("--device", default=None, help="Name of a lookup table.  [default: the only one]")
+@click.option(
+    "--device",
+    default=None,
+    help="Lookup table, or a benchmark's device such as raspi4.  [default: the only table]",
+)
 @click.option("--latency-ms", type=float, default=None, help="Latency at most, on the device.")
 @click.option("--flops", type=float, default=None, help="Multiply-accumulates at most.")
 @click.option("--params", type=float, default=None, help="Parameters at most.")
@@ -46,6 +50,12 @@ if TYPE_CHECKING:
     "--guide",
     default=None,
     help="Predictor, benchmark:NAME or supernet:NAME.  [default: the only one]",
+)
+@click.option(
+    "--rank-by",
+    type=click.Choice(["cross_entropy", "top1"]),
+    default=None,
+    help="Metric by which a supernet ranks networks.  [default: cross_entropy]",
 )
 @click.option(
     "--strategy",
@@ -84,6 +94,7 @@ def search(
     device: str | None,
     objectives: tuple[str, ...],
     guide: str | None,
+    rank_by: str | None,
     strategy: str,
     options: tuple[str, ...],
     margin: float | None,
@@ -112,6 +123,7 @@ def search(
         strategy=strategy,
         options=parse_assignments(options) or None,
         guide=guide,
+        rank_by=rank_by,
         margin=margin,
         count=count,
         seed=seed,

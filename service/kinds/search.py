@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from spaces.errors import PathfitError
 from spaces.files import digest
 from spaces.registry import get
 from spaces.space import SearchSpace
+from tables.benchmarks.registry import benchmark
 
 if TYPE_CHECKING:
     from predictor.base import Predictor
@@ -93,6 +94,9 @@ def problem_of(task: SearchTask) -> SearchProblem:
     # Checked when it runs as well: the file may have changed while the job was queued.
     if task.table is not None:
         task.table.checked()
+    if task.device is not None:
+        recorded = benchmark(task.device.benchmark)
+        _check_files(recorded.name, recorded.files, task.device.files)
     return bind_problem(task, _guide(task, get(task.space)))
 
 
@@ -103,7 +107,9 @@ def _guide(task: SearchTask, space: SearchSpace) -> Guide:
 
     if task.supernet is not None:
         folder = task.supernet.checked().parent
-        return guide_named(f"supernet:{folder}", space, name=task.supernet.name)
+        return guide_named(
+            f"supernet:{folder}", space, name=task.supernet.name, rank_by=task.rank_by
+        )
 
     if task.benchmark is not None:
         guide = guide_named(f"benchmark:{task.benchmark}", space)
@@ -115,10 +121,13 @@ def _guide(task: SearchTask, space: SearchSpace) -> Guide:
 
 
 def _check_benchmark(guide: BenchmarkGuide, task: SearchTask) -> None:
+    _check_files(guide.benchmark.name, guide.benchmark.files, task.benchmark_files)
+
+
+def _check_files(name: str, files: Sequence[Path], accepted: Sequence[FileReference]) -> None:
+    """Raise ChangedFile where the files of a benchmark are not those of an accepted search."""
     # Compared by content only: another machine may store the files in other folders.
-    accepted = [file.sha256 for file in task.benchmark_files]
-    if [digest(path) for path in guide.benchmark.files] != accepted:
-        name = guide.benchmark.name
+    if [digest(path) for path in files] != [file.sha256 for file in accepted]:
         raise ChangedFile(
             f"the files of the benchmark {name!r} are not those that this search was accepted with"
         )

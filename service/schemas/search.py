@@ -62,6 +62,10 @@ class GuideChoice(Strict):
     metric: str | None = Field(
         default=None, max_length=NAME, description="Metric of a benchmark. Default: its own."
     )
+    rank_by: Literal["cross_entropy", "top1"] | None = Field(
+        default=None,
+        description="Metric by which a supernet ranks networks. Default: the cross-entropy.",
+    )
 
 
 class SearchRequest(Strict):
@@ -72,8 +76,8 @@ class SearchRequest(Strict):
         None,
         max_length=REFERENCE,
         description=(
-            "A name of GET /tables. Default, if a measured cost is limited or an objective: the"
-            " space's only one."
+            "A name of GET /tables, or a device on which a benchmark of the space records costs."
+            " Default, if a measured cost is limited or an objective: the space's only table."
         ),
     )
     constraints: Constraints = Field(default_factory=Constraints)

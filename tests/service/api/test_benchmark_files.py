@@ -58,3 +58,40 @@ def test_benchmark_files_are_pinned_and_checked(
         match="the files of the benchmark 'nasbench-macro' are not those that this search",
     ):
         problem_of(task)
+
+
+def test_a_device_of_a_benchmark_limits_a_search(
+    app: APIFlask, http: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATHFIT_DATA", str(tmp_path))
+    space = spaces.get(NAME)
+    codes = np.concatenate(list(space.enumerate_codes()))
+    columns = {
+        ("cifar10_test_acc", None): codes.sum(1) + 0.5,
+        ("latency_ms@raspi4", None): codes.sum(1) + 1.0,
+    }
+    path = tmp_path / f"{NAME}.npz"
+    compact.write(path, NAME, Records(space.name, codes, columns), {"file": "made up"}, "tests")
+
+    body = {
+        "space": NAME,
+        "guide": {"kind": "benchmark"},
+        "device": "raspi4",
+        "constraints": {"latency_ms": {"max": 9}},
+        "objectives": ["latency_ms"],
+    }
+    answer = http.post("/search", json=body)
+    assert (answer.status_code, answer.json["request"]["device"]) == (202, "raspi4"), answer.json
+    stored = service_of(app).store.jobs.get(answer.json["id"]).task
+    task = SearchTask.from_dict(json.loads(json.dumps(stored)))
+    problem = problem_of(task)
+    assert problem.feasible(codes).tolist() == (codes.sum(1) <= 8).tolist()
+
+    unknown = http.post("/search", json={**body, "device": "raspi5"})
+    assert (unknown.status_code, json.loads(unknown.data)["field"]) == (422, "device")
+    assert "raspi4" in json.loads(unknown.data)["known"]
+
+    columns[("latency_ms@raspi4", None)] = codes.sum(1) + 2.0
+    compact.write(path, NAME, Records(space.name, codes, columns), {"file": "made up"}, "tests")
+    with pytest.raises(ChangedFile, match=NAME):
+        problem_of(task)

@@ -114,6 +114,14 @@ def test_trained_supernets_are_listed_and_guide_searches(
     assert task.predictor is None
     assert task.supernet is not None
     assert task.supernet.checked() == tmp_path / "runs" / "done" / "weights.safetensors"
+    assert task.rank_by is None
+
+    ranked = {"kind": "supernet", "rank_by": "top1"}
+    job_id = http.post("/search", json={"space": SPACE, "guide": ranked}).json["id"]
+    assert SearchTask.from_dict(store.jobs.get(job_id).task).rank_by == "top1"
+    answer = http.post("/search", json={"space": SPACE, "guide": {"rank_by": "top1"}})
+    problem(answer, 422, "invalid-value", "guide.rank_by")
+
     for name in ("unfinished", "../runs/done"):
         answer = http.post(
             "/search", json={"space": SPACE, "guide": {"kind": "supernet", "name": name}}
