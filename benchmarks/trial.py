@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -19,8 +18,8 @@ from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
 from oneshot.evaluation.evaluator import BATCH, Evaluator
 from oneshot.evaluation.images import sample_rows
-from oneshot.evaluation.metrics import metrics
 from oneshot.evaluation.settings import EvaluationSettings
+from oneshot.evaluation.tallies import tally_of
 from oneshot.retraining.network_training import device_of, train_network
 from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.report import report_on_test
@@ -196,12 +195,8 @@ class Trial:
             sample_rows(count, count, EvaluationSettings.seed)[self.setting.ranking :]
         )
         network.to(device).eval()
-        with torch.no_grad():
-            found = metrics(
-                (network(images.to(device)), labels.to(device))
-                for images, labels in validation.batches(BATCH, remaining)
-            )
-        return {**found, "images": len(remaining), "split": "validation"}
+        tally = tally_of(network, validation.batches(BATCH, remaining), device)
+        return {**tally.metrics(), "images": len(remaining), "split": "validation"}
 
     def _constraint(self) -> Any:
         return self.limit.bind(self.space, lambda name: _no_table(name))

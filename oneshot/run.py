@@ -16,6 +16,8 @@ from oneshot.data.registry import reload
 from oneshot.data.request import title
 from oneshot.errors import InvalidRun
 from oneshot.run_settings import NETWORK, SUPERNET, RunSettings
+from oneshot.tasks.registry import make_task
+from oneshot.tasks.task import Task
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError
 from spaces.files import digest, read_text, replacing, write_text
@@ -54,6 +56,11 @@ class Run:
     def space(self) -> SearchSpace:
         """Space of the supernet or network."""
         return get(self.settings.space)
+
+    @property
+    def task(self) -> Task:
+        """Task of the training."""
+        return make_task(self.settings.task, self.space)
 
     @property
     def architecture(self) -> Architecture:

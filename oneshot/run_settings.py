@@ -10,6 +10,7 @@ from oneshot.data.augmented import Augmented
 from oneshot.data.split import Split
 from oneshot.retraining.options import RetrainOptions
 from oneshot.samplers.settings import SamplerSettings
+from oneshot.tasks.registry import DEFAULT as DEFAULT_TASK
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
 from spaces.architecture import Architecture
@@ -105,6 +106,8 @@ class RunSettings:
             spaces, of which some changed their meaning.
         affine: Whether the batch normalisation of a supernet learns scale and shift where the space
             does not decide it; runs recorded before this field existed do not.
+        task: Task of the training with its options; runs recorded before this field existed are
+            classifications.
     """
 
     kind: str
@@ -125,6 +128,7 @@ class RunSettings:
     classes: Sequence[str] | None = None
     preprocessing: Mapping[str, Any] | None = None
     affine: bool = False
+    task: str = DEFAULT_TASK
     revision: int = REVISION
 
     @property
@@ -178,6 +182,7 @@ class RunSettings:
             "classes",
             "preprocessing",
             "affine",
+            "task",
             "revision",
         )
         groups |= {name: values[name] for name in plain if name in values}
@@ -194,6 +199,7 @@ class RunSettings:
             "execution": self.execution.to_dict(),
             "version": self.version,
             "command": self.command,
+            "task": self.task,
         }
         if self.revision:
             values["revision"] = self.revision

@@ -56,6 +56,9 @@ class SearchSpace(ChoiceSpace, ABC):
     additive = False
     """Whether costs are sums over choices, so that expectations factorise."""
 
+    head = "classes"
+    """Head of the networks, which must be the one that a task needs."""
+
     is_chain = False
     """Whether every network is a sequence of blocks, each of which reads the previous one only."""
 

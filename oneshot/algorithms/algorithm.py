@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,8 +10,11 @@ from torch import nn
 
 from oneshot.algorithms.preset import Preset
 from oneshot.search.constraint import Constraint
+from oneshot.tasks.classification import Classification
+from oneshot.tasks.task import Task
 from oneshot.training.algorithm import Algorithm
 from oneshot.training.batches import Source
+from oneshot.training.passes import Passes
 from oneshot.training.recipe import Recipe
 from spaces.space import SearchSpace
 from tables.cost.model import CostModel
@@ -38,6 +41,7 @@ class Setting:
         constraint: Constraint on the resulting architecture; None: none.
         folder: Folder of the run, where each epoch's architecture is logged; None: no log.
         tensorboard: Whether the architecture is logged for TensorBoard as well.
+        task: Task that the model is trained for.
 
     Example:
         >>> import spaces
@@ -60,11 +64,17 @@ class Setting:
     constraint: Constraint | None = None
     folder: Path | None = None
     tensorboard: bool = False
+    task: Task = field(default_factory=Classification)
 
     @property
     def steps_per_epoch(self) -> int:
         """Number of updates of the weights in an epoch."""
         return max(1, self.images // min(self.recipe.batch_size, self.images))
+
+    @property
+    def passes(self) -> Passes:
+        """New forward passes by the task."""
+        return Passes(self.task)
 
     @property
     def choice_space(self) -> SearchSpace | None:

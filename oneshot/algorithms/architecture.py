@@ -21,6 +21,7 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator, named
 from oneshot.training.batches import HeldOut
+from oneshot.training.loop import moved_inputs
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -57,7 +58,7 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
     searches_architecture = True
 
     def __init__(self, setting: Setting, mutator: ArchitectureMutator):
-        super().__init__(setting.model, setting.recipe)
+        super().__init__(setting.model, setting.recipe, setting.passes)
         if setting.images < 1 or len(setting.held_out) < 1:
             raise InvalidOption(
                 "a search needs training images, and held-out ones for the architecture; it has"
@@ -124,11 +125,9 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
             number: Number of the batch over the whole training, from 0.
             engine: Engine that knows the rank and the device.
         """
-        images, labels = self.held_out.batch(number, engine.fabric.global_rank, engine.ranks)
+        inputs, targets = self.held_out.batch(number, engine.fabric.global_rank, engine.ranks)
         device = engine.fabric.device
-        if images.ndim == 4:
-            images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
-        return images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+        return moved_inputs(inputs, device), targets.to(device, non_blocking=True)
 
     @contextlib.contextmanager
     def weights_frozen(self) -> Iterator[None]:

@@ -244,10 +244,10 @@ class Enas(SampledAlgorithm[EnasMutator]):
         self.note_rank(engine)
 
         # Every batch runs another sampled path.
-        for images, labels in batches:
+        for inputs, targets in batches:
             self.drawing.reset()
             with engine.autocast():
-                loss = self.loss(images, labels, step, engine)
+                loss = self.loss(inputs, targets, step, engine)
             engine.backward(loss / len(batches))
         engine.update()
 

@@ -141,9 +141,10 @@ class Fairnas(SampledAlgorithm[FairMutator]):
         # Gradients add up over the paths, and the weights move once.
         for codes in self.drawing.paths(step).tolist():
             self.drawing.run(codes)
-            for images, labels in batches:
+            self.passes.rewind()
+            for inputs, targets in batches:
                 with engine.autocast():
-                    loss = self.loss(images, labels, step, engine)
+                    loss = self.loss(inputs, targets, step, engine)
                 engine.backward(loss / len(batches))
         engine.update()
 
@@ -151,7 +152,7 @@ class Fairnas(SampledAlgorithm[FairMutator]):
             self.choose(engine)
 
     def choose(self, engine: Engine) -> None:
-        """Store the architecture with the greatest accuracy on held-out images."""
+        """Store the architecture with the greatest mean reward on held-out images."""
         options = self.options
         # A separate generator, so that a resumed run selects the same one.
         rng = np.random.default_rng([self.setting.seed, self.steps or 0])
@@ -171,7 +172,7 @@ class Fairnas(SampledAlgorithm[FairMutator]):
         """Return the next generation: random architectures, or mutants of the best quarter.
 
         Args:
-            rated: Accuracies of the architectures so far; empty: the generation is random.
+            rated: Mean rewards of the architectures so far; empty: the generation is random.
             rng: Generator of the random candidates and of the parents.
         """
         options = self.options

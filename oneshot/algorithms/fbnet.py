@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -108,12 +108,12 @@ class Fbnet(GradientAlgorithm):
             step // self.setting.steps_per_epoch
         )
 
-    def architecture_loss(self, images: Tensor, labels: Tensor) -> Tensor:
+    def architecture_loss(self, inputs: Tensor, targets: Any) -> Tensor:
         """Return CE alpha log(cost)^beta with the cost of the sampled mixture.
 
-        arXiv 1812.03443, equations 4 and 5. It is the cross-entropy alone where there is no cost.
+        arXiv 1812.03443, equations 4 and 5. It is the task's loss alone where there is no cost.
         """
-        error = super().architecture_loss(images, labels)
+        error = super().architecture_loss(inputs, targets)
         options = self.options
         if self.setting.cost is None:
             return error

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
@@ -138,22 +137,22 @@ class GradientAlgorithm(ArchitectureAlgorithm):
 
         # Training images must not move the logits.
         self.mutator.arch_disable_grad()
-        for images, labels in batches:
+        for inputs, targets in batches:
             self.mutator.reset()
             with engine.autocast():
-                loss = self.loss(images, labels, step, engine)
+                loss = self.loss(inputs, targets, step, engine)
             engine.backward(loss / len(batches))
         engine.update()
 
     def architecture_step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
         """Update the logits by the gradient of the held-out loss."""
         # Batches are counted by updates of the logits, so that none is skipped.
-        images, labels = self.held_out_batch(step // self.options.arch_every, engine)
+        inputs, targets = self.held_out_batch(step // self.options.arch_every, engine)
 
         with self.weights_frozen():
             self.mutator.reset()
             with engine.autocast():
-                loss = self.architecture_loss(images, labels)
+                loss = self.architecture_loss(inputs, targets)
             engine.backward(loss)
         self.update_logits(engine)
 
@@ -161,14 +160,14 @@ class GradientAlgorithm(ArchitectureAlgorithm):
         """Step the logits' optimizer on the gradients that a backward pass has left."""
         engine.update(1, clip=self.options.arch_clip or None)
 
-    def architecture_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of the logits: the cross-entropy of held-out images.
+    def architecture_loss(self, inputs: Tensor, targets: Any) -> Tensor:
+        """Return the loss of the logits: the task's loss of held-out images.
 
         Args:
-            images: Held-out images [b, ...].
-            labels: Their labels [b].
+            inputs: Held-out inputs [b, ...].
+            targets: Their targets [b].
         """
-        return functional.cross_entropy(self.model(images).float(), labels)
+        return self.task.loss(self.passes.held_out(self.model, inputs), targets)
 
     def codes(self) -> dict[str, int]:
         """Return the most probable architecture that meets the constraint, if there is one."""

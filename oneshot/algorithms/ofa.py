@@ -7,6 +7,8 @@ Elastic depth, kernel, expansion and resolution are those of Cai et al., ICLR 20
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.architecture import ArchitectureAlgorithm
@@ -153,6 +154,11 @@ class Ofa(ArchitectureAlgorithm):
                 "ofa trains elastic supernets: of the spaces ofa-mobilenetv3 and ofa-proxyless"
             )
 
+        if options.distillation and not setting.task.distils:
+            raise InvalidOption(
+                f"distillation: the task {setting.task.name} has none; give distillation=0"
+            )
+
         super().__init__(setting, _Unbound(model, init_type="zeros", seed=setting.seed))
         self.supernet = model
         self.options = options
@@ -184,42 +190,44 @@ class Ofa(ArchitectureAlgorithm):
         if self.trains_largest_only(step):
             rows = self.paths.largest[None]
 
-        for images, labels in batches:
-            soft: Tensor | None = None
+        for inputs, targets in batches:
+            soft: Any = None
             for number, row in enumerate(rows):
                 self.supernet.activate(row)
+                self.passes.rewind()
                 with engine.autocast():
-                    logits = self.model(images).float()
-                    loss = self._loss(logits, labels, soft)
+                    loss, outputs = self.passes.loss(
+                        self.model,
+                        inputs,
+                        functools.partial(self._loss, targets=targets, soft=soft),
+                    )
 
-                # In-place distillation: the others learn from the first one's probabilities.
+                # In-place distillation: the others learn from the first one's outputs.
                 if number == 0:
-                    engine.note(loss, logits, labels)
-                    if self.options.sandwich:
-                        soft = logits.detach().softmax(1)
+                    engine.note(loss, outputs, targets)
+                    if self.options.distillation:
+                        soft = self.task.soft_targets(outputs)
                 engine.backward(loss / len(batches))
+            self.passes.commit()
 
         engine.update()
 
-    def _loss(self, logits: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
+    def _loss(self, outputs: Any, targets: Any, soft: Any) -> Tensor:
         """Return the loss of a sub-network.
 
         Args:
-            logits: Logits of the sub-network [b, classes].
-            labels: Labels of the images [b].
-            soft: Probabilities of the largest network [b, classes]; None: labels only.
+            outputs: Outputs of the sub-network.
+            targets: Targets of the inputs [b].
+            soft: Soft targets of the largest network; None: targets only.
         """
         fraction = self.options.distillation if soft is not None else 0.0
-        loss = logits.new_zeros(())
+        losses = []
         if fraction < 1:
-            smoothing = self.recipe.label_smoothing
-            loss = loss + (1 - fraction) * functional.cross_entropy(
-                logits, labels, label_smoothing=smoothing
-            )
-        # The largest network's probabilities are not smoothed: they are soft already.
-        if soft is not None and fraction > 0:
-            loss = loss + fraction * functional.cross_entropy(logits, soft)
-        return loss
+            loss = self.task.loss(outputs, targets, self.recipe.label_smoothing)
+            losses.append((1 - fraction) * loss)
+        if soft is not None:
+            losses.append(fraction * self.task.distillation_loss(outputs, soft))
+        return functools.reduce(operator.add, losses)
 
     def _sort(self, engine: Engine) -> None:
         """Sort the channels by importance, and forget the momenta."""
@@ -266,7 +274,7 @@ class Ofa(ArchitectureAlgorithm):
 
     @torch.no_grad()
     def losses(self, codes: Codes) -> torch.Tensor:
-        """Return the cross-entropies of sub-networks on held-out images.
+        """Return the task's losses of sub-networks on held-out images.
 
         Batch normalisation uses the statistics of each batch.
 
@@ -274,7 +282,7 @@ class Ofa(ArchitectureAlgorithm):
             codes: Codes of the sub-networks [n, choices].
 
         Returns:
-            Mean cross-entropies [n].
+            Mean losses [n].
         """
         device = next(self.model.parameters()).device
         batches = [self.held_out.batch(number) for number in range(self.options.selection_batches)]
@@ -283,11 +291,10 @@ class Ofa(ArchitectureAlgorithm):
         with by_batch(self.model):
             for index, row in enumerate(codes):
                 self.supernet.activate(row)
-                for images, labels in batches:
-                    logits = self.model(images.to(device)).float()
-                    losses[index] += functional.cross_entropy(
-                        logits, labels.to(device)
-                    ).cpu() / len(batches)
+                for inputs, targets in batches:
+                    outputs = self.passes.held_out(self.model, inputs.to(device))
+                    loss = self.task.loss(outputs, targets.to(device))
+                    losses[index] += loss.cpu() / len(batches)
 
         return losses
 

@@ -75,7 +75,8 @@ def write_network(
     # The supernet's statistics of normalisation are those of all paths, not of this one.
     batch_size = min(_RECALIBRATION_BATCH_SIZE, len(data.train))
     batches = data.train.epochs(batch_size, run.settings.seed)
-    recalibrate(network, (images for images, _ in islice(batches, _RECALIBRATION_BATCHES)))
+    inputs = (inputs for inputs, _ in islice(batches, _RECALIBRATION_BATCHES))
+    recalibrate(network, inputs, task=run.task)
 
     write_settings(network_run.folder, settings)
     network_run.save(network)

@@ -171,7 +171,9 @@ def rewards(
     numbers: Sequence[int],
     engine: Engine,
 ) -> Tensor:
-    """Return the accuracies of architectures with the shared weights on held-out batches.
+    """Return the mean rewards of architectures with the shared weights on held-out batches.
+
+    In a classification they are the accuracies.
 
     Batch normalisation uses the statistics of each batch.
 
@@ -182,25 +184,27 @@ def rewards(
         engine: Engine of the training.
 
     Returns:
-        Accuracies, float64 [n], as the mean over all processes.
+        Mean rewards, float64 [n], over the examples of all processes.
     """
     batches = [algorithm.held_out_batch(number, engine) for number in numbers]
-    count = sum(len(labels) for _, labels in batches)
+    count = sum(len(targets) for _, targets in batches)
+    task = algorithm.task
+    passes = algorithm.passes
 
-    accuracies: list[Tensor] = []
+    means: list[Tensor] = []
     with by_batch(algorithm.model):
         for row in codes:
             algorithm.drawing.run(row)
             with engine.autocast():
-                hits = [
-                    (algorithm.model(images).argmax(1) == labels).sum()
-                    for images, labels in batches
+                sums = [
+                    task.rewards(passes.held_out(algorithm.model, inputs), targets).sum()
+                    for inputs, targets in batches
                 ]
-            accuracies.append(torch.stack(hits).sum().double() / count)
+            means.append(torch.stack(sums).sum().double() / count)
 
-    result = torch.stack(accuracies)
+    result = torch.stack(means)
     if engine.ranks > 1:
-        # Every process has as many images, so that the mean of the accuracies is that of all.
+        # Every process has as many images, so that the mean of the means is that of all.
         torch.distributed.all_reduce(result)
         result /= engine.ranks
     return result.cpu()

@@ -106,10 +106,10 @@ class Snas(GradientAlgorithm):
         else:
             self.mutator.arch_disable_grad()
 
-        for images, labels in batches:
+        for inputs, targets in batches:
             self.mutator.reset()
             with engine.autocast():
-                loss = self.loss(images, labels, step, engine)
+                loss = self.loss(inputs, targets, step, engine)
 
             # The logarithm's gradient does not depend on the cost's unit.
             if searches and self.setting.cost is not None and self.options.resource:

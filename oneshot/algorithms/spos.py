@@ -14,6 +14,7 @@ from oneshot.data.split import Batch
 from oneshot.samplers.base import PathSampler, paths_digest
 from oneshot.samplers.settings import SamplerSettings
 from oneshot.training.engine import Engine
+from oneshot.training.passes import Passes
 from oneshot.training.recipe import Recipe, supernet_recipe
 from spaces.modules.supernet import Supernet
 from spaces.space import Codes
@@ -29,12 +30,19 @@ class PathAlgorithm(SupernetAlgorithm):
         supernet: Supernet whose weights are trained.
         recipe: Training of the weights.
         sampler: Sampler of the paths of each update.
+        passes: Forward passes by the task; None: those of a classification.
     """
 
     model: Supernet
 
-    def __init__(self, supernet: Supernet, recipe: Recipe, sampler: PathSampler):
-        super().__init__(supernet, recipe)
+    def __init__(
+        self,
+        supernet: Supernet,
+        recipe: Recipe,
+        sampler: PathSampler,
+        passes: Passes | None = None,
+    ):
+        super().__init__(supernet, recipe, passes)
         self.sampler = sampler
         self._latest: tuple[int, Codes] | None = None
 
@@ -53,9 +61,10 @@ class PathAlgorithm(SupernetAlgorithm):
         """Update the weights by the sum of the gradients of all paths (FairNAS, algorithm 1)."""
         for codes in self.paths(step):
             self.model.activate(codes)
-            for images, labels in batches:
+            self.passes.rewind()
+            for inputs, targets in batches:
                 with engine.autocast():
-                    loss = self.loss(images, labels, step, engine)
+                    loss = self.loss(inputs, targets, step, engine)
                 engine.backward(loss / len(batches))
         engine.update()
 
@@ -77,7 +86,7 @@ class Spos(PathAlgorithm):
     def __init__(self, setting: Setting, options: SamplerSettings):
         assert isinstance(setting.model, Supernet)
         sampler = options.make(setting.model.space, setting.seed)
-        super().__init__(setting.model, setting.recipe, sampler)
+        super().__init__(setting.model, setting.recipe, sampler, setting.passes)
 
     @classmethod
     def default_recipe(cls, preset: Preset, space: str, images: int) -> Recipe:

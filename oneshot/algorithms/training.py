@@ -62,6 +62,7 @@ def make_algorithm(
         constraint=bound_constraint(run),
         folder=run.folder,
         tensorboard=tensorboard,
+        task=run.task,
     )
     options = algorithm_class.recorded_options(run.settings)
     return algorithm_class.from_setting(setting, options)

@@ -14,6 +14,7 @@ from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_LINES
 
 if TYPE_CHECKING:
+    from oneshot.tasks.task import Task
     from spaces.space import SearchSpace
     from tables.evaluation import Evaluation
 
@@ -71,24 +72,29 @@ def eval_arch(
                     done = len(evaluations)
                     bar.update(done / len(codes), f"{done}/{len(codes)}")
 
-    _print(evaluations, run.space)
+    _print(evaluations, run.space, evaluation.metrics_task)
     if output is not None:
         click.echo(f"wrote {output}: {len(evaluations)} evaluations")
 
 
-def _print(evaluations: list[Evaluation], space: SearchSpace) -> None:
+def _print(evaluations: list[Evaluation], space: SearchSpace, task: Task) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("cross-entropy", "top-1 %", "top-5 %", "MACs", "codes")
-    ranked = sorted(evaluations, key=lambda evaluation: evaluation.metrics["cross_entropy"])
+    signs = {"percent": " %"}
+    titles = [
+        task.title(name) + signs.get(metric.unit, "") for name, metric in task.metrics.items()
+    ]
+    table = Table(*titles, "MACs", "codes")
+    ranked = sorted(
+        evaluations,
+        key=lambda evaluation: evaluation.metrics[task.score],
+        reverse=task.metrics[task.score].higher_is_better,
+    )
     codes = space.encode([evaluation.architecture for evaluation in ranked])
     for evaluation, macs, row in zip(ranked, space.macs(codes), codes, strict=True):
-        metrics = evaluation.metrics
         table.add_row(
-            f"{metrics['cross_entropy']:.4f}",
-            f"{metrics['top1']:.2f}",
-            f"{metrics['top5']:.2f}",
+            *(task.text(name, evaluation.metrics[name]) for name in task.metrics),
             f"{int(macs):,}",
             " ".join(map(str, row.tolist())),
         )

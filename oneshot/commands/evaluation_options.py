@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 OPTIONS = [
     click.option(
+        "--task",
+        default=None,
+        help="Task that has the metrics, with options.  [default: the task of the training]",
+    ),
+    click.option(
         "--images",
         type=POSITIVE,
         default=8000,
@@ -102,5 +107,5 @@ def supernet_evaluation(run: Run, options: dict[str, Any]) -> SupernetEvaluation
     settings = EvaluationSettings(
         **{field.name: values[field.name] for field in fields(EvaluationSettings)}
     )
-    names = ("device", "threads", "engine", "workers", "address")
+    names = ("device", "threads", "engine", "workers", "address", "task")
     return SupernetEvaluation(run, settings, **{name: options[name] for name in names})

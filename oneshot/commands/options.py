@@ -62,6 +62,13 @@ DATA = [
     *LOADING,
 ]
 
+TASK = click.option(
+    "--task",
+    default=None,
+    help="Task, with options: NAME or NAME(option=1); see `pathfit list task`."
+    "  [default: classification]",
+)
+
 RECIPE = [
     click.option(
         "--epochs",
@@ -235,7 +242,7 @@ def with_options(*options: Command) -> Callable[[Command], Command]:
 
 def recipe_options(command: Command) -> Command:
     """Add the options of data, recipe, execution and run to `train` and `retrain`."""
-    return with_options(*DATA, *RECIPE, *EXECUTION, *RUN)(command)
+    return with_options(*DATA, TASK, *RECIPE, *EXECUTION, *RUN)(command)
 
 
 def load_data(options: dict[str, Any], input_shape: tuple[int, int, int]) -> ImageData:
@@ -288,6 +295,7 @@ def run_settings(
         data: Data set of the run.
     """
     from oneshot.run_settings import RunSettings
+    from oneshot.tasks.registry import DEFAULT, canonical
     from spaces import __version__
 
     return RunSettings(
@@ -299,6 +307,7 @@ def run_settings(
         execution=execution(options),
         version=__version__,
         command=command_line(),
+        task=canonical(options["task"] or DEFAULT),
     )
 
 

@@ -13,6 +13,7 @@ from oneshot.commands.options import (
     POSITIVE,
     SAMPLE,
     SEED,
+    TASK,
     load_data,
     set_threads,
     with_options,
@@ -36,7 +37,7 @@ PROXIES = ("synflow", "jacob_cov", "naswot", "snip", "grad_norm", "zen", "params
     )
 )
 @click.option("--space", "space_name", required=True, help="Space of the architectures.")
-@with_options(*DATA, *SAMPLE)
+@with_options(*DATA, TASK, *SAMPLE)
 @click.option(
     "--proxy",
     "names",
@@ -102,6 +103,7 @@ def proxies(
     import numpy as np
 
     from oneshot.evaluation.device import find_device
+    from oneshot.tasks.registry import DEFAULT, canonical, make_task
     from predictor.proxies.survey import Survey
     from spaces.console.progress import Bar
     from spaces.registry import get
@@ -109,24 +111,28 @@ def proxies(
 
     set_threads(threads)
     space = get(space_name)
+    task_name = canonical(options["task"] or DEFAULT)
+    task = make_task(task_name, space)
     proxy_names = names or PROXIES
     codes = _codes(space, archs, count, seed)
     data = load_data(options, space.input_shape)
+    task.check(data)
     rows = np.random.default_rng(seed).permutation(len(data.train))[:images]
-    pixels, labels = data.train.tensors(np.sort(rows))
+    pixels, targets = data.train.tensors(np.sort(rows))
     torch_device = find_device(device)
     survey = Survey(
         space,
         pixels.to(torch_device),
-        labels.to(torch_device),
+        targets.to(torch_device),
         data.num_classes,
         proxy_names,
         seed,
         repeats,
+        task.loss,
     )
 
-    source = {"kind": "proxies", "data": data.name, "digest": data.digest, "images": len(labels)}
-    source |= {"seed": seed, "repeats": repeats}
+    source = {"kind": "proxies", "data": data.name, "digest": data.digest, "images": len(targets)}
+    source |= {"seed": seed, "repeats": repeats, "task": task_name}
     journal = _journal(output, space, source, proxy_names)
     done = {evaluation.architecture: evaluation.metrics for evaluation in journal.done}
 
@@ -134,7 +140,7 @@ def proxies(
     is_pending = [architecture not in done for architecture in space.decode(codes)]
     pending = codes[is_pending]
     with Bar(
-        f"measuring {', '.join(proxy_names)} with {len(labels)} images of {data.title}"
+        f"measuring {', '.join(proxy_names)} with {len(targets)} images of {data.title}"
     ) as bar:
         for index, (architecture, values, new) in enumerate(
             survey.run(pending, list(done.items()))
@@ -153,11 +159,12 @@ def _journal(
 ) -> Journal:
     """Return the journal of a file, whose measurements must be of the same kind."""
     from oneshot.errors import InvalidRun
+    from oneshot.tasks.registry import with_task
     from tables.evaluation import Journal
 
     journal = Journal(output, space.name)
     for evaluation in journal.done:
-        if dict(evaluation.source) != source or set(evaluation.metrics) != set(proxy_names):
+        if with_task(evaluation.source) != source or set(evaluation.metrics) != set(proxy_names):
             raise InvalidRun(
                 f"{output} holds other proxies, or of other images or seeds; choose another file"
             )

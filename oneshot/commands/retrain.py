@@ -123,6 +123,7 @@ def retrain(
     from oneshot.retraining.source import read_source
     from oneshot.run import Run, begin
     from oneshot.run_settings import NETWORK
+    from oneshot.tasks.registry import DEFAULT, make_task
     from oneshot.training.recipe import Recipe
     from spaces.console.progress import Bar
     from spaces.files import write_text
@@ -131,6 +132,7 @@ def retrain(
     set_threads(options["threads"])
     architecture = read_source(arch, space=space_name, format=format_name, index=index)
     space = get(architecture.space)
+    task = make_task(options["task"] or DEFAULT, space)
     data = load_data(options, space.input_shape_of(architecture))
     paper = published(space.name, len(data.train))
     weights_recipe = recipe(options, Recipe(**paper.recipe) if paper else None)
@@ -154,9 +156,10 @@ def retrain(
     with resumable(), Bar(f"training {Path(arch).name}") as bar:
         network = train_network(run, bar.update, execution(options), data)
 
-    report = report_on_test(network, data, device_of(execution(options)))
+    report = report_on_test(network, data, device_of(execution(options)), task)
+    report["task"] = settings.task
     write_text(run.folder / "test.json", json.dumps(report, indent=1) + "\n")
-    click.echo(in_words(report))
+    click.echo(in_words(report, task))
     click.echo(
         f"wrote {run.weights}; export it with: python -m oneshot export {run.folder} -o"
         " network.onnx"

@@ -46,9 +46,9 @@ _CHUNK = 25
 )
 @click.option(
     "--rank-by",
-    type=click.Choice(["cross_entropy", "top1"]),
     default=None,
-    help="Metric by which a supernet scores; SPOS: top1.  [default: cross_entropy]",
+    help="Metric by which a supernet scores, such as top1.  [default: cross_entropy, or the first"
+    " of the supernet's task]",
 )
 @click.option(
     "--constraint",

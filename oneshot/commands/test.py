@@ -41,6 +41,12 @@ def _data_options(command: Any) -> Any:
     help="Data set of as many classes.  [default: the data set of the training]",
 )
 @_data_options
+@click.option(
+    "--task",
+    "task_name",
+    default=None,
+    help="Task that has the metrics, with options.  [default: the task of the training]",
+)
 @click.option("--threads", type=POSITIVE, default=None, help="Number of torch's threads.")
 @click.option(
     "-o",
@@ -49,49 +55,64 @@ def _data_options(command: Any) -> Any:
     default=None,
     help="JSON file for the report.",
 )
-def test(network: Path, output: Path | None, **options: Any) -> None:
+def test(network: Path, task_name: str | None, output: Path | None, **options: Any) -> None:
     """Test a retrained or exported network on the test part of a data set.
 
-    The report has the top-1 and top-5 accuracies and the cross-entropy.
+    The report has the metrics of the network's task; of a classification the top-1 and top-5
+    accuracies and the cross-entropy.
     """
     from oneshot.retraining.report import in_words, report_on_test
+    from oneshot.tasks.registry import canonical, make_task
     from spaces.files import write_text
 
     set_threads(options["threads"])
+    if task_name is not None:
+        task_name = canonical(task_name)
     load = _from_run if network.is_dir() else _from_onnx
-    model, data = load(network, options)
-    report = {**report_on_test(model, data), "network": str(network)}
+    model, data, trained_for = load(network, options)
+    task = make_task(task_name or trained_for)
+    task.check(data)
+    report = {
+        **report_on_test(model, data, task=task),
+        "task": task_name or trained_for,
+        "network": str(network),
+    }
     if output is not None:
         write_text(output, json.dumps(report, indent=1) + "\n")
-    click.echo(in_words(report))
+    click.echo(in_words(report, task))
     if output is not None:
         click.echo(f"wrote {output}")
 
 
-def _from_run(folder: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]:
+def _from_run(folder: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData, str]:
+    """Return a run's network, its data set and the name of its task."""
     from oneshot.run import read_run
 
     run = read_run(folder, "network")
     model = run.load()
     if options["data"] is None:
-        return model, run.data()
-    return model, _other_data(options, run.input_shape, run.settings.num_classes)
+        return model, run.data(), run.settings.task
+    data = _other_data(options, run.input_shape, run.settings.num_classes)
+    return model, data, run.settings.task
 
 
-def _from_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]:
+def _from_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData, str]:
+    """Return a file's network, its data set and the name of its task."""
     from oneshot.data.registry import reload
     from oneshot.errors import InvalidOption
     from oneshot.export.onnx_network import OnnxNetwork
+    from oneshot.tasks.registry import DEFAULT
     from spaces.errors import UnknownName
 
     model = OnnxNetwork(path)
+    task = model.metadata.get("task", DEFAULT)
     if options["data"] is not None:
-        return model, _other_data(options, model.input_shape, _classes_of(model))
+        return model, _other_data(options, model.input_shape, _classes_of(model)), task
     if "data" not in model.metadata:
         raise InvalidOption(f"{path} does not name its data set; give --data")
     record = json.loads(model.metadata["data"])
     try:
-        return model, reload(record, model.input_shape)
+        return model, reload(record, model.input_shape), task
     except UnknownName as error:
         # An exported file has a folder's name, not its path on the machine of the training.
         raise InvalidOption(

@@ -112,12 +112,14 @@ def train(space_name: str, name: str, **options: Any) -> None:
     from oneshot.algorithms.training import augmentation_settings, train_supernet
     from oneshot.run import Run, begin
     from oneshot.run_settings import SUPERNET
+    from oneshot.tasks.registry import DEFAULT, make_task
     from spaces.console.progress import Bar
     from spaces.registry import get
 
     set_threads(options["threads"])
     algorithm_class = algorithm(name)
     requested = get(space_name)
+    task = make_task(options["task"] or DEFAULT, requested)
     _refuse_foreign_options(name, algorithm_class.searches_architecture, options)
     algorithm_options = dict(name_and_value(text, "binary_mode=two") for text in options["option"])
     space = algorithm_class.search_space(requested)
@@ -130,6 +132,7 @@ def train(space_name: str, name: str, **options: Any) -> None:
     if options["validation"] is None:
         options["validation"] = held_out
     data = load_data(options, space.input_shape)
+    task.check(data)
     images = len(data.train)
     base = preset(name, algorithm_options, images)
     default_recipe = algorithm_class.default_recipe(base, space.name, images)

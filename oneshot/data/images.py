@@ -12,6 +12,7 @@ from torch import Tensor
 from oneshot.data.augmentation import Augmentation, cut_out, shift_and_flip
 from oneshot.data.epoch_order import OrderLoader, Task
 from oneshot.data.memory import MemorySplit, select_images
+from oneshot.data.padded import Targets
 from oneshot.data.preprocessing import Preprocessing
 from oneshot.data.request import DataRequest, title
 from oneshot.data.split import Batch, Indices, Split
@@ -26,17 +27,17 @@ class ImageSplit(MemorySplit):
 
     Args:
         images: Normalised images, float [n, channels, height, width].
-        labels: Class of each image, int [n].
+        labels: Target of each image, such as its class, int [n].
         augmentation: Augmentation of `epochs(augment=True)`.
     """
 
     images: Tensor
-    labels: Tensor
+    labels: Targets
     augmentation: Augmentation = AS_IS
 
     @classmethod
     def from_tensors(
-        cls, images: Tensor, labels: Tensor, augmentation: Augmentation = AS_IS
+        cls, images: Tensor, labels: Targets, augmentation: Augmentation = AS_IS
     ) -> ImageSplit:
         """Return a split of images in channels-last memory format.
 

@@ -9,13 +9,14 @@ from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation
 from oneshot.data.epoch_order import EpochOrder, OrderLoader, Task, in_order
+from oneshot.data.padded import Targets
 from oneshot.data.split import Batch, Indices
 
 
 class MemorySplit(ABC):
     """A `Split` whose batches are assembled by the process that requests them."""
 
-    labels: Tensor
+    labels: Targets
     augmentation: Augmentation
 
     @abstractmethod

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation
 
-Batch = tuple[Tensor, Tensor]
-"""Images (float [b, channels, height, width], channels-last, normalised) and labels (int64 [b])."""
+Batch = tuple[Tensor, Any]
+"""Inputs and targets, which are a tensor or `Padded`.
+
+Images are float [b, channels, height, width], channels-last and normalised. Classes are int64 [b].
+"""
 
 Indices = Sequence[int] | np.ndarray | Tensor
 
@@ -36,8 +39,8 @@ class Split(Protocol):
     """A part of a data set."""
 
     @property
-    def labels(self) -> Tensor:
-        """Class of each image, int64 [n]."""
+    def labels(self) -> Any:
+        """Targets [n], a tensor or `Padded`; classes are int64."""
 
     @property
     def augmentation(self) -> Augmentation:

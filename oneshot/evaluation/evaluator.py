@@ -13,10 +13,11 @@ from torch import nn
 from oneshot.errors import InvalidRun
 from oneshot.evaluation.device import find_device, free_bytes
 from oneshot.evaluation.images import EvaluationImages
-from oneshot.evaluation.metrics import metrics
 from oneshot.evaluation.prefixes import Features, PrefixTree
 from oneshot.evaluation.recalibration import recalibrate
 from oneshot.evaluation.settings import EvaluationSettings
+from oneshot.evaluation.tallies import tally_of
+from oneshot.tasks.classification import Classification
 from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
 from spaces.space import Codes
@@ -24,27 +25,30 @@ from spaces.space import Codes
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
     from oneshot.data.split import Split
+    from oneshot.tasks.task import Task
 
 BATCH = 250
 
 
 @torch.no_grad()
-def quality(model: nn.Module, split: Split, batch: int = BATCH) -> dict[str, float]:
+def quality(
+    model: nn.Module, split: Split, batch: int = BATCH, task: Task | None = None
+) -> dict[str, float]:
     """Return the metrics of a model on a split, computed on the model's device.
 
     Args:
-        model: Model of images [b, ...] -> logits [b, classes]; it is set to evaluation mode.
-        split: Images with their classes.
+        model: Model of inputs [b, ...] -> outputs of the task; it is set to evaluation mode.
+        split: Images with their targets.
         batch: Images per batch.
+        task: Task that has the metrics; None: classification.
 
     Returns:
-        Mean cross-entropy (nats), top-1 and top-5 accuracy (percent).
+        Name -> value; of a classification the mean cross-entropy (nats), and top-1 and top-5
+        accuracy (percent).
     """
     model.eval()
     device = next((value.device for value in model.parameters()), torch.device("cpu"))
-    return metrics(
-        (model(images.to(device)), labels.to(device)) for images, labels in split.batches(batch)
-    )
+    return tally_of(model, split.batches(batch), device, task).metrics()
 
 
 class Evaluator:
@@ -58,6 +62,7 @@ class Evaluator:
         supernet: Trained supernet, which is moved to the device.
         data: Data set whose training and validation images are sampled.
         settings: Number of images, precision and seed; None: the defaults.
+        task: Task that has the metrics; None: classification.
         device: `cpu`, `gpu`, `gpu:1`, or `auto`: a GPU if the machine has one.
         budget: Bytes of features that paths with equal first layers may share; None: a quarter of
             the free memory.
@@ -69,10 +74,12 @@ class Evaluator:
         data: ImageData,
         settings: EvaluationSettings | None = None,
         *,
+        task: Task | None = None,
         device: str = "cpu",
         budget: int | None = None,
     ):
         self.settings = settings or EvaluationSettings()
+        self.task = task or Classification()
         self.device = find_device(device)
         self.supernet: Supernet = supernet.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.supernet.eval()
@@ -94,7 +101,8 @@ class Evaluator:
     def stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
         """Yield the index and the metrics of each architecture as soon as it is evaluated.
 
-        The metrics are cross_entropy (nats), top1 and top5 (percent).
+        The metrics are those of the task; of a classification cross_entropy (nats), top1 and top5
+        (percent).
 
         Args:
             codes: Codes [n, choices].
@@ -110,7 +118,7 @@ class Evaluator:
             if item is None:
                 return
             indices, result = item
-            if not math.isfinite(result["cross_entropy"]):
+            if not math.isfinite(result[self.task.score]):
                 raise InvalidRun(
                     "the supernet's outputs are not finite: its training diverged; lower"
                     " --learning-rate"
@@ -118,18 +126,20 @@ class Evaluator:
             yield from ((index, dict(result)) for index in indices)
 
     def _evaluated(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
-        labels = self.images.labels
-        if self.supernet.is_sequential:
-            tree = PrefixTree(
-                Features(self.images.recalibration, self.images.validation), self.budget
-            )
+        images = self.images
+        # A state from batch to batch belongs to one path, so that no beginnings can be shared.
+        if self.supernet.is_sequential and not self.task.carries_state:
+            tree = PrefixTree(Features(images.recalibration, images.validation), self.budget)
             for indices, outputs in tree.outputs([self._path(row) for row in codes]):
-                yield indices, metrics(zip(outputs, labels, strict=True))
+                tally = self.task.tally(self.device)
+                for batch, targets in zip(outputs, images.targets, strict=True):
+                    tally.add(batch, targets)
+                yield indices, tally.metrics()
         else:
             for index, row in enumerate(codes):
-                recalibrate(self.supernet, self.images.recalibration, self._path(row))
-                outputs = map(self.supernet, self.images.validation)
-                yield [index], metrics(zip(outputs, labels, strict=True))
+                recalibrate(self.supernet, images.recalibration, self._path(row), self.task)
+                batches = zip(images.validation, images.targets, strict=True)
+                yield [index], tally_of(self.supernet, batches, self.device, self.task).metrics()
 
     def _path(self, codes: Codes) -> list[nn.Module]:
         self.supernet.activate(codes)

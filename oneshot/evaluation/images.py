@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from oneshot.evaluation.device import free_bytes
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
-    from oneshot.data.split import Split
+    from oneshot.data.split import Batch, Split
     from oneshot.evaluation.settings import EvaluationSettings
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -29,12 +29,12 @@ class EvaluationImages:
     Args:
         recalibration: Batches [b, channels, height, width] of training images, all of one size.
         validation: Batches of validation images; the last one may be smaller.
-        labels: Classes of the validation batches, int64 [b] each.
+        targets: Targets of the validation batches [b].
     """
 
     recalibration: list[Tensor]
     validation: list[Tensor]
-    labels: list[Tensor]
+    targets: list[Any]
 
     @classmethod
     def from_data(
@@ -65,16 +65,19 @@ class EvaluationImages:
 
         # Sorted, so that files are read in their order.
         validation_rows = np.sort(sample_rows(len(data.validation), settings.images, settings.seed))
-        images, labels = _read(data.validation, validation_rows, settings.precision, device)
+        images, targets = _read(data.validation, validation_rows, settings.precision, device)
         batch = settings.batch_size
+        slices = [slice(begin, begin + batch) for begin in range(0, len(images), batch)]
         return cls(
-            list(recalibration), list(torch.split(images, batch)), list(torch.split(labels, batch))
+            list(recalibration),
+            [images[index] for index in slices],
+            [targets[index] for index in slices],
         )
 
     @property
     def count(self) -> int:
         """Number of validation images."""
-        return sum(map(len, self.labels))
+        return sum(map(len, self.targets))
 
     @property
     def recalibration_count(self) -> int:
@@ -107,11 +110,9 @@ def _check_room(data: ImageData, settings: EvaluationSettings, device: torch.dev
         )
 
 
-def _read(
-    split: Split, rows: NDArray[np.int64], precision: str, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    images, labels = split.tensors(rows)
-    if not len(labels):
+def _read(split: Split, rows: NDArray[np.int64], precision: str, device: torch.device) -> Batch:
+    images, targets = split.tensors(rows)
+    if not len(targets):
         raise InvalidRun("none of the images that an evaluation needs can be read")
     converted = images.to(device, _TYPES[precision]).contiguous(memory_format=torch.channels_last)
-    return converted, labels.to(device)
+    return converted, targets.to(device)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from oneshot.errors import InvalidRun
 from oneshot.evaluation.work import SupernetEvaluation
+from oneshot.tasks.registry import with_task
 from spaces.architecture import Architecture
 from spaces.files import write_text
 from spaces.progress import Progress, silent
@@ -31,8 +32,9 @@ class EvaluationJournal:
         self.source = evaluation.source()
         self.journal = Journal(output, evaluation.run.space.name)
         for done in self.journal.done:
-            for name in {**self.source, **done.source}:
-                recorded = done.source.get(name)
+            source = with_task(done.source)
+            for name in {**self.source, **source}:
+                recorded = source.get(name)
                 required = self.source.get(name)
                 if recorded != required:
                     raise InvalidRun(

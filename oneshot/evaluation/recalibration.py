@@ -11,10 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from oneshot.tasks.task import Task
+from oneshot.training.passes import Passes
+
 
 @torch.no_grad()
 def recalibrate(
-    model: nn.Module, images: Iterable[Tensor], modules: Iterable[nn.Module] | None = None
+    model: nn.Module,
+    images: Iterable[Tensor],
+    modules: Iterable[nn.Module] | None = None,
+    task: Task | None = None,
 ) -> None:
     """Replace the running statistics by the mean over batches (momentum 1/i).
 
@@ -29,11 +35,13 @@ def recalibrate(
         images: Batches [b, channels, height, width] of training images.
         modules: Modules whose statistics are computed; None: the model. Those that do not run, or
             that the model's own code sets to evaluation mode, keep their statistics.
+        task: Task that runs the model; None: classification.
     """
+    passes = Passes(task)
     model.eval()
     with gathering(modules if modules is not None else [model]) as statistics:
         for batch in statistics.average_over(images):
-            model(batch)
+            passes.held_out(model, batch)
 
 
 @contextmanager

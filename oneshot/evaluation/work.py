@@ -15,12 +15,14 @@ from oneshot.evaluation.settings import EvaluationSettings
 from oneshot.parallel.fanout import Fanout
 from oneshot.parallel.outcome import Resources
 from oneshot.run import Run, read_run
+from oneshot.tasks.registry import canonical, make_task
 from spaces.plugins.loading import loaded_files
 from spaces.space import Codes
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
     from oneshot.evaluation.evaluator import Evaluator
+    from oneshot.tasks.task import Task
 
 LARGEST_CHUNK = 64
 """Maximum number of architectures that a process evaluates as one item."""
@@ -38,7 +40,8 @@ class SupernetWork:
         device: Device as in `Evaluator`.
         threads: Number of torch's threads per process; the last digits of results depend on it.
         workers: Number of processes that share this machine's memory.
-        plugins: Files that register the run's space.
+        plugins: Files that register the run's space and task.
+        task: Task that has the metrics, with its options; None: that of the run.
     """
 
     folder: str
@@ -47,6 +50,7 @@ class SupernetWork:
     threads: int = 1
     workers: int = 1
     plugins: tuple[str, ...] = ()
+    task: str | None = None
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -56,8 +60,9 @@ class SupernetWork:
         for plugin in self.plugins:
             load_file(plugin)
         run = read_run(self.folder, "supernet")
+        task = run.task if self.task is None else make_task(self.task, run.space)
         return load_evaluator(
-            run, run.data(), self.settings, self.device, self.threads, self.workers
+            run, run.data(), self.settings, self.device, self.threads, self.workers, task
         )
 
     def __call__(self, codes: list[list[int]]) -> list[dict[str, float]]:
@@ -71,6 +76,7 @@ def load_evaluator(
     device: str = "cpu",
     threads: int = 1,
     workers: int = 1,
+    task: Task | None = None,
 ) -> Evaluator:
     """Load the evaluator of a run's supernet.
 
@@ -81,6 +87,7 @@ def load_evaluator(
         device: Device as in `Evaluator`.
         threads: Number of torch's threads.
         workers: Number of processes that share this machine's memory.
+        task: Task that has the metrics; None: that of the run.
     """
     import torch
 
@@ -90,7 +97,7 @@ def load_evaluator(
     torch.set_num_threads(threads)
     supernet = run.load()
     assert isinstance(supernet, Supernet)
-    evaluator = Evaluator(supernet, data, settings, device=device)
+    evaluator = Evaluator(supernet, data, settings, task=task or run.task, device=device)
     evaluator.budget //= workers
     return evaluator
 
@@ -108,9 +115,12 @@ class SupernetEvaluation:
         workers: Number of processes; None: as many as the processor has cores for.
         address: Address of a running Ray cluster, which must have the run's folder and its data at
             the same paths; None: this machine.
+        task: Task that has the metrics, with its options; None: that of the run.
 
     Raises:
-        InvalidOption: There is no such device, or there cannot be such processes.
+        UnknownName: There is no such task.
+        InvalidOption: There is no such device, there cannot be such processes, or the run's space
+            lacks the task's head.
     """
 
     run: Run
@@ -120,9 +130,12 @@ class SupernetEvaluation:
     engine: str = "local"
     workers: int | None = None
     address: str | None = None
+    task: str | None = None
 
     def __post_init__(self) -> None:
         from oneshot.evaluation.device import find_device
+
+        make_task(self.task_name, self.run.space)
 
         # Made to check the engine and the number of processes.
         Fanout(len, self.engine, self.workers)
@@ -132,6 +145,16 @@ class SupernetEvaluation:
             raise InvalidOption(
                 f"with the engine {self.engine} a device has no number: not {self.device!r}"
             )
+
+    @property
+    def task_name(self) -> str:
+        """Canonical name of the task, with its options."""
+        return self.run.settings.task if self.task is None else canonical(self.task)
+
+    @cached_property
+    def metrics_task(self) -> Task:
+        """Task that has the metrics."""
+        return make_task(self.task_name)
 
     @cached_property
     def data(self) -> ImageData:
@@ -148,6 +171,7 @@ class SupernetEvaluation:
             "kind": "supernet",
             "run": str(self.run.folder),
             "weights": self.run.weights_digest(),
+            "task": self.task_name,
             "data": data.title,
             "data_digest": data.digest[:16],
             "images": min(settings.images, len(data.validation)),
@@ -169,7 +193,12 @@ class SupernetEvaluation:
         """
         if self.engine == "local":
             evaluator = load_evaluator(
-                self.run, self.data, self.settings, self.device, self.threads
+                self.run,
+                self.data,
+                self.settings,
+                self.device,
+                self.threads,
+                task=self.metrics_task,
             )
             yield from evaluator.stream(codes)
         elif len(codes):
@@ -203,4 +232,12 @@ class SupernetEvaluation:
 
     def _work(self, device: str, workers: int) -> SupernetWork:
         folder = str(self.run.folder.resolve())
-        return SupernetWork(folder, self.settings, device, self.threads, workers, loaded_files())
+        return SupernetWork(
+            folder,
+            self.settings,
+            device,
+            self.threads,
+            workers,
+            loaded_files(),
+            self.task_name,
+        )

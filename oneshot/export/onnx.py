@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from oneshot.data.request import title
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.run import Run
+from oneshot.tasks.registry import DEFAULT
 from spaces.errors import PathfitError
 from spaces.files import replacing
 from spaces.modules.nested import tensors_in, with_tensor_arguments
@@ -154,10 +155,11 @@ def described(run: Run, data: ImageData | None) -> dict[str, str]:
         data: Data set of the run; None to use the record in the run.
 
     Returns:
-        `architecture` and `pathfit` (the version); `data`, the recorded data set without the
-        folder of the images; `classes`, a JSON list of names; `preprocessing`, a JSON object of
-        layout, input_shape (channels, height, width) and, if the data set defines them, colours,
-        mean, deviation and resizing. Of a model of several inputs it has their shapes, `inputs`.
+        `architecture` and `pathfit` (the version); `task`, unless it is classification; `data`, the
+        recorded data set without the folder of the images; `classes`, a JSON list of names;
+        `preprocessing`, a JSON object of layout, input_shape (channels, height, width) and, if the
+        data set defines them, colours, mean, deviation and resizing. Of a model of several inputs
+        it has their shapes, `inputs`.
     """
     settings = run.settings
 
@@ -173,12 +175,15 @@ def described(run: Run, data: ImageData | None) -> dict[str, str]:
     else:
         preprocessing["inputs"] = {name: list(shape) for name, shape in shapes.items()}
 
+    # Files without the entry are of classifications.
+    task = {} if settings.task == DEFAULT else {"task": settings.task}
     return {
         "architecture": run.architecture.to_json(),
         "data": json.dumps({**settings.data, "name": title(settings.data["name"])}),
         "classes": json.dumps(list(classes)),
         "preprocessing": json.dumps(preprocessing),
         "pathfit": settings.version,
+        **task,
     }
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from oneshot.errors import InvalidOption
-from oneshot.retraining.mixup import mixup
+from oneshot.retraining.mixup import Mixed, mixup
 from oneshot.retraining.moving_average import MovingAverage
 from oneshot.retraining.options import RetrainOptions
 from oneshot.training.algorithm import Algorithm
+from oneshot.training.passes import Passes
 from oneshot.training.recipe import Recipe
 from spaces.modules.cells import CellNetwork
 
@@ -24,17 +26,24 @@ class Retraining(Algorithm):
     """Trains with mixup, drop-path, an auxiliary head and averaged weights, each optional.
 
     Args:
-        model: Maps images [b, ...] to logits [b, classes]. In training it may return a pair, whose
-            second element is the logits of an auxiliary head.
+        model: Maps images [b, ...] to outputs of the task. In training it may return a pair, whose
+            second element is the outputs of an auxiliary head.
         recipe: Recipe of the optimiser.
         options: Regularisation.
+        passes: Forward passes by the task; None: those of a classification.
 
     Raises:
         InvalidOption: The network has no paths to drop.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, options: RetrainOptions):
-        super().__init__(model, recipe)
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        options: RetrainOptions,
+        passes: Passes | None = None,
+    ):
+        super().__init__(model, recipe, passes)
         self.options = options
         self.steps = 1
         if options.drop_path and not (isinstance(model, CellNetwork) and model.has_edges):
@@ -54,24 +63,28 @@ class Retraining(Algorithm):
         if isinstance(self.model, CellNetwork):
             self.model.drop_path = self.options.drop_path * step / self.steps
 
-    def loss(self, images: Tensor, labels: Tensor, step: int, engine: Engine) -> Tensor:
+    def loss(self, inputs: Tensor, targets: Any, step: int, engine: Engine) -> Tensor:
         """Return the loss of a mixed batch, plus the weighted loss of the auxiliary head."""
-        mixed = mixup(images, labels, self.options.mixup)
-        outputs = self.model(mixed.images)
-        logits, auxiliary = outputs if isinstance(outputs, tuple) else (outputs, None)
-
-        # The loss is computed in fp32, whatever the precision of the network.
-        logits = logits.float()
-        loss = mixed.loss(logits, self.recipe.label_smoothing)
+        mixed = mixup(inputs, targets, self.options.mixup)
+        losses, outputs = self.passes.loss(
+            self.model, mixed.images, lambda outputs: self._losses(outputs, mixed)
+        )
+        loss, *auxiliary = losses.unbind()
 
         # Reports show the loss without the auxiliary head, which the final network lacks. A mixed
         # image counts as correct where its dominant label is predicted.
-        engine.note(loss, logits, labels if mixed.weight >= 0.5 else mixed.others)
-        if auxiliary is not None and self.options.auxiliary:
-            loss = loss + self.options.auxiliary * mixed.loss(
-                auxiliary.float(), self.recipe.label_smoothing
-            )
+        dominant = targets if mixed.weight >= 0.5 else mixed.others
+        engine.note(loss, _by_head(outputs)[0], dominant)
+        if auxiliary:
+            loss = loss + self.options.auxiliary * auxiliary[0]
         return loss
+
+    def _losses(self, outputs: Any, mixed: Mixed) -> Tensor:
+        """Return the loss of the final head and, where it has a weight, of the auxiliary one."""
+        main, auxiliary = _by_head(outputs)
+        heads = [main] if auxiliary is None or not self.options.auxiliary else [main, auxiliary]
+        smoothing = self.recipe.label_smoothing
+        return torch.stack([mixed.loss(self.task, head, smoothing) for head in heads])
 
     def after_step(self, step: int) -> None:
         """Update the moving average."""
@@ -97,3 +110,8 @@ class Retraining(Algorithm):
         """Move the averages to a device."""
         if self.average is not None:
             self.average.to(device)
+
+
+def _by_head(outputs: Any) -> tuple[Any, Any]:
+    """Return the outputs of the final head and of the auxiliary one, None where there is none."""
+    return outputs if isinstance(outputs, tuple) else (outputs, None)

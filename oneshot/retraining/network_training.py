@@ -17,6 +17,7 @@ from oneshot.retraining.supernet_weights import inherit
 from oneshot.run import Run, read_run
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
+from oneshot.training.passes import Passes
 from spaces.errors import InvalidParameter
 from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
@@ -55,7 +56,7 @@ def train_network(
     options = run.settings.retraining or RetrainOptions()
     recipe = run.settings.recipe
     seed = run.settings.seed
-    algorithm = Retraining(_initial_network(run, options), recipe, options)
+    algorithm = Retraining(_initial_network(run, options), recipe, options, Passes(run.task))
     train = (data or run.data()).train
     source = augmented(train, options)
 
@@ -74,7 +75,8 @@ def train_network(
         # Recompute the statistics of batch normalisation with the final weights.
         device = device_of(execution)
         size = max(recipe.batch_size, _LEAST_BATCH)
-        recalibrate(network.to(device), _batches(train, size, options.norm_batches, seed, device))
+        batches = _batches(train, size, options.norm_batches, seed, device)
+        recalibrate(network.to(device), batches, task=run.task)
 
     run.save(network.cpu())
     return network.eval()
@@ -84,7 +86,8 @@ def check(run: Run, data: ImageData) -> None:
     """Raise the errors of `train_network` before anything is trained or written."""
     options = run.settings.retraining or RetrainOptions()
     augmented(data.train, options).epochs(1, 0, augment=options.augment)
-    Retraining(_initial_network(run, options), run.settings.recipe, options)
+    run.task.check(data)
+    Retraining(_initial_network(run, options), run.settings.recipe, options, Passes(run.task))
 
 
 def delivered(run: Run, trained: nn.Module) -> nn.Module:

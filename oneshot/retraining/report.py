@@ -1,4 +1,4 @@
-"""The accuracy of a network on test images, which no decision depended on."""
+"""The metrics of a network on test images, which no decision depended on."""
 
 from __future__ import annotations
 
@@ -6,54 +6,71 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from oneshot.data.images import ImageData
-from oneshot.evaluation.metrics import metrics, wilson
+from oneshot.data.split import Batch
+from oneshot.evaluation.tallies import tally_of
+from oneshot.tasks.classification import Classification
+from oneshot.tasks.task import Task
 
 _BATCH = 250
 
 
 def report_on_test(
-    model: nn.Module, data: ImageData, device: torch.device | None = None
+    model: nn.Module,
+    data: ImageData,
+    device: torch.device | None = None,
+    task: Task | None = None,
 ) -> dict[str, Any]:
     """Test a model on the test part of a data set.
 
     Args:
-        model: Maps images to logits.
+        model: Maps images to outputs of the task.
         data: Data set with the test part.
         device: Device of the model; None for the CPU.
+        task: Task that has the metrics; None: classification.
 
     Returns:
-        cross_entropy (nats), top1 and top5 (percent), the 95% Wilson interval of top1, and images,
-        data and split.
+        Metrics of the task, their 95% intervals as `NAME_interval`, and images, data and split. Of
+        a classification these are cross_entropy (nats), top1 and top5 (percent), and the Wilson
+        interval of top1.
     """
     device = device or torch.device("cpu")
     model.to(device).eval()
     count = 0
 
-    def outputs() -> Iterator[tuple[Tensor, Tensor]]:
+    def batches() -> Iterator[Batch]:
         nonlocal count
-        for images, labels in data.test.batches(_BATCH):
-            count += len(labels)
-            yield model(images.to(device)), labels.to(device)
+        for inputs, targets in data.test.batches(_BATCH):
+            count += len(targets)
+            yield inputs, targets
 
-    test_metrics = metrics(outputs())
-    low, high = wilson(test_metrics["top1"], count)
+    tally = tally_of(model, batches(), device, task)
+    intervals = {name: list(ends) for name, ends in tally.intervals().items()}
     return {
-        **test_metrics,
-        "top1_interval": [low, high],
+        **tally.metrics(),
+        **{f"{name}_interval": ends for name, ends in intervals.items()},
         "images": count,
         "data": data.title,
         "split": "test",
     }
 
 
-def in_words(report: dict[str, Any]) -> str:
-    """Describe a report in one line."""
-    low, high = report["top1_interval"]
-    top5 = f", top-5 {report['top5']:.2f}" if "top5" in report else ""
-    return (
-        f"test top-1 {report['top1']:.2f} (95%: {low:.2f} to {high:.2f}){top5}, cross-entropy "
-        f"{report['cross_entropy']:.4f} on {report['images']} images of {report['data']}"
-    )
+def in_words(report: dict[str, Any], task: Task | None = None) -> str:
+    """Describe a report in one line, first the metrics with an interval.
+
+    Args:
+        report: Report of `report_on_test`.
+        task: Task of the report; None: classification.
+    """
+    task = task or Classification()
+    names = [name for name in task.metrics if name in report]
+    fields = []
+    for name in sorted(names, key=lambda name: f"{name}_interval" not in report):
+        field = f"{task.title(name)} {task.text(name, report[name])}"
+        if f"{name}_interval" in report:
+            low, high = (task.text(name, end) for end in report[f"{name}_interval"])
+            field += f" (95%: {low} to {high})"
+        fields.append(field)
+    return f"test {', '.join(fields)} on {report['images']} images of {report['data']}"

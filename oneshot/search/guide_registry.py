@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from oneshot.errors import InvalidGuide
 from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide
-from oneshot.search.supernet_guide import RANKINGS, SupernetGuide
+from oneshot.search.supernet_guide import SupernetGuide
 from spaces.errors import near_miss
 from spaces.plugins import Registry
 
@@ -30,7 +30,7 @@ class GuideRequest:
         evaluation: Settles how sub-networks of a supernet's run are evaluated; None: by default.
         journal: Journal of a supernet's evaluations; None: they are not stored.
         name: Name of a supernet in results; None: its folder.
-        rank_by: Metric by which a supernet scores, one of `RANKINGS`; None: the cross-entropy.
+        rank_by: Metric by which a supernet scores; None: the score of its task.
     """
 
     text: str
@@ -88,10 +88,9 @@ def supernet_guide(request: GuideRequest) -> Guide:
 
     run = read_run(request.location, "supernet")
     request.check_space(run.space)
-    rank_by = request.rank_by or RANKINGS[0]
     if request.evaluation is None:
-        return SupernetGuide.from_run(run, name=request.name, rank_by=rank_by)
-    return SupernetGuide(request.evaluation(run), request.journal, request.name, rank_by)
+        return SupernetGuide.from_run(run, name=request.name, rank_by=request.rank_by)
+    return SupernetGuide(request.evaluation(run), request.journal, request.name, request.rank_by)
 
 
 def benchmark_guide(request: GuideRequest) -> Guide:
@@ -122,7 +121,7 @@ def guide_named(
         evaluation: Settles how sub-networks of a supernet's run are evaluated; None: by default.
         journal: Journal of a supernet's evaluations; None: they are not stored.
         name: Name of a supernet in results; None: its folder.
-        rank_by: Metric by which a supernet scores, one of `RANKINGS`; None: the cross-entropy.
+        rank_by: Metric by which a supernet scores; None: the score of its task.
 
     Raises:
         InvalidGuide: The text does not name a guide, or one for another space, or a ranking is

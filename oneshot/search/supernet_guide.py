@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.errors import InvalidGuide, InvalidRun
+from oneshot.tasks.registry import with_task
 from spaces.space import Codes
 from tables.evaluation import Evaluation, Journal
 
@@ -19,25 +20,24 @@ if TYPE_CHECKING:
     from oneshot.evaluation.work import SupernetEvaluation
     from oneshot.run import Run
 
-RANKINGS = ("cross_entropy", "top1")
-"""Metrics by which a supernet ranks architectures; the release of SPOS ranks by top-1."""
-
 
 class SupernetGuide:
     """A trained supernet as a guide, by its metrics on validation images.
 
-    The cross-entropy distinguishes networks that classify equally many images correctly.
+    By default they are ranked by the score of its task. The cross-entropy of a classification
+    distinguishes networks that classify equally many images correctly.
 
     Args:
         evaluation: Supernet's run, and how its sub-networks are evaluated.
         journal: Journal that evaluations are written to and looked up in; None for no journal.
         name: Name of the supernet in results; None for its run's folder.
-        rank_by: Metric that scores architectures: `cross_entropy` (nats, with its sign changed) or
-            `top1` (percent), as the release of SPOS does (arXiv 1904.00420).
+        rank_by: Metric of the task that scores architectures, such as `top1` as in the release of
+            SPOS (arXiv 1904.00420); its sign is changed where lower values are better. None: the
+            task's score.
 
     Raises:
         InvalidRun: The journal has evaluations of another supernet, data set or setting.
-        InvalidGuide: There is no such ranking.
+        InvalidGuide: The task has no such metric.
     """
 
     def __init__(
@@ -45,11 +45,13 @@ class SupernetGuide:
         evaluation: SupernetEvaluation,
         journal: Journal | None = None,
         name: str | None = None,
-        rank_by: str = "cross_entropy",
+        rank_by: str | None = None,
     ):
-        if rank_by not in RANKINGS:
-            raise InvalidGuide(f"rank_by must be {' or '.join(RANKINGS)}, not {rank_by!r}")
-        self.rank_by = rank_by
+        self.task = evaluation.metrics_task
+        self.rank_by = rank_by or self.task.score
+        if self.rank_by not in self.task.metrics:
+            names = ", ".join(self.task.metrics)
+            raise InvalidGuide(f"rank_by must be one of {names}, not {rank_by!r}")
         self.evaluation = evaluation
         self.journal = journal
         self.source = evaluation.source()
@@ -58,7 +60,7 @@ class SupernetGuide:
         self._evaluator: Evaluator | None = None
         if journal is not None:
             for evaluated in journal.done:
-                if dict(evaluated.source) != self.source:
+                if with_task(evaluated.source) != self.source:
                     raise InvalidRun(
                         f"{journal.path} holds evaluations of another supernet, data set or"
                         " setting; remove it, or choose another output"
@@ -71,7 +73,7 @@ class SupernetGuide:
         run: Run,
         settings: EvaluationSettings | None = None,
         name: str | None = None,
-        rank_by: str = "cross_entropy",
+        rank_by: str | None = None,
     ) -> SupernetGuide:
         """Make the guide of a finished supernet training, evaluated in this process."""
         from oneshot.evaluation.settings import EvaluationSettings
@@ -81,7 +83,7 @@ class SupernetGuide:
         return cls(evaluation, name=name, rank_by=rank_by)
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the negative cross-entropies or the accuracies [n], without deviation.
+        """Return the metrics [n], greater is better, without deviation.
 
         Each evaluation is in the journal before the next one begins.
         """
@@ -105,14 +107,14 @@ class SupernetGuide:
         """Return the kind, the name, and how the guide evaluates."""
         description = {**self.source, "run": self.name, "name": self.name}
 
-        # Results without the entry are ranked by the cross-entropy.
-        if self.rank_by != RANKINGS[0]:
+        # Results without the entry are ranked by the task's score.
+        if self.rank_by != self.task.score:
             description["rank_by"] = self.rank_by
         return description
 
     def _score(self, metrics: Mapping[str, float]) -> float:
         value = float(metrics[self.rank_by])
-        return value if self.rank_by == "top1" else -value
+        return value if self.task.metrics[self.rank_by].higher_is_better else -value
 
     def _stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
         evaluation = self.evaluation
@@ -128,5 +130,6 @@ class SupernetGuide:
                 evaluation.settings,
                 evaluation.device,
                 evaluation.threads,
+                task=self.task,
             )
         return self._evaluator.stream(codes)

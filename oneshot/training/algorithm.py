@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from oneshot.data.split import Batch
 from oneshot.training.optimisation import sgd
+from oneshot.training.passes import Passes
 from oneshot.training.recipe import Recipe
 
 if TYPE_CHECKING:
+    from oneshot.tasks.task import Task
     from oneshot.training.engine import Engine
 
 
 class Algorithm:
-    """Training of a model to classify images; subclasses override the steps that differ.
+    """Training of a model for a task; subclasses override the steps that differ.
 
     An algorithm is copied to every process of a distributed training, so it must be picklable. The
     random numbers of a step depend on the seed and the step's number alone: torch's global
@@ -28,8 +29,9 @@ class Algorithm:
     `state_dict`.
 
     Args:
-        model: Model of images [b, ...] -> logits [b, classes].
+        model: Model of inputs [b, ...] -> outputs of the task.
         recipe: Training of the weights.
+        passes: Forward passes by the task; None: those of a classification.
 
     Example:
         >>> from torch import nn
@@ -40,9 +42,15 @@ class Algorithm:
         0.1
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe):
+    def __init__(self, model: nn.Module, recipe: Recipe, passes: Passes | None = None):
         self.model = model
         self.recipe = recipe
+        self.passes = passes or Passes()
+
+    @property
+    def task(self) -> Task:
+        """Task that the model is trained for."""
+        return self.passes.task
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
         """Return the optimizers with their schedules; None: a constant learning rate.
@@ -78,24 +86,26 @@ class Algorithm:
             step: Number of the update, from 0.
             engine: Engine that runs backward passes and optimizers.
         """
-        for images, labels in batches:
+        for inputs, targets in batches:
             with engine.autocast():
-                loss = self.loss(images, labels, step, engine)
+                loss = self.loss(inputs, targets, step, engine)
             engine.backward(loss / len(batches))
         engine.update()
 
-    def loss(self, images: Tensor, labels: Tensor, step: int, engine: Engine) -> Tensor:
-        """Return the loss of a batch: cross-entropy with the recipe's label smoothing.
+    def loss(self, inputs: Tensor, targets: Any, step: int, engine: Engine) -> Tensor:
+        """Return the task's loss of a batch, with the recipe's label smoothing.
 
         Args:
-            images: Images [b, ...].
-            labels: Classes [b].
+            inputs: Inputs [b, ...].
+            targets: Targets of the task [b].
             step: Number of the update, from 0.
-            engine: Engine that counts the loss and the correct predictions (`Engine.note`).
+            engine: Engine that counts the loss and the task's metrics (`Engine.note`).
         """
-        logits = self.model(images).float()
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        engine.note(loss, logits, labels)
+        smoothing = self.recipe.label_smoothing
+        loss, outputs = self.passes.loss(
+            self.model, inputs, lambda outputs: self.task.loss(outputs, targets, smoothing)
+        )
+        engine.note(loss, outputs, targets)
         return loss
 
     def after_step(self, step: int) -> None:

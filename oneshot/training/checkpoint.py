@@ -48,6 +48,10 @@ def save(
         ],
         "precision": engine.fabric.strategy.precision.state_dict(),
     }
+    # Absent where no task carries a state, as before states existed.
+    carried = algorithm.passes.state_dict()
+    if carried is not None:
+        state["carried"] = carried
     try:
         # Through a file object of Python: torch's own does not report why writing failed.
         with replacing(path) as temporary, open(temporary, "wb") as file:
@@ -107,6 +111,7 @@ def restore(path: Path, algorithm: Algorithm, engine: Engine, *, steps: int, see
     try:
         algorithm.model.load_state_dict(state["model"])
         algorithm.load_state_dict(state["task"])
+        algorithm.passes.load_state_dict(state.get("carried"), engine.fabric.device)
         for optimizer, optimizer_state in zip(engine.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(optimizer_state)
         for schedule, schedule_state in zip(engine.schedules, state["schedules"], strict=True):

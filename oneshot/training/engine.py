@@ -18,6 +18,8 @@ from oneshot.training.meter import Meter
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
+    from oneshot.tasks.task import Task
+
 
 class Engine:
     """Backward passes, updates and agreement between the processes of a training.
@@ -27,6 +29,7 @@ class Engine:
         optimizers: Optimizers with their schedules; None: a constant learning rate.
         clip: Maximum norm of the gradient of an update of the weights, which are the parameters of
             the first optimizer; None: unlimited.
+        task: Task whose metrics are reported; None: reports show the loss alone.
 
     Example:
         >>> from oneshot.training.execution import Execution
@@ -45,10 +48,11 @@ class Engine:
         fabric: Fabric,
         optimizers: Sequence[tuple[Optimizer, LRScheduler | None]],
         clip: float | None = None,
+        task: Task | None = None,
     ):
         self.fabric = fabric
         self.clip = clip
-        self.meter = Meter(fabric.device)
+        self.meter = Meter(fabric.device, task)
         self.optimizers = [optimizer for optimizer, _ in optimizers]
         self.schedules = [schedule for _, schedule in optimizers]
 
@@ -108,17 +112,15 @@ class Engine:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
 
-    def note(
-        self, loss: Tensor, logits: Tensor | None = None, labels: Tensor | None = None
-    ) -> None:
+    def note(self, loss: Tensor, outputs: Any = None, targets: Any = None) -> None:
         """Count a batch in the next report.
 
         Args:
             loss: Mean over the batch.
-            logits: Logits [b, classes]; None: no accuracy is reported.
-            labels: Classes [b].
+            outputs: Outputs of the network; None: the report has no metrics of this batch.
+            targets: Targets of the batch [b].
         """
-        self.meter.add(loss, logits, labels)
+        self.meter.add(loss, outputs, targets)
 
     def _average(self, gradients: Sequence[Tensor]) -> None:
         # One message of the path's gradients alone: torch's DistributedDataParallel would send the

@@ -113,7 +113,7 @@ def train(fabric: Fabric, job: Job) -> Outcome:
     algorithm.model.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     algorithm.to(fabric.device)
     algorithm.model.train()
-    engine = Engine(fabric, algorithm.optimizers(steps), recipe.clip)
+    engine = Engine(fabric, algorithm.optimizers(steps), recipe.clip, algorithm.task)
 
     path = job.folder / checkpoint.FILE
     start = 0
@@ -134,6 +134,9 @@ def train(fabric: Fabric, job: Job) -> Outcome:
         ):
             if ranks > 1 and (step - start) % _AGREE_EVERY == 0:
                 engine.check_same(algorithm.path_digest(step, _AGREE_EVERY))
+            if step % steps_per_epoch == 0:
+                # The next batches do not follow the last ones in the data.
+                algorithm.passes.reset()
             _update(algorithm, batches, step, job.seed, engine, normalising)
             step += 1
 
@@ -169,7 +172,8 @@ def _update(
 ) -> None:
     device = engine.fabric.device
     moved = [
-        (_moved(images, device), labels.to(device, non_blocking=True)) for images, labels in batches
+        (moved_inputs(inputs, device), targets.to(device, non_blocking=True))
+        for inputs, targets in batches
     ]
 
     # Processes have different random numbers (dropout), from (seed, step, rank) alone.
@@ -181,15 +185,17 @@ def _update(
     algorithm.before_step(step)
     with normalising:
         algorithm.step(moved, step, engine)
+    algorithm.passes.commit()
     algorithm.after_step(step)
-    engine.meter.count(sum(len(labels) for _, labels in moved))
+    engine.meter.count(sum(len(targets) for _, targets in moved))
 
 
-def _moved(images: Tensor, device: torch.device) -> Tensor:
+def moved_inputs(inputs: Tensor, device: torch.device) -> Tensor:
+    """Return inputs on a device, images in channels-last memory format."""
     # Other data than images, of a user's model.
-    if images.ndim != 4:
-        return images.to(device, non_blocking=True)
-    return images.to(device, non_blocking=True, memory_format=torch.channels_last)
+    if inputs.ndim != 4:
+        return inputs.to(device, non_blocking=True)
+    return inputs.to(device, non_blocking=True, memory_format=torch.channels_last)
 
 
 def _report(engine: Engine, reports: Reports | None, step: int) -> None:

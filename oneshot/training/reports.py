@@ -39,7 +39,7 @@ class Reports:
 
         Args:
             done: Number of updates that are done.
-            reading: Loss, accuracy and speed since the last report.
+            reading: Loss, metrics and speed since the last report.
             rate: Learning rate of the next update.
         """
         if self.steps % self.steps_per_epoch == 0:
@@ -50,8 +50,8 @@ class Reports:
             position = f"update {done}/{self.steps}"
         if self.writer is not None:
             self.writer.add_scalar("train/loss", reading.loss, done)
-            if reading.top1 is not None:
-                self.writer.add_scalar("train/top1", reading.top1, done)
+            for name, value in reading.metrics.items():
+                self.writer.add_scalar(f"train/{name}", value, done)
             self.writer.add_scalar("train/images_per_second", reading.images_per_second, done)
             self.writer.add_scalar("train/learning_rate", rate, done)
         self.progress(done / self.steps, f"{position}, {reading}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from predictor.errors import InvalidValues
 from spaces.plugins import Registry
@@ -12,7 +12,7 @@ from spaces.plugins import Registry
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from predictor.proxies.subject import Subject
+    from predictor.proxies.subject import Loss, Subject
 
 PROXIES = Registry["Callable[[Subject], float]"](
     "proxy",
@@ -61,18 +61,20 @@ def available() -> list[str]:
 def measure(
     network: nn.Module,
     images: Tensor,
-    labels: Tensor,
+    labels: Any,
     names: Iterable[str] | None = None,
     seed: int = 0,
+    loss: Loss | None = None,
 ) -> dict[str, float]:
     """Compute proxies of one network.
 
     Args:
         network: An untrained network; it is not changed.
         images: Float tensor [b, channels, height, width], on the network's device.
-        labels: Int tensor [b].
+        labels: Targets of the loss [b], such as classes.
         names: Names of the proxies. None: all.
         seed: Seed of all randomness of the proxies.
+        loss: Function (outputs, targets) -> mean loss; None: cross-entropy.
 
     Returns:
         Name -> value; greater values promise better accuracy.
@@ -85,7 +87,7 @@ def measure(
     from predictor.proxies.subject import Subject
 
     functions = {name: PROXIES.get(name) for name in (names if names is not None else available())}
-    subject = Subject(network, images, labels, seed)
+    subject = Subject(network, images, labels, seed, loss)
     values = {name: function(subject) for name, function in functions.items()}
     for name, value in values.items():
         if not math.isfinite(value):

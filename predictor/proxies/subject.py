@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from predictor.errors import InvalidValues
 from spaces.modules.copying import copy_module
+
+Loss = Callable[[Any, Any], Tensor]
+"""Function (outputs, targets) -> mean loss of a batch."""
 
 
 class Subject:
@@ -18,23 +22,32 @@ class Subject:
     Args:
         network: Network with its initial weights; its outputs are logits [b, classes].
         images: Float tensor [b, channels, height, width], on the network's device.
-        labels: Int tensor [b].
+        labels: Targets of the loss [b], such as classes.
         seed: Seed of all randomness of a proxy.
+        loss: Function (outputs, targets) -> mean loss; None: cross-entropy.
 
     Raises:
         InvalidValues: There are no images, or the number of labels differs.
     """
 
-    def __init__(self, network: nn.Module, images: Tensor, labels: Tensor, seed: int = 0):
-        if images.ndim != 4 or not len(images) or labels.shape != images.shape[:1]:
+    def __init__(
+        self,
+        network: nn.Module,
+        images: Tensor,
+        labels: Any,
+        seed: int = 0,
+        loss: Loss | None = None,
+    ):
+        if images.ndim != 4 or not len(images) or len(labels) != len(images):
             raise InvalidValues(
-                "a proxy needs images [b, channels, height, width] and labels [b], "
-                f"not {list(images.shape)} and {list(labels.shape)}"
+                "a proxy needs images [b, channels, height, width] and as many labels, "
+                f"not {list(images.shape)} and [{len(labels)}]"
             )
         self.network = network
         self.images = images
         self.labels = labels
         self.seed = seed
+        self.loss: Loss = loss or nn.functional.cross_entropy
 
     def copy(self) -> nn.Module:
         """Return a copy of the network without gradients, in training mode.
@@ -51,12 +64,12 @@ class Subject:
 
     @cached_property
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
-        """Weight and gradient of the mean cross-entropy, of every layer that is executed."""
+        """Weight and gradient of the mean loss, of every layer that is executed."""
         network = self.copy()
         with torch.random.fork_rng(devices=[]):
             # For dropout.
             torch.manual_seed(self.seed)
-            loss = nn.functional.cross_entropy(run(network, self.images), self.labels)
+            loss = self.loss(run(network, self.images), self.labels)
         layer_weights = list(weights(network))
         gradients = torch.autograd.grad(loss, layer_weights, allow_unused=True)
         pairs = zip(layer_weights, gradients, strict=True)

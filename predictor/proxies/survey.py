@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from predictor.errors import InvalidValues
 from predictor.proxies.registry import available, measure
+from predictor.proxies.subject import Loss
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from spaces.space import Codes, SearchSpace
@@ -28,12 +29,14 @@ class Survey:
         space: Space of the architectures.
         images: Float tensor [b, channels, height, width]; resized for architectures with another
             input size.
-        labels: Int tensor [b].
-        num_classes: Number of classes of the labels.
+        labels: Targets of the loss [b], such as classes.
+        num_classes: Number of classes of the head.
         names: Names of the proxies; all by default.
         seed: Seed of the networks' weights and of all randomness of the proxies.
         repeats: Number of random networks of each architecture, with the seeds from `seed` on;
             values are their means.
+        loss: Function (outputs, targets) -> mean loss, of proxies of gradients; None:
+            cross-entropy.
 
     Raises:
         UnknownName: No proxy has one of the names.
@@ -41,11 +44,12 @@ class Survey:
 
     space: SearchSpace
     images: Tensor
-    labels: Tensor
+    labels: Any
     num_classes: int
     names: Sequence[str] = field(default_factory=available)
     seed: int = 0
     repeats: int = 1
+    loss: Loss | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.names if name not in available()]
@@ -106,7 +110,7 @@ class Survey:
                 images.device
             )
             try:
-                values.append(measure(network, images, self.labels, names, seed))
+                values.append(measure(network, images, self.labels, names, seed, self.loss))
             except InvalidValues as error:
                 raise InvalidValues(f"{architecture.to_json()}: {error}") from error
 

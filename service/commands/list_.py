@@ -23,6 +23,7 @@ REGISTRIES = Registry[Registry[Any]](
         "proxy": "predictor.proxies.registry:PROXIES",
         "data": "oneshot.data.registry:DATA",
         "sampler": "oneshot.samplers.settings:SAMPLERS",
+        "task": "oneshot.tasks.registry:TASKS",
         "algorithm": "oneshot.algorithms.registry:ALGORITHMS",
         "strategy": "oneshot.strategies.registry:STRATEGIES",
         "guide": "oneshot.search.guide_registry:GUIDES",

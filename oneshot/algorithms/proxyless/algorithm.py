@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
@@ -184,13 +183,13 @@ class Proxyless(ArchitectureAlgorithm):
             number: Index of the architecture step, which selects the batch.
             engine: Engine of the training.
         """
-        images, labels = self.held_out_batch(number, engine)
+        inputs, targets = self.held_out_batch(number, engine)
         self.mutator.before_update()
         with self.weights_frozen():
             if self.options.learning == "reinforce":
-                self._reinforce(images, labels, engine)
+                self._reinforce(inputs, targets, engine)
             else:
-                self._gradient(images, labels, engine)
+                self._gradient(inputs, targets, engine)
 
         # Release the gates and their graph.
         self.mutator.reset()
@@ -201,14 +200,12 @@ class Proxyless(ArchitectureAlgorithm):
             with torch.no_grad():
                 self.term.follow(self._expected(self.mutator.probabilities(self._choices)))
 
-    def _gradient(self, images: Tensor, labels: Tensor, engine: Engine) -> None:
+    def _gradient(self, inputs: Tensor, targets: Any, engine: Engine) -> None:
         """Update the logits by the gradients of binary gates (section 3.2, equation 4)."""
         self.mutator.reset_binary_gates()
         with engine.autocast():
-            logits = self.model(images).float()
-            loss = functional.cross_entropy(
-                logits, labels, label_smoothing=self.options.arch_label_smoothing
-            )
+            outputs = self.passes.held_out(self.model, inputs)
+            loss = self.task.loss(outputs, targets, self.options.arch_label_smoothing)
 
         # The hardware term is differentiable in the expected cost (section 3.3.1).
         if self.term is not None:
@@ -221,7 +218,7 @@ class Proxyless(ArchitectureAlgorithm):
         engine.update(1)
         self.mutator.after_update()
 
-    def _reinforce(self, images: Tensor, labels: Tensor, engine: Engine) -> None:
+    def _reinforce(self, inputs: Tensor, targets: Any, engine: Engine) -> None:
         """Update the logits by REINFORCE with a moving average as baseline (section 3.3.2)."""
         paths = []
         rewards = []
@@ -232,10 +229,11 @@ class Proxyless(ArchitectureAlgorithm):
 
             # Rewards need no gradient: only the log-probabilities are differentiated.
             with torch.no_grad(), engine.autocast():
-                accuracy = (self.model(images).argmax(1) == labels).float().mean()
+                outputs = self.passes.held_out(self.model, inputs)
+                mean_reward = self.task.rewards(outputs, targets).float().mean()
             cost = self._cost_of(paths[-1])
             costs.append(cost)
-            rewards.append(accuracy * self._reward_factor(cost))
+            rewards.append(mean_reward * self._reward_factor(cost))
 
         reward = torch.stack(rewards)
         # Each rank has different images: all use the mean, and so keep the same baseline.
@@ -264,7 +262,7 @@ class Proxyless(ArchitectureAlgorithm):
         engine.update(1)
 
     def _reward_factor(self, cost: float) -> float:
-        """Return the factor (reference / cost)^exponent of the accuracy in a reward."""
+        """Return the factor (reference / cost)^exponent of the mean reward."""
         # A constraint acts through its multiplier, which is subtracted from the reward.
         if self.term is None or isinstance(self.term, Lagrange):
             return 1.0

@@ -98,6 +98,7 @@ def test_every_line_says_how_it_was_obtained(run: Run, small: ChainSpace, tmp_pa
             "recalibration_batch_size": 32,
             "seed": 7,
             "precision": "fp32",
+            "task": "classification",
         }
         assert set(one.metrics) == {"cross_entropy", "top1", "top5"}
         assert 0 <= one.metrics["top1"] <= one.metrics["top5"] <= 100

@@ -79,7 +79,7 @@ def test_images_are_those_of_their_parts_as_evaluation_reads_them(images: ImageD
     found = EvaluationImages.from_data(images, settings, CPU)
     rows = np.sort(np.random.default_rng(0).permutation(48)[:30])
     assert torch.equal(torch.cat(found.validation), images.validation.tensors()[0][rows])
-    assert torch.equal(torch.cat(found.labels), images.validation.labels[rows])
+    assert torch.equal(torch.cat(found.targets), images.validation.labels[rows])
     assert [len(batch) for batch in found.validation] == [7, 7, 7, 7, 2]
     drawn = np.random.default_rng(0).permutation(96)[:60]
     assert torch.equal(torch.cat(found.recalibration), images.train.tensors()[0][drawn])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from oneshot.evaluation.metrics import wilson
+from oneshot.tasks.classification import wilson
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from click.testing import CliRunner, Result
 
 import spaces
 from oneshot.commands import main
-from oneshot.evaluation.metrics import wilson
 from oneshot.export.onnx import export
 from oneshot.export.onnx_network import OnnxNetwork
 from oneshot.retraining.published import RECIPES, Published
 from oneshot.run import Run, read_run, without_folders
+from oneshot.tasks.classification import wilson
 from spaces import ChainSpace
 from spaces.errors import InvalidFile
 

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 from oneshot.retraining.mixup import mixup
+from oneshot.tasks import Classification
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -31,7 +32,7 @@ def test_loss_is_the_cross_entropy_of_the_mixed_target(smoothing: float) -> None
         1 - mixed.weight
     ) * functional.one_hot(mixed.others, 12)
     expected = functional.cross_entropy(logits, target, label_smoothing=smoothing)
-    torch.testing.assert_close(mixed.loss(logits, smoothing), expected)
+    torch.testing.assert_close(mixed.loss(Classification(), logits, smoothing), expected)
 
 
 def test_nothing_is_mixed_without_alpha() -> None:
@@ -43,7 +44,8 @@ def test_nothing_is_mixed_without_alpha() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     logits = torch.randn(12, 12)
     assert torch.equal(
-        mixed.loss(logits, 0.1), functional.cross_entropy(logits, labels, label_smoothing=0.1)
+        mixed.loss(Classification(), logits, 0.1),
+        functional.cross_entropy(logits, labels, label_smoothing=0.1),
     )
 
 

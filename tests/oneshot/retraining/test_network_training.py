@@ -21,6 +21,7 @@ from oneshot.retraining.network_training import check, train_network
 from oneshot.retraining.options import RetrainOptions
 from oneshot.run import Run, begin
 from oneshot.run_settings import RunSettings
+from oneshot.tasks import Task
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
 from oneshot.training.stop import Stopped
@@ -136,7 +137,7 @@ def test_the_last_pass_takes_so_many_batches(
 ) -> None:
     seen: list[int] = []
 
-    def recalibrate(model: nn.Module, batches: Any) -> None:
+    def recalibrate(model: nn.Module, batches: Any, task: Task) -> None:
         seen.extend(len(batch) for batch in batches)
 
     monkeypatch.setattr(network_training, "recalibrate", recalibrate)
@@ -277,7 +278,7 @@ def test_a_supernets_weights_are_what_is_begun_with(
         "fit",
         lambda algorithm, *given, **named: begun.append(algorithm.model.eval()(x).detach()),
     )
-    monkeypatch.setattr(network_training, "recalibrate", lambda model, batches: None)
+    monkeypatch.setattr(network_training, "recalibrate", lambda *arguments, **task: None)
     init = {"run": str(supernet.folder), "weights": supernet.weights_digest()}
     train_network(make("run", init=init), data=images)
     assert torch.equal(begun[0], expected)

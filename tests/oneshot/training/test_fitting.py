@@ -204,7 +204,7 @@ def test_training_learns(images: ImageData, small: ChainSpace, tmp_path: Path) -
     fit(algorithm, images.train, tmp_path, seed=0, progress=lambda *state: told.append(state))
     assert [share for share, _ in told] == pytest.approx([number / 8 for number in range(1, 9)])
     losses = [float(text.partition("loss ")[2].partition(",")[0]) for _, text in told]
-    right = [float(text.partition("accuracy ")[2].partition("%")[0]) for _, text in told]
+    right = [float(text.partition("top-1 ")[2].partition(",")[0]) for _, text in told]
     assert told[0][1].startswith("epoch 1/8, loss ")
     assert all(text.endswith(" images/s") for _, text in told)
     assert losses[-1] < 0.75 * np.log(3) < losses[0] * 1.2

@@ -1,0 +1,99 @@
+"""Tasks by name, each with its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from oneshot.errors import InvalidOption
+from spaces.plugins import Registry
+
+if TYPE_CHECKING:
+    from oneshot.tasks.task import Task
+    from spaces.space import SearchSpace
+
+DEFAULT = "classification"
+"""Task where none is named, and of runs and evaluations that record none."""
+
+TASKS = Registry["type[Task]"](
+    "task",
+    "pathfit.tasks",
+    {DEFAULT: "oneshot.tasks.classification:Classification"},
+    invalid=InvalidOption,
+)
+"""Name -> class of the task."""
+
+T = TypeVar("T", bound="type[Task]")
+
+
+def register_task(name: str) -> Callable[[T], T]:
+    """Return a decorator that registers a Task class.
+
+    Args:
+        name: Name that `--task` then accepts; it can be taken once.
+
+    Example:
+        >>> from oneshot.tasks import Classification
+        >>> from oneshot.tasks.registry import TASKS
+        >>> with TASKS.preserved():
+        ...     @register_task("sorting")
+        ...     class Sorting(Classification):
+        ...         pass
+        ...     "sorting" in TASKS
+        True
+    """
+
+    def register(cls: T) -> T:
+        # First: it raises if the name is taken, before the class is changed.
+        TASKS.add(name, cls)
+        cls.name = name
+        return cls
+
+    return register
+
+
+def make_task(text: str, space: SearchSpace | None = None) -> Task:
+    """Make a task from its name with options, such as `classification`.
+
+    Args:
+        text: Name, with options in parentheses or without.
+        space: Space whose networks the task trains or evaluates; None: unknown.
+
+    Raises:
+        UnknownName: There is no such task.
+        InvalidOption: An option is not accepted, or the space lacks the task's head.
+    """
+    task: Task = TASKS.make(text)
+    if space is not None and space.head != task.head:
+        raise InvalidOption(
+            f"task {text!r} needs networks with the head {task.head!r}; those of {space.name} have"
+            f" {space.head!r}"
+        )
+    return task
+
+
+def canonical(text: str) -> str:
+    """Return a task's name with its options in one spelling, as runs record it.
+
+    Raises:
+        UnknownName: There is no such task.
+        InvalidOption: An option is not accepted.
+
+    Example:
+        >>> canonical("classification()")
+        'classification'
+    """
+    name, options = TASKS.parse(text)
+    TASKS.check(name, options)
+    return name + _in_parentheses(options)
+
+
+def with_task(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an evaluation's source with its task, which older classifications do not record."""
+    return {"task": DEFAULT, **source}
+
+
+def _in_parentheses(options: Mapping[str, Any]) -> str:
+    if not options:
+        return ""
+    return f"({', '.join(f'{name}={options[name]!r}' for name in sorted(options))})"
