@@ -77,6 +77,7 @@ setup(
         "oneshot": ["py.typed"],
         "service": [
             "py.typed",
+            "quickstart/*.yaml",
             "templates/*.html",
             "static/*.svg",
             "static/css/*.css",

@@ -16,17 +16,17 @@ from spaces.errors import PathfitError
 def result_line(stage: Stage) -> str:
     """Return the result of a stage that is done; its file's path where it cannot be read."""
     try:
-        return _RESULTS[stage.name](stage.output)
+        return _RESULTS[stage.name](stage)
     except (OSError, ValueError, LookupError, TypeError, PathfitError):
         # A summary must not fail the run: plug-ins may write files of other content.
         return str(stage.output)
 
 
-def _profile(path: Path) -> str:
+def _profile(stage: Stage) -> str:
     from spaces.registry import get
     from tables.lookup_table import LookupTable
 
-    table = LookupTable.read(path)
+    table = LookupTable.read(stage.output)
     model = table.cost_model(get(table.space))
     least, greatest = model.bounds()
     spread = f"networks take {least.value:.3g} to {greatest.value:.3g} ms"
@@ -37,7 +37,8 @@ def _profile(path: Path) -> str:
     return f"{len(table.blocks)} blocks; {spread}, sigma {error:.1%} of the median"
 
 
-def _train(path: Path) -> str:
+def _train(stage: Stage) -> str:
+    path = stage.output
     report_path = path / "architecture-report.json"
     if report_path.is_file():
         report = _read(report_path)
@@ -49,8 +50,8 @@ def _train(path: Path) -> str:
     return f"supernet of {settings['space'].partition('(')[0]} by {settings['algorithm']}"
 
 
-def _evaluate(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8").splitlines()
+def _evaluate(stage: Stage) -> str:
+    lines = stage.output.read_text(encoding="utf-8").splitlines()
     metrics = [json.loads(line)["metrics"] for line in lines]
     # The first metric is that of the data's task, such as top1.
     name = "top1" if "top1" in metrics[0] else next(iter(metrics[0]))
@@ -58,8 +59,8 @@ def _evaluate(path: Path) -> str:
     return f"{len(values)} sub-networks, {name} {min(values):.4g} to {max(values):.4g}"
 
 
-def _predict(path: Path) -> str:
-    report = _read(path.with_name("predict.json"))
+def _predict(stage: Stage) -> str:
+    report = _read(next(path for path in stage.outputs if path.suffix == ".json"))
     figures = report["figures"][report["encoder"]]
     tau = figures["kendall_tau"]
     # A predictor that gives all networks the same score has no tau.
@@ -67,26 +68,26 @@ def _predict(path: Path) -> str:
     return f"Kendall's tau {quality} on {report['tested_on']} unseen networks"
 
 
-def _search(path: Path) -> str:
-    result = _read(path)
+def _search(stage: Stage) -> str:
+    result = _read(stage.output)
     best = result["best"][0]
     costs = ", ".join(f"{metric} {value:.4g}" for metric, value in best["costs"].items())
     return f"best score {best['score']:.4g}, {costs}"
 
 
-def _retrain(path: Path) -> str:
-    report = _read(path / "test.json")
+def _retrain(stage: Stage) -> str:
+    report = _read(stage.output / "test.json")
     low, high = report["top1_interval"]
     return f"test top-1 {report['top1']:.2f} (95%: {low:.2f} to {high:.2f})"
 
 
-def _export(path: Path) -> str:
-    return f"{path.stat().st_size / 1e6:.2f} MB"
+def _export(stage: Stage) -> str:
+    return f"{stage.output.stat().st_size / 1e6:.2f} MB"
 
 
-def _measure(path: Path) -> str:
+def _measure(stage: Stage) -> str:
     texts = []
-    for entry in _read(path)["measured"]:
+    for entry in _read(stage.output)["measured"]:
         text = f"{entry['runtime']} {entry['latency_ms']:.4g} ms"
         estimate = entry.get("estimate_ms")
         if estimate is not None:
@@ -97,7 +98,7 @@ def _measure(path: Path) -> str:
     return "; ".join(texts)
 
 
-_RESULTS: Mapping[str, Callable[[Path], str]] = {
+_RESULTS: Mapping[str, Callable[[Stage], str]] = {
     "profile": _profile,
     "train": _train,
     "evaluate": _evaluate,

@@ -23,6 +23,9 @@ from tables.lookup_table import LookupTable
 if TYPE_CHECKING:
     from service.client import Client, SearchProgress
 
+PIPELINE = Path(__file__).with_name("quickstart.yaml")
+"""Pipeline of the first stages."""
+
 SPACE = "spos-tiny"
 DATA = "digits"
 
@@ -40,10 +43,7 @@ def stages(folder: Path, size: Size, seed: int) -> list[Stage]:
     """
     paths = Paths(folder)
     return [
-        _profile(paths, size, seed),
-        _train(paths, size, seed),
-        _evaluate(paths, size, seed),
-        _predict(paths, seed),
+        *_pipeline_stages(paths, size, seed),
         _search(paths, size, seed),
         _retrain(paths, size, seed),
         _deliver(paths, size, seed),
@@ -70,33 +70,33 @@ def _command_stage(
     return Stage(name, title, [" ".join(command) for command in commands], outputs, work)
 
 
-def _profile(paths: Paths, size: Size, seed: int) -> Stage:
-    command = ["profiler", "build", "--space", SPACE, "--threads", _THREADS]
-    command += ["--budget", f"{size.budget_s}s", "--seed", str(seed), "-o", str(paths.table)]
-    title = f"measure the blocks of {SPACE} on this processor"
-    return _command_stage("profile", title, paths, [command], [paths.table])
+def _pipeline_stages(paths: Paths, size: Size, seed: int) -> list[Stage]:
+    """Return the stages of the shipped pipeline, from the table to the predictor."""
+    from oneshot.pipeline.building import read_pipeline
 
-
-def _train(paths: Paths, size: Size, seed: int) -> Stage:
-    command = ["oneshot", "train", "--space", SPACE, "--data", DATA, "--epochs", str(size.epochs)]
-    command += ["--seed", str(seed), "--threads", _THREADS, "--resume", "-o", str(paths.supernet)]
-    title = "train one supernet that contains every network"
-    return _command_stage("train", title, paths, [command], [paths.supernet])
-
-
-def _evaluate(paths: Paths, size: Size, seed: int) -> Stage:
-    command = ["oneshot", "evaluate", str(paths.supernet), "-n", str(size.evaluations)]
-    command += ["--seed", str(seed), "--threads", _THREADS, "-o", str(paths.evaluations)]
-    title = f"evaluate {size.evaluations} sub-networks on a fixed validation split"
-    return _command_stage("evaluate", title, paths, [command], [paths.evaluations])
-
-
-def _predict(paths: Paths, seed: int) -> Stage:
-    command = ["predictor", "train", "--data", str(paths.evaluations), "--space", SPACE]
-    command += ["--encoder", "gates", "--baseline", "gp", "--seed", str(seed)]
-    command += ["--report", str(paths.report), "-o", str(paths.predictor)]
-    title = "train the graph predictor on most of them, and test it on the others"
-    return _command_stage("predict", title, paths, [command], [paths.predictor, paths.report])
+    assignments = [
+        f"seed={seed}",
+        f"profile.budget={size.budget_s}s",
+        f"train.epochs={size.epochs}",
+        f"evaluate.n={size.evaluations}",
+    ]
+    titles = {
+        "profile": f"measure the blocks of {SPACE} on this processor",
+        "train": "train one supernet that contains every network",
+        "evaluate": f"evaluate {size.evaluations} sub-networks on a fixed validation split",
+        "predict": "train the graph predictor on most of them, and test it on the others",
+    }
+    pipeline = read_pipeline(PIPELINE, paths.folder, assignments)
+    return [
+        _command_stage(
+            stage.name,
+            titles[stage.name],
+            paths,
+            [list(stage.arguments)],
+            list(stage.outputs),
+        )
+        for stage in pipeline.stages
+    ]
 
 
 def _search(paths: Paths, size: Size, seed: int) -> Stage:

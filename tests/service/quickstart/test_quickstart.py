@@ -168,6 +168,24 @@ def test_the_full_size_evaluates_at_least_200_networks() -> None:
     assert names == ["profile", "train", "evaluate", "predict", "search", "retrain", "deliver"]
 
 
+def test_the_shipped_pipeline_writes_the_files_that_later_stages_read() -> None:
+    paths = Paths(Path("x"))
+    outputs = {stage.name: set(stage.outputs) for stage in stages(paths.folder, SMALLEST, 3)}
+    assert outputs["profile"] == {paths.table}
+    assert outputs["train"] == {paths.supernet}
+    assert outputs["evaluate"] == {paths.evaluations}
+    assert outputs["predict"] == {paths.predictor, paths.report}
+
+
+def test_the_size_and_the_seed_are_those_of_the_shipped_pipeline() -> None:
+    commands = {stage.name: stage.commands[0] for stage in stages(Path("x"), SMALLEST, 3)}
+    assert f"--budget {SMALLEST.budget_s}s" in commands["profile"]
+    assert f"--epochs {SMALLEST.epochs}" in commands["train"]
+    assert f"-n {SMALLEST.evaluations}" in commands["evaluate"]
+    for name in ("profile", "train", "evaluate", "predict"):
+        assert "--seed 3" in commands[name]
+
+
 def test_a_failed_command_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         CommandFailed, match=r"python -m spaces show nowhere ended with exit code 2"
