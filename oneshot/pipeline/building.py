@@ -14,8 +14,6 @@ from oneshot.pipeline.inputs import named_files
 from oneshot.pipeline.joining import (
     Joints,
     UnresolvedJoint,
-    architecture_of_run,
-    searches_architecture,
 )
 from oneshot.pipeline.kinds import GENERAL_KEYS, PLUGINS, STAGES, StageKind
 from oneshot.pipeline.options import (
@@ -150,8 +148,6 @@ class _Builder:
                 self._report(entry, str(error))
         elif not Path(path).exists():
             self._report(entry, f"there is no file or folder {path}")
-        if kind.name == "train":
-            self.joints.architecture = architecture_of_run(path)
 
     def _stage(self, kind: StageKind, entry: Entry) -> Stage:
         """Resolve a stage; its faults are added to all others."""
@@ -164,10 +160,8 @@ class _Builder:
         output = self._add_outputs(settings)
 
         self.joints.files[kind.name] = str(output)
-        if kind.name == "train" and searches_architecture(settings):
-            from oneshot.algorithms.results import ARCHITECTURE
-
-            self.joints.architecture = str(output / ARCHITECTURE)
+        if kind.name == "train":
+            self.joints.training = settings
         self._check_required(settings)
         self.faults += find_faults(settings)
         return self._resolved(settings, output)

@@ -25,14 +25,25 @@ class Joints:
 
     Args:
         files: Stage -> path of its output, or of the file that replaces it.
-        architecture: Path of the architecture that a training has decided; None where none has.
+        training: Settings of the stage train; None where it is left out or replaced.
         index: Index of the architecture to retrain in a file of several.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
-        self.architecture: str | None = None
+        self.training: StageSettings | None = None
         self.index: str | None = None
+
+    def architecture(self) -> str | None:
+        """Return the path of the architecture that the training decides; None where it does not."""
+        from oneshot.algorithms.results import ARCHITECTURE
+
+        if "train" not in self.files:
+            return None
+        path = Path(self.files["train"]) / ARCHITECTURE
+        # Only now: the algorithm's import takes seconds, which most pipelines can do without.
+        decides = path.is_file() if self.training is None else _decides(self.training)
+        return str(path) if decides else None
 
     def file(self, name: str, settings: StageSettings, hint: str = "") -> str:
         """Return the file of an earlier stage and record that the stage needs it.
@@ -84,23 +95,15 @@ class Joints:
         return {} if join is None else join(self, settings)
 
 
-def searches_architecture(settings: StageSettings) -> bool:
+def _decides(training: StageSettings) -> bool:
     """Return whether a training decides an architecture; False for an unknown algorithm."""
     from oneshot.algorithms.registry import algorithm
 
-    name = settings.text("algorithm")
+    name = training.text("algorithm")
     try:
         return name is not None and algorithm(name).searches_architecture
     except UnknownName:
         return False
-
-
-def architecture_of_run(folder: str) -> str | None:
-    """Return the path of the architecture in the folder of a training; None where it has none."""
-    from oneshot.algorithms.results import ARCHITECTURE
-
-    path = Path(folder) / ARCHITECTURE
-    return str(path) if path.is_file() else None
 
 
 def _join_evaluate(joints: Joints, settings: StageSettings) -> dict[str, str]:
@@ -127,9 +130,10 @@ def _join_retrain(joints: Joints, settings: StageSettings) -> dict[str, str]:
     joints.index = settings.text("index")
     if settings.get("arch") is not None:
         return {}
-    if "search" not in joints.files and joints.architecture is not None:
+    architecture = None if "search" in joints.files else joints.architecture()
+    if architecture is not None:
         joints.file("train", settings)
-        return {"arch": joints.architecture}
+        return {"arch": architecture}
     hint = ", or train by an algorithm that decides an architecture, or set retrain.arch"
     return {"arch": joints.file("search", settings, hint)}
 
@@ -141,11 +145,12 @@ def _join_export(joints: Joints, settings: StageSettings) -> dict[str, str]:
 
 def _join_measure(joints: Joints, settings: StageSettings) -> dict[str, str]:
     """Measure the architecture in the table's runtime, and the exported network."""
+    architecture = None if "search" in joints.files else joints.architecture()
     if "search" in joints.files:
         settings.arguments.append(joints.file("search", settings))
-    elif joints.architecture is not None:
+    elif architecture is not None:
         joints.file("train", settings)
-        settings.arguments.append(joints.architecture)
+        settings.arguments.append(architecture)
     if "export" in joints.files:
         settings.arguments.append(joints.file("export", settings))
     if not settings.arguments:
