@@ -15,9 +15,11 @@ from oneshot.data.images import ImageData
 from oneshot.data.registry import reload
 from oneshot.data.request import title
 from oneshot.errors import InvalidRun
+from oneshot.perturbations.conditions import Conditions
 from oneshot.run_settings import NETWORK, SUPERNET, RunSettings
 from oneshot.tasks.registry import make_task
 from oneshot.tasks.task import Task
+from oneshot.training.passes import Passes
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError
 from spaces.files import digest, read_text, replacing, write_text
@@ -61,6 +63,16 @@ class Run:
     def task(self) -> Task:
         """Task of the training."""
         return make_task(self.settings.task, self.space)
+
+    @property
+    def conditions(self) -> Conditions | None:
+        """Perturbations that the training is under; None: none."""
+        return Conditions.parse(self.settings.under) if self.settings.under else None
+
+    @property
+    def passes(self) -> Passes:
+        """New forward passes of the training."""
+        return Passes(self.task, self.conditions)
 
     @property
     def architecture(self) -> Architecture:

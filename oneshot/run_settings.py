@@ -108,6 +108,7 @@ class RunSettings:
             does not decide it; runs recorded before this field existed do not.
         task: Task of the training with its options; runs recorded before this field existed are
             classifications.
+        under: Perturbations of the training with their weights, such as `clean=0.5`; empty: none.
     """
 
     kind: str
@@ -129,6 +130,7 @@ class RunSettings:
     preprocessing: Mapping[str, Any] | None = None
     affine: bool = False
     task: str = DEFAULT_TASK
+    under: Sequence[str] = ()
     revision: int = REVISION
 
     @property
@@ -183,6 +185,7 @@ class RunSettings:
             "preprocessing",
             "affine",
             "task",
+            "under",
             "revision",
         )
         groups |= {name: values[name] for name in plain if name in values}
@@ -209,6 +212,9 @@ class RunSettings:
             values["sampler"] = self.sampler.to_dict()
         if self.search is not None:
             values |= asdict(self.search)
+
+        if self.under:
+            values["under"] = list(self.under)
 
         # Absent in the runs of SPOS, as before the field existed.
         if self.affine:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import nn
 
 from oneshot.algorithms.preset import Preset
+from oneshot.perturbations.conditions import Conditions
 from oneshot.search.constraint import Constraint
 from oneshot.tasks.classification import Classification
 from oneshot.tasks.task import Task
@@ -42,6 +43,7 @@ class Setting:
         folder: Folder of the run, where each epoch's architecture is logged; None: no log.
         tensorboard: Whether the architecture is logged for TensorBoard as well.
         task: Task that the model is trained for.
+        conditions: Perturbations under which it is trained; None: none.
 
     Example:
         >>> import spaces
@@ -65,6 +67,7 @@ class Setting:
     folder: Path | None = None
     tensorboard: bool = False
     task: Task = field(default_factory=Classification)
+    conditions: Conditions | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -74,7 +77,7 @@ class Setting:
     @property
     def passes(self) -> Passes:
         """New forward passes by the task."""
-        return Passes(self.task)
+        return Passes(self.task, self.conditions)
 
     @property
     def choice_space(self) -> SearchSpace | None:

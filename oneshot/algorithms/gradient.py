@@ -167,7 +167,9 @@ class GradientAlgorithm(ArchitectureAlgorithm):
             inputs: Held-out inputs [b, ...].
             targets: Their targets [b].
         """
-        return self.task.loss(self.passes.held_out(self.model, inputs), targets)
+        return self.passes.held_out(
+            self.model, inputs, lambda outputs: self.task.loss(outputs, targets)
+        )
 
     def codes(self) -> dict[str, int]:
         """Return the most probable architecture that meets the constraint, if there is one."""

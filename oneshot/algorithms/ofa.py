@@ -292,8 +292,11 @@ class Ofa(ArchitectureAlgorithm):
             for index, row in enumerate(codes):
                 self.supernet.activate(row)
                 for inputs, targets in batches:
-                    outputs = self.passes.held_out(self.model, inputs.to(device))
-                    loss = self.task.loss(outputs, targets.to(device))
+                    loss = self.passes.held_out(
+                        self.model,
+                        inputs.to(device),
+                        functools.partial(self.task.loss, targets=targets.to(device)),
+                    )
                     losses[index] += loss.cpu() / len(batches)
 
         return losses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -197,7 +198,9 @@ def rewards(
             algorithm.drawing.run(row)
             with engine.autocast():
                 sums = [
-                    task.rewards(passes.held_out(algorithm.model, inputs), targets).sum()
+                    passes.held_out(
+                        algorithm.model, inputs, functools.partial(task.rewards, targets=targets)
+                    ).sum()
                     for inputs, targets in batches
                 ]
             means.append(torch.stack(sums).sum().double() / count)

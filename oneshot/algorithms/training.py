@@ -63,6 +63,7 @@ def make_algorithm(
         folder=run.folder,
         tensorboard=tensorboard,
         task=run.task,
+        conditions=run.conditions,
     )
     options = algorithm_class.recorded_options(run.settings)
     return algorithm_class.from_setting(setting, options)

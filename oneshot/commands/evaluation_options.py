@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options import POSITIVE, SEED, Command, with_options
+from oneshot.commands.options import POSITIVE, SEED, UNDER, Command, with_options
 
 if TYPE_CHECKING:
     from oneshot.evaluation.work import SupernetEvaluation
@@ -19,6 +19,7 @@ OPTIONS = [
         default=None,
         help="Task that has the metrics, with options.  [default: the task of the training]",
     ),
+    UNDER,
     click.option(
         "--images",
         type=POSITIVE,
@@ -107,5 +108,5 @@ def supernet_evaluation(run: Run, options: dict[str, Any]) -> SupernetEvaluation
     settings = EvaluationSettings(
         **{field.name: values[field.name] for field in fields(EvaluationSettings)}
     )
-    names = ("device", "threads", "engine", "workers", "address", "task")
+    names = ("device", "threads", "engine", "workers", "address", "task", "under")
     return SupernetEvaluation(run, settings, **{name: options[name] for name in names})

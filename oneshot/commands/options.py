@@ -69,6 +69,12 @@ TASK = click.option(
     "  [default: classification]",
 )
 
+UNDER = click.option(
+    "--under",
+    multiple=True,
+    help="Perturbation with its weight in loss and score, such as clean=0.5; may be repeated.",
+)
+
 RECIPE = [
     click.option(
         "--epochs",
@@ -242,7 +248,7 @@ def with_options(*options: Command) -> Callable[[Command], Command]:
 
 def recipe_options(command: Command) -> Command:
     """Add the options of data, recipe, execution and run to `train` and `retrain`."""
-    return with_options(*DATA, TASK, *RECIPE, *EXECUTION, *RUN)(command)
+    return with_options(*DATA, TASK, UNDER, *RECIPE, *EXECUTION, *RUN)(command)
 
 
 def load_data(options: dict[str, Any], input_shape: tuple[int, int, int]) -> ImageData:
@@ -294,6 +300,7 @@ def run_settings(
         options: Values of the command's options.
         data: Data set of the run.
     """
+    from oneshot.perturbations.conditions import Conditions
     from oneshot.run_settings import RunSettings
     from oneshot.tasks.registry import DEFAULT, canonical
     from spaces import __version__
@@ -308,6 +315,7 @@ def run_settings(
         version=__version__,
         command=command_line(),
         task=canonical(options["task"] or DEFAULT),
+        under=tuple(Conditions.parse(options["under"]).texts()),
     )
 
 

@@ -156,7 +156,7 @@ def retrain(
     with resumable(), Bar(f"training {Path(arch).name}") as bar:
         network = train_network(run, bar.update, execution(options), data)
 
-    report = report_on_test(network, data, device_of(execution(options)), task)
+    report = report_on_test(network, data, device_of(execution(options)), task, run.conditions)
     report["task"] = settings.task
     write_text(run.folder / "test.json", json.dumps(report, indent=1) + "\n")
     click.echo(in_words(report, task))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options import DATA, POSITIVE, set_threads
+from oneshot.commands.options import DATA, POSITIVE, UNDER, set_threads
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 
@@ -47,6 +47,7 @@ def _data_options(command: Any) -> Any:
     default=None,
     help="Task that has the metrics, with options.  [default: the task of the training]",
 )
+@UNDER
 @click.option("--threads", type=POSITIVE, default=None, help="Number of torch's threads.")
 @click.option(
     "-o",
@@ -61,11 +62,13 @@ def test(network: Path, task_name: str | None, output: Path | None, **options: A
     The report has the metrics of the network's task; of a classification the top-1 and top-5
     accuracies and the cross-entropy.
     """
+    from oneshot.perturbations.conditions import Conditions
     from oneshot.retraining.report import in_words, report_on_test
     from oneshot.tasks.registry import canonical, make_task
     from spaces.files import write_text
 
     set_threads(options["threads"])
+    conditions = Conditions.parse(options["under"]) if options["under"] else None
     if task_name is not None:
         task_name = canonical(task_name)
     load = _from_run if network.is_dir() else _from_onnx
@@ -73,7 +76,7 @@ def test(network: Path, task_name: str | None, output: Path | None, **options: A
     task = make_task(task_name or trained_for)
     task.check(data)
     report = {
-        **report_on_test(model, data, task=task),
+        **report_on_test(model, data, task=task, conditions=conditions),
         "task": task_name or trained_for,
         "network": str(network),
     }

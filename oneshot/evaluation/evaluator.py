@@ -16,7 +16,7 @@ from oneshot.evaluation.images import EvaluationImages
 from oneshot.evaluation.prefixes import Features, PrefixTree
 from oneshot.evaluation.recalibration import recalibrate
 from oneshot.evaluation.settings import EvaluationSettings
-from oneshot.evaluation.tallies import tally_of
+from oneshot.evaluation.tallies import metrics_under, tally_of
 from oneshot.tasks.classification import Classification
 from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
@@ -25,6 +25,7 @@ from spaces.space import Codes
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
     from oneshot.data.split import Split
+    from oneshot.perturbations.conditions import Conditions
     from oneshot.tasks.task import Task
 
 BATCH = 250
@@ -63,6 +64,7 @@ class Evaluator:
         data: Data set whose training and validation images are sampled.
         settings: Number of images, precision and seed; None: the defaults.
         task: Task that has the metrics; None: classification.
+        conditions: Perturbations under which architectures are evaluated as well; None: none.
         device: `cpu`, `gpu`, `gpu:1`, or `auto`: a GPU if the machine has one.
         budget: Bytes of features that paths with equal first layers may share; None: a quarter of
             the free memory.
@@ -75,11 +77,13 @@ class Evaluator:
         settings: EvaluationSettings | None = None,
         *,
         task: Task | None = None,
+        conditions: Conditions | None = None,
         device: str = "cpu",
         budget: int | None = None,
     ):
         self.settings = settings or EvaluationSettings()
         self.task = task or Classification()
+        self.conditions = conditions
         self.device = find_device(device)
         self.supernet: Supernet = supernet.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.supernet.eval()
@@ -127,8 +131,10 @@ class Evaluator:
 
     def _evaluated(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
         images = self.images
-        # A state from batch to batch belongs to one path, so that no beginnings can be shared.
-        if self.supernet.is_sequential and not self.task.carries_state:
+        # A perturbation or a state from batch to batch belongs to one path, so that no beginnings
+        # can be shared.
+        shares = self.conditions is None and not self.task.carries_state
+        if self.supernet.is_sequential and shares:
             tree = PrefixTree(Features(images.recalibration, images.validation), self.budget)
             for indices, outputs in tree.outputs([self._path(row) for row in codes]):
                 tally = self.task.tally(self.device)
@@ -138,7 +144,20 @@ class Evaluator:
         else:
             for index, row in enumerate(codes):
                 recalibrate(self.supernet, images.recalibration, self._path(row), self.task)
-                batches = zip(images.validation, images.targets, strict=True)
+                batches = list(zip(images.validation, images.targets, strict=True))
+                if self.conditions is not None:
+                    yield (
+                        [index],
+                        metrics_under(
+                            self.supernet,
+                            batches,
+                            self.device,
+                            self.task,
+                            self.conditions,
+                            self.settings.seed,
+                        ),
+                    )
+                    continue
                 yield [index], tally_of(self.supernet, batches, self.device, self.task).metrics()
 
     def _path(self, codes: Codes) -> list[nn.Module]:

@@ -41,7 +41,7 @@ def recalibrate(
     model.eval()
     with gathering(modules if modules is not None else [model]) as statistics:
         for batch in statistics.average_over(images):
-            passes.held_out(model, batch)
+            passes.from_start(model, batch)
 
 
 @contextmanager

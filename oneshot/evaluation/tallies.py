@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from oneshot.perturbations.conditions import Conditions
 from oneshot.tasks.classification import Classification
 from oneshot.training.passes import Passes
 
@@ -15,6 +18,41 @@ if TYPE_CHECKING:
     from oneshot.data.split import Batch
     from oneshot.tasks.tally import Tally
     from oneshot.tasks.task import Task
+
+
+@torch.no_grad()
+def metrics_under(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    device: torch.device,
+    task: Task,
+    conditions: Conditions,
+    seed: int,
+) -> dict[str, float]:
+    """Return a model's metrics under each condition, such as `top1` and `top1_pgd`.
+
+    Args:
+        model: Model on the device, in evaluation mode.
+        batches: Inputs and targets.
+        device: Device of the model.
+        task: Task that has the metrics.
+        conditions: Perturbations; the metrics without any are always among the results.
+        seed: Seed of the perturbations, the same for every model.
+    """
+    metrics: dict[str, float] = {}
+    for condition in conditions.evaluated():
+        # One condition at a time, without its weight, which the score has.
+        passes = Passes(task, Conditions((replace(condition, weight=1.0),)))
+        tally = task.tally(device)
+        for number, (inputs, targets) in enumerate(batches):
+            passes.begin(seed, number, 0)
+            on_device = targets.to(device)
+            _, outputs = passes.loss(
+                model, inputs.to(device), functools.partial(task.loss, targets=on_device)
+            )
+            tally.add(outputs, on_device)
+        metrics |= {condition.metric(name): value for name, value in tally.metrics().items()}
+    return metrics
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from oneshot.errors import InvalidOption
 from oneshot.evaluation.settings import EvaluationSettings
 from oneshot.parallel.fanout import Fanout
 from oneshot.parallel.outcome import Resources
+from oneshot.perturbations.conditions import Conditions
 from oneshot.run import Run, read_run
 from oneshot.tasks.registry import canonical, make_task
 from spaces.plugins.loading import loaded_files
@@ -42,6 +43,7 @@ class SupernetWork:
         workers: Number of processes that share this machine's memory.
         plugins: Files that register the run's space and task.
         task: Task that has the metrics, with its options; None: that of the run.
+        under: Perturbations of the evaluation with their weights.
     """
 
     folder: str
@@ -51,6 +53,7 @@ class SupernetWork:
     workers: int = 1
     plugins: tuple[str, ...] = ()
     task: str | None = None
+    under: tuple[str, ...] = ()
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -62,7 +65,14 @@ class SupernetWork:
         run = read_run(self.folder, "supernet")
         task = run.task if self.task is None else make_task(self.task, run.space)
         return load_evaluator(
-            run, run.data(), self.settings, self.device, self.threads, self.workers, task
+            run,
+            run.data(),
+            self.settings,
+            self.device,
+            self.threads,
+            self.workers,
+            task,
+            Conditions.parse(self.under) if self.under else None,
         )
 
     def __call__(self, codes: list[list[int]]) -> list[dict[str, float]]:
@@ -77,6 +87,7 @@ def load_evaluator(
     threads: int = 1,
     workers: int = 1,
     task: Task | None = None,
+    conditions: Conditions | None = None,
 ) -> Evaluator:
     """Load the evaluator of a run's supernet.
 
@@ -88,6 +99,7 @@ def load_evaluator(
         threads: Number of torch's threads.
         workers: Number of processes that share this machine's memory.
         task: Task that has the metrics; None: that of the run.
+        conditions: Perturbations of the evaluation; None: none.
     """
     import torch
 
@@ -97,7 +109,9 @@ def load_evaluator(
     torch.set_num_threads(threads)
     supernet = run.load()
     assert isinstance(supernet, Supernet)
-    evaluator = Evaluator(supernet, data, settings, task=task or run.task, device=device)
+    evaluator = Evaluator(
+        supernet, data, settings, task=task or run.task, conditions=conditions, device=device
+    )
     evaluator.budget //= workers
     return evaluator
 
@@ -116,6 +130,7 @@ class SupernetEvaluation:
         address: Address of a running Ray cluster, which must have the run's folder and its data at
             the same paths; None: this machine.
         task: Task that has the metrics, with its options; None: that of the run.
+        under: Perturbations with their weights, such as `clean=0.5`; empty: none.
 
     Raises:
         UnknownName: There is no such task.
@@ -131,10 +146,12 @@ class SupernetEvaluation:
     workers: int | None = None
     address: str | None = None
     task: str | None = None
+    under: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         from oneshot.evaluation.device import find_device
 
+        Conditions.parse(self.under)
         make_task(self.task_name, self.run.space)
 
         # Made to check the engine and the number of processes.
@@ -155,6 +172,11 @@ class SupernetEvaluation:
     def metrics_task(self) -> Task:
         """Task that has the metrics."""
         return make_task(self.task_name)
+
+    @cached_property
+    def conditions(self) -> Conditions | None:
+        """Perturbations of the evaluation; None: none."""
+        return Conditions.parse(self.under) if self.under else None
 
     @cached_property
     def data(self) -> ImageData:
@@ -179,6 +201,7 @@ class SupernetEvaluation:
             "recalibration_batch_size": size,
             "seed": settings.seed,
             "precision": settings.precision,
+            **({"under": list(self.under)} if self.under else {}),
         }
 
     def stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
@@ -199,6 +222,7 @@ class SupernetEvaluation:
                 self.device,
                 self.threads,
                 task=self.metrics_task,
+                conditions=self.conditions,
             )
             yield from evaluator.stream(codes)
         elif len(codes):
@@ -240,4 +264,5 @@ class SupernetEvaluation:
             workers,
             loaded_files(),
             self.task_name,
+            self.under,
         )

@@ -17,7 +17,6 @@ from oneshot.retraining.supernet_weights import inherit
 from oneshot.run import Run, read_run
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
-from oneshot.training.passes import Passes
 from spaces.errors import InvalidParameter
 from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
@@ -56,7 +55,7 @@ def train_network(
     options = run.settings.retraining or RetrainOptions()
     recipe = run.settings.recipe
     seed = run.settings.seed
-    algorithm = Retraining(_initial_network(run, options), recipe, options, Passes(run.task))
+    algorithm = Retraining(_initial_network(run, options), recipe, options, run.passes)
     train = (data or run.data()).train
     source = augmented(train, options)
 
@@ -87,7 +86,7 @@ def check(run: Run, data: ImageData) -> None:
     options = run.settings.retraining or RetrainOptions()
     augmented(data.train, options).epochs(1, 0, augment=options.augment)
     run.task.check(data)
-    Retraining(_initial_network(run, options), run.settings.recipe, options, Passes(run.task))
+    Retraining(_initial_network(run, options), run.settings.recipe, options, run.passes)
 
 
 def delivered(run: Run, trained: nn.Module) -> nn.Module:

@@ -10,7 +10,8 @@ from torch import nn
 
 from oneshot.data.images import ImageData
 from oneshot.data.split import Batch
-from oneshot.evaluation.tallies import tally_of
+from oneshot.evaluation.tallies import metrics_under, tally_of
+from oneshot.perturbations.conditions import Conditions
 from oneshot.tasks.classification import Classification
 from oneshot.tasks.task import Task
 
@@ -22,6 +23,7 @@ def report_on_test(
     data: ImageData,
     device: torch.device | None = None,
     task: Task | None = None,
+    conditions: Conditions | None = None,
 ) -> dict[str, Any]:
     """Test a model on the test part of a data set.
 
@@ -30,6 +32,7 @@ def report_on_test(
         data: Data set with the test part.
         device: Device of the model; None for the CPU.
         task: Task that has the metrics; None: classification.
+        conditions: Perturbations under which the network is tested as well; None: none.
 
     Returns:
         Metrics of the task, their 95% intervals as `NAME_interval`, and images, data and split. Of
@@ -47,8 +50,14 @@ def report_on_test(
             yield inputs, targets
 
     tally = tally_of(model, batches(), device, task)
+    perturbed = {}
+    if conditions is not None:
+        test_batches = list(data.test.batches(_BATCH))
+        task = task or Classification()
+        perturbed = metrics_under(model, test_batches, device, task, conditions, seed=0)
     intervals = {name: list(ends) for name, ends in tally.intervals().items()}
     return {
+        **perturbed,
         **tally.metrics(),
         **{f"{name}_interval": ends for name, ends in intervals.items()},
         "images": count,

@@ -113,7 +113,11 @@ class SupernetGuide:
         return description
 
     def _score(self, metrics: Mapping[str, float]) -> float:
-        value = float(metrics[self.rank_by])
+        conditions = self.evaluation.conditions
+        if conditions is None:
+            value = float(metrics[self.rank_by])
+        else:
+            value = sum(item.weight * metrics[item.metric(self.rank_by)] for item in conditions)
         return value if self.task.metrics[self.rank_by].higher_is_better else -value
 
     def _stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
@@ -131,5 +135,6 @@ class SupernetGuide:
                 evaluation.device,
                 evaluation.threads,
                 task=self.task,
+                conditions=evaluation.conditions,
             )
         return self._evaluator.stream(codes)

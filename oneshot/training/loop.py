@@ -100,6 +100,12 @@ def train(fabric: Fabric, job: Job) -> Outcome:
     recipe = algorithm.recipe
     rank = fabric.global_rank
     ranks = fabric.world_size
+    if ranks > 1 and algorithm.task.carries_state:
+        # A checkpoint has the state of process 0 alone.
+        raise InvalidOption(
+            f"devices: the task {algorithm.task.name} carries a state from batch to batch, which"
+            f" needs 1 process, not {ranks}"
+        )
     batch_size = execution.batch_size_per_device(recipe.batch_size, ranks, len(job.images))
     loader = job.images.epochs(batch_size, job.seed, augment=job.augment, rank=rank, ranks=ranks)
     steps_per_epoch = len(loader) // execution.accumulate
@@ -182,6 +188,7 @@ def _update(
     )[0]
     torch.manual_seed(int(state))
 
+    algorithm.passes.begin(seed, step, engine.fabric.global_rank)
     algorithm.before_step(step)
     with normalising:
         algorithm.step(moved, step, engine)

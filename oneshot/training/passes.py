@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from torch import Tensor, nn
 
+from oneshot.perturbations.conditions import Conditions, generator_of
 from oneshot.tasks.classification import Classification
 from oneshot.tasks.task import Task
 from spaces.modules.nested import mapped
@@ -19,8 +23,11 @@ class Passes:
     `forward` or `loss`; several passes on one batch, as of several paths, are separated by
     `rewind`. `held_out` begins with the initial state and leaves the carried one as it is.
 
+    Under conditions each batch is run once for each of them, and losses are weighted sums.
+
     Args:
         task: Task of the model; None: classification.
+        conditions: Perturbations with their weights; None: the network is run as it is.
 
     Example:
         >>> import torch
@@ -33,10 +40,18 @@ class Passes:
         0.693
     """
 
-    def __init__(self, task: Task | None = None):
+    def __init__(self, task: Task | None = None, conditions: Conditions | None = None):
         self.task = task or Classification()
+        self.conditions = conditions
+        self._key = (0, 0, 0)
+        self._count = 0
         self._committed: Any = None
         self._state: Any = None
+
+    def begin(self, seed: int, step: int, rank: int) -> None:
+        """Begin an update, from whose numbers all perturbations are drawn."""
+        self._key = (seed, step, rank)
+        self._count = 0
 
     def forward(self, model: nn.Module, inputs: Tensor) -> Any:
         """Return a model's outputs in single precision, and carry its state on."""
@@ -55,17 +70,68 @@ class Passes:
     def loss(
         self, model: nn.Module, inputs: Tensor, loss_of: Callable[[Any], Tensor]
     ) -> tuple[Tensor, Any]:
-        """Return the loss of a batch and the outputs.
+        """Return the loss of a batch and the outputs, under several conditions of the first one.
 
         Args:
             model: Model, with its path active.
             inputs: Inputs of the batch.
             loss_of: Function outputs -> loss.
         """
-        outputs = self.forward(model, inputs)
-        return loss_of(outputs), outputs
+        if self.conditions is None:
+            outputs = self.forward(model, inputs)
+            return loss_of(outputs), outputs
 
-    def held_out(self, model: nn.Module, inputs: Tensor) -> Any:
+        # All conditions begin with the same state; that of the first one is carried on.
+        before = self._state
+        results = []
+        states = []
+        for weight, perturbed in self._perturbed(model, inputs, loss_of):
+            self._state = before
+            with perturbed as changed:
+                outputs = self.forward(model, changed)
+            results.append((weight * loss_of(outputs), outputs))
+            states.append(self._state)
+        self._state = states[0]
+        return functools.reduce(operator.add, [loss for loss, _ in results]), results[0][1]
+
+    def held_out(
+        self, model: nn.Module, inputs: Tensor, value_of: Callable[[Any], Tensor]
+    ) -> Tensor:
+        """Return a value of a model's outputs from the initial state, such as a loss.
+
+        Args:
+            model: Model, with its path active.
+            inputs: Inputs of the batch.
+            value_of: Function outputs -> value; under conditions it is a weighted sum.
+        """
+        if self.conditions is None:
+            return value_of(self.from_start(model, inputs))
+
+        values = []
+        for weight, perturbed in self._perturbed(model, inputs, value_of):
+            with perturbed as changed:
+                values.append(weight * value_of(self.from_start(model, changed)))
+        return functools.reduce(operator.add, values)
+
+    def _perturbed(
+        self, model: nn.Module, inputs: Tensor, loss_of: Callable[[Any], Tensor]
+    ) -> Iterator[tuple[float, AbstractContextManager[Tensor]]]:
+        """Yield the weight and the context of each condition."""
+        self._count += 1
+        for number, condition in enumerate(self.conditions or ()):
+            # Each pass of an update has random numbers of its own.
+            generator = generator_of(*self._key, self._count, number)
+            yield (
+                condition.weight,
+                condition.perturbation.around(
+                    model,
+                    inputs,
+                    lambda changed: loss_of(self.from_start(model, changed)),
+                    generator,
+                ),
+            )
+
+    def from_start(self, model: nn.Module, inputs: Tensor) -> Any:
         """Return a model's outputs in single precision from the initial state."""
         if not self.task.carries_state:
             return single_precision(model(inputs))

@@ -24,6 +24,7 @@ REGISTRIES = Registry[Registry[Any]](
         "data": "oneshot.data.registry:DATA",
         "sampler": "oneshot.samplers.settings:SAMPLERS",
         "task": "oneshot.tasks.registry:TASKS",
+        "perturbation": "oneshot.perturbations.registry:PERTURBATIONS",
         "algorithm": "oneshot.algorithms.registry:ALGORITHMS",
         "strategy": "oneshot.strategies.registry:STRATEGIES",
         "guide": "oneshot.search.guide_registry:GUIDES",

@@ -204,8 +204,10 @@ class Proxyless(ArchitectureAlgorithm):
         """Update the logits by the gradients of binary gates (section 3.2, equation 4)."""
         self.mutator.reset_binary_gates()
         with engine.autocast():
-            outputs = self.passes.held_out(self.model, inputs)
-            loss = self.task.loss(outputs, targets, self.options.arch_label_smoothing)
+            smoothing = self.options.arch_label_smoothing
+            loss = self.passes.held_out(
+                self.model, inputs, lambda outputs: self.task.loss(outputs, targets, smoothing)
+            )
 
         # The hardware term is differentiable in the expected cost (section 3.3.1).
         if self.term is not None:
@@ -229,8 +231,10 @@ class Proxyless(ArchitectureAlgorithm):
 
             # Rewards need no gradient: only the log-probabilities are differentiated.
             with torch.no_grad(), engine.autocast():
-                outputs = self.passes.held_out(self.model, inputs)
-                mean_reward = self.task.rewards(outputs, targets).float().mean()
+                values = self.passes.held_out(
+                    self.model, inputs, lambda outputs: self.task.rewards(outputs, targets)
+                )
+                mean_reward = values.float().mean()
             cost = self._cost_of(paths[-1])
             costs.append(cost)
             rewards.append(mean_reward * self._reward_factor(cost))

@@ -29,6 +29,7 @@ class Evaluation:
         self.run = SimpleNamespace(space=space)
         self.evaluated = 0
         self.metrics_task = Classification()
+        self.conditions = None
 
     def source(self) -> dict[str, Any]:
         return {"kind": "supernet", "run": "made-up", "task": "classification"}

@@ -1,0 +1,106 @@
+"""Conditions: the perturbations under which a network is trained or evaluated, with weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from oneshot.errors import InvalidOption
+from oneshot.perturbations.registry import CLEAN, PERTURBATIONS
+
+if TYPE_CHECKING:
+    from oneshot.perturbations.perturbation import Perturbation
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One perturbation and its weight.
+
+    Args:
+        text: Perturbation with its options, such as `pgd(epsilon=0.031)`.
+        name: Name of the perturbation.
+        weight: Factor of its loss and its score.
+        perturbation: Perturbation.
+    """
+
+    text: str
+    name: str
+    weight: float
+    perturbation: Perturbation
+
+    def metric(self, name: str) -> str:
+        """Return the name of a metric under this condition, such as `top1_pgd`."""
+        return name if self.name == CLEAN else f"{name}_{self.name}"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Conditions whose losses and scores are added up.
+
+    Args:
+        items: The conditions, of different perturbations.
+
+    Example:
+        >>> conditions = Conditions.parse(["clean=0.5"])
+        >>> [(condition.name, condition.weight) for condition in conditions]
+        [('clean', 0.5)]
+    """
+
+    items: tuple[Condition, ...]
+
+    @classmethod
+    def parse(cls, texts: Iterable[str]) -> Conditions:
+        """Read conditions as users write them, such as `clean=0.5`.
+
+        Args:
+            texts: Perturbations with their options, `=` and their weights.
+
+        Raises:
+            UnknownName: There is no such perturbation.
+            InvalidOption: A text cannot be read, or a perturbation is named twice.
+        """
+        items: list[Condition] = []
+        for text in texts:
+            call, separator, number = text.rpartition("=")
+            try:
+                weight = float(number)
+            except ValueError:
+                weight = math.nan
+            if not separator or not 0 < weight < math.inf:
+                raise InvalidOption(
+                    f"under {text!r}: write NAME=WEIGHT with a weight above 0, such as clean=0.5"
+                )
+
+            name, _ = PERTURBATIONS.parse(call.strip())
+            if name in [item.name for item in items]:
+                raise InvalidOption(f"under {text!r}: {name} is named twice")
+            items.append(Condition(call.strip(), name, weight, PERTURBATIONS.make(call.strip())))
+        return cls(tuple(items))
+
+    def __iter__(self) -> Iterator[Condition]:
+        return iter(self.items)
+
+    def texts(self) -> list[str]:
+        """Return the texts that `parse` reads."""
+        return [f"{item.text}={item.weight:g}" for item in self.items]
+
+    def evaluated(self) -> list[Condition]:
+        """Return the conditions of an evaluation, always with the clean one.
+
+        Where it is not named its weight is 0: its metrics are recorded, but not scored.
+        """
+        if any(item.name == CLEAN for item in self.items):
+            return list(self.items)
+        return [Condition(CLEAN, CLEAN, 0.0, PERTURBATIONS.make(CLEAN)), *self.items]
+
+
+def generator_of(*key: int) -> torch.Generator:
+    """Return a generator on the processor that depends on the numbers of a key alone."""
+    seed = np.random.SeedSequence(list(key)).generate_state(1, np.uint64)[0]
+    # torch's seeds are signed: 63 bits.
+    return torch.Generator().manual_seed(int(seed >> np.uint64(1)))

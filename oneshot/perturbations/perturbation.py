@@ -1,0 +1,45 @@
+"""Perturbation: the interface of what disturbs a network while it runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+
+
+class Perturbation(ABC):
+    """A context around a forward pass that changes its inputs, or what its layers compute.
+
+    Layers are changed by hooks and parametrisations, which the end of the context removes. All
+    random numbers come from the generator, so that a resumed training draws the same ones.
+
+    Example:
+        >>> import contextlib
+        >>> class Brighter(Perturbation):
+        ...     def around(self, model, inputs, loss_at, generator):
+        ...         return contextlib.nullcontext(inputs + 1)
+        >>> images = torch.zeros(1)
+        >>> with Brighter().around(nn.Identity(), images, torch.sum, torch.Generator()) as inputs:
+        ...     inputs
+        tensor([1.])
+    """
+
+    @abstractmethod
+    def around(
+        self,
+        model: nn.Module,
+        inputs: Tensor,
+        loss_at: Callable[[Tensor], Tensor],
+        generator: torch.Generator,
+    ) -> AbstractContextManager[Tensor]:
+        """Return a context that gives the inputs to run the model on.
+
+        Args:
+            model: Model, with its path active.
+            inputs: Inputs of the batch.
+            loss_at: Function inputs -> loss of the same targets, as attacks need it.
+            generator: Source of random numbers, on the processor.
+        """

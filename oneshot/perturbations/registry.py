@@ -1,0 +1,43 @@
+"""Perturbations by name, each with its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from oneshot.errors import InvalidOption
+from spaces.plugins import Registry
+
+if TYPE_CHECKING:
+    from oneshot.perturbations.perturbation import Perturbation
+
+CLEAN = "clean"
+"""Name of the condition without a perturbation."""
+
+PERTURBATIONS = Registry["type[Perturbation]"](
+    "perturbation",
+    "pathfit.perturbations",
+    {CLEAN: "oneshot.perturbations.clean:Clean"},
+    invalid=InvalidOption,
+)
+"""Name -> class of the perturbation."""
+
+T = TypeVar("T", bound="type[Perturbation]")
+
+
+def register_perturbation(name: str) -> Callable[[T], T]:
+    """Return a decorator that registers a Perturbation class.
+
+    Args:
+        name: Name that `--under` then accepts; it can be taken once.
+
+    Example:
+        >>> from oneshot.perturbations.clean import Clean
+        >>> with PERTURBATIONS.preserved():
+        ...     @register_perturbation("still")
+        ...     class Still(Clean):
+        ...         pass
+        ...     "still" in PERTURBATIONS
+        True
+    """
+    return PERTURBATIONS.register(name)
