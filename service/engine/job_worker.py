@@ -25,10 +25,20 @@ class JobWorker:
         threads: Threads that torch uses unless a task sets another number.
         warm: Whether to import the modules of searches ahead. A worker whose jobs run in other
             processes needs none of them.
+        plugins: Files of plug-ins to load, which the jobs may name.
+
+    Raises:
+        InvalidPlugin: A file is missing on this machine, or fails.
     """
 
-    def __init__(self, artifacts: str, threads: int = 1, warm: bool = True):
+    def __init__(
+        self, artifacts: str, threads: int = 1, warm: bool = True, plugins: Sequence[str] = ()
+    ):
         from service.artifacts import Artifacts
+        from spaces.plugins.loading import load_file
+
+        for path in plugins:
+            load_file(path)
 
         if warm:
             import torch

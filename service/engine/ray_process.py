@@ -10,6 +10,7 @@ from typing import Any
 
 from service.engine.reports import Assignment, Order, Report
 from service.engine.worker import Needs, Worker
+from spaces.plugins.loading import loaded_files
 
 Listener = Callable[[Worker, Report | None], None]
 """Receives every report of a worker, and None once when its process has died."""
@@ -43,7 +44,9 @@ class RayProcess:
         )
         # Returns at once; the thread below notices when the process is ready, or that it never will
         # be.
-        self._actor: Any = actor_class.remote(artifacts, threads, not worker.needs.spread)
+        self._actor: Any = actor_class.remote(
+            artifacts, threads, not worker.needs.spread, loaded_files()
+        )
         self._worker = worker
         self._listener = listener
         threading.Thread(target=self._listen, name="worker", daemon=True).start()

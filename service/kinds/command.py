@@ -1,6 +1,7 @@
 """Running one of Pathfit's commands as a job: `python -m service.kinds.command MODULE ARGUMENTS`.
 
-The command runs in a process of its own, as a user would run it, and reports its progress as JSON
+`--plugin FILE` before the module, any number of times, loads the plug-ins of the service. The
+command runs in a process of its own, as a user would run it, and reports its progress as JSON
 lines. It ends with the process that started it, however that one died.
 """
 
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from service.jobs import JsonObject
 from service.kinds.base import Context, ProcessDied
 from spaces.errors import PathfitError
+from spaces.plugins.loading import load_file, loaded_files
 from spaces.progress import listening
 
 EXIT_LOST = 75
@@ -34,6 +36,8 @@ _MARK = "\x1e"
 _NUM_LINES = 50
 
 _JOIN_TIMEOUT = 5
+
+_PLUGIN = "--plugin"
 
 
 class CommandFailed(PathfitError):
@@ -84,9 +88,10 @@ def run(
         ProcessDied: The command or one of its processes was killed.
     """
     thread_variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    plugins = [argument for path in loaded_files() for argument in (_PLUGIN, path)]
     # Standard input stays open and silent; its end is how the command notices this process's death.
     process = subprocess.Popen(
-        [sys.executable, "-m", "service.kinds.command", *command],
+        [sys.executable, "-m", "service.kinds.command", *plugins, *command],
         cwd=context.folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -178,9 +183,14 @@ def _end_with_parent() -> None:
 def main() -> None:
     """Run the command that the arguments name."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    module = sys.argv[1]
+    arguments = sys.argv[1:]
+    while arguments[0] == _PLUGIN:
+        load_file(arguments[1])
+        del arguments[:2]
+
+    module = arguments[0]
     # As if the module had been run by `python -m` itself.
-    sys.argv = sys.argv[1:]
+    sys.argv = arguments
     with listening(lambda *progress: report(CommandProgress(*progress))):
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +27,7 @@ from service.kinds.base import Context, Progress, explain_refused_write
 from service.kinds.command import EXIT_LOST, CommandProgress
 from spaces.errors import PathfitError
 from spaces.files import write_text
+from spaces.plugins.loading import load_file, loaded_files
 
 ORDER = "order.json"
 
@@ -82,6 +83,7 @@ class GroupOrder:
         artifacts: URL of the artifacts.
         processes: The processes.
         queue: Ray's queue for the messages of the processes; None until the driver has created it.
+        plugins: Files of plug-ins that each process loads.
     """
 
     address: str
@@ -92,6 +94,7 @@ class GroupOrder:
     artifacts: str
     processes: Processes
     queue: Any = None
+    plugins: Sequence[str] = ()
 
     @classmethod
     def read(cls, path: Path) -> GroupOrder:
@@ -128,6 +131,7 @@ def run(program: str, task: Mapping[str, Any], context: Context, processes: Proc
         context.attempt,
         context.artifacts.url,
         processes,
+        plugins=loaded_files(),
     )
     # In a file, since the driver is a process of its own that starts with Ray's address only.
     order.write(context.folder / ORDER)
@@ -176,6 +180,8 @@ def run_process(config: Mapping[str, GroupOrder]) -> None:
     order = config["order"]
     reports = GroupReports(order.queue)
     try:
+        for path in order.plugins:
+            load_file(path)
         module, _, name = order.program.partition(":")
         # Imported by name in each process, so that nothing but the order travels there.
         program: GroupProgram = getattr(import_module(module), name)

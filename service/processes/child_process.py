@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from spaces.plugins.loading import LoadedFiles
+
 # Bytes of the number that precedes an order and is its length.
 _HEADER_SIZE = 8
 
 
 class Child:
-    """A running `python -m MODULE`.
+    """A running `python -m MODULE`, which has loaded the same plug-ins as this process.
 
     Its standard input brings the order, and then nothing until this process ends, however it dies.
 
@@ -43,7 +45,8 @@ class Child:
             process_group=0,
         )
         # pickle, since both ends are the same program: settings have paths and nested dataclasses.
-        content = pickle.dumps(order)
+        # The files of plug-ins first, which the child loads before it reads the order.
+        content = pickle.dumps((LoadedFiles(), order))
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(len(content).to_bytes(_HEADER_SIZE) + content)
@@ -104,7 +107,7 @@ def read_order(on_orphaned: Callable[[], object]) -> Any:
     # block a fork and the interpreter's end.
     handle = sys.stdin.fileno()
     size = int.from_bytes(_read(handle, _HEADER_SIZE))
-    order = pickle.loads(_read(handle, size))
+    _, order = pickle.loads(_read(handle, size))
 
     def watch() -> None:
         # Blocks until the pipe's other end is closed, which the kernel does however the supervisor
