@@ -30,8 +30,10 @@ def gc(
 ) -> None:
     """Remove jobs that ended long ago, with their events and artifacts.
 
-    The service may run meanwhile.
+    The artifacts of attempts without a result go as well, as soon as their job has ended. The
+    service may run meanwhile.
     """
+    from service.operation.leftovers import find_leftovers
     from spaces.console.progress import Bar
 
     store, artifact_store = open_store_and_artifacts(data, database, artifacts)
@@ -51,7 +53,11 @@ def gc(
                     artifact_store.remove(job_id)
                 removed += store.jobs.remove(batch)
                 bar.update((start + len(batch)) / len(ids), f"{removed}/{len(ids)}")
+        leftovers = find_leftovers(store, artifact_store)
+        for job_id, attempt in leftovers:
+            artifact_store.remove(job_id, attempt)
         # Keys and sessions accumulate as jobs do.
         store.remove_expired()
 
-    click.echo(f"removed {removed} jobs")
+    files = f" and the files of {len(leftovers)} attempts without a result" if leftovers else ""
+    click.echo(f"removed {removed} jobs{files}")

@@ -62,7 +62,6 @@ def run(order: EngineOrder) -> int:
     artifacts = Artifacts(settings.artifacts_url)
     engine = Engine(
         store,
-        artifacts,
         order.name,
         inbox,
         worker_factory(artifacts.url, 1, lambda worker, report: inbox.put((worker, report))),

@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.artifacts import ArtifactFailed, Artifacts
 from service.engine.reports import (
     Assignment,
     Done,
@@ -61,7 +60,6 @@ class Engine:
 
     Args:
         store: Has the jobs.
-        artifacts: Stores the workers' files.
         name: Id of the engine in the store.
         inbox: Receives the reports of the workers.
         start_worker: Starts a worker with the given needs.
@@ -76,7 +74,6 @@ class Engine:
     def __init__(
         self,
         store: Store,
-        artifacts: Artifacts,
         name: str,
         inbox: Inbox,
         start_worker: Callable[[Needs], Worker],
@@ -86,7 +83,6 @@ class Engine:
         alone: bool = True,
     ):
         self._store = store
-        self._artifacts = artifacts
         self._name = name
         self._inbox = inbox
         self._room = room
@@ -280,46 +276,33 @@ class Engine:
             self._record(jobs.report, job_id, attempt, report.progress)
             return
 
+        # No artifact is removed here, also not that of a report which comes too late: a write whose
+        # commit was not answered is made again and then looks late, though its job is done. `gc`
+        # removes what no job needs, by the state that it reads itself.
         match report:
             case Done():
-                keeps_files = self._record(
-                    jobs.finish, job_id, attempt, report.result, report.artifact
-                )
+                self._record(jobs.finish, job_id, attempt, report.result, report.artifact)
             case Failed():
-                keeps_files = False
                 self._record(jobs.fail, job_id, attempt, report.error)
             case LostProcess():
-                # The next attempt resumes from the checkpoints of this one.
-                keeps_files = True
                 self._record(self._lose, report.assignment, report.ending)
             case Stopped():
-                keeps_files = False
+                pass
 
         # Not earlier: a step that the store's failure repeats must find the worker as it was.
         if worker.assignment == report.assignment:
             worker.release()
 
         self._unclaimable = None
-        if not keeps_files:
-            self._remove_artifacts(report.assignment)
 
-    def _remove_artifacts(self, assignment: Assignment) -> None:
-        """Remove the files of an attempt that has no result."""
-        try:
-            self._artifacts.remove(assignment.job_id, assignment.attempt)
-        # Only space is lost: no job refers to these files.
-        except ArtifactFailed as error:
-            _LOG.warning("artifacts cannot be removed: %s", error)
-
-    def _record(self, write: Callable[..., None], *arguments: Any) -> bool:
-        """Write to the store, and return whether the report was in time to count."""
+    def _record(self, write: Callable[..., None], *arguments: Any) -> None:
+        """Write to the store; a report that comes too late is ignored."""
         try:
             write(*arguments)
-        # The job was cancelled, removed or taken over while the report was on its way.
+        # The job was cancelled, removed or taken over while the report was on its way, or an
+        # earlier try has written it though the store did not answer.
         except (IllegalTransition, StaleAttempt, UnknownJob) as late:
             _LOG.debug("a late report was ignored: %s", late)
-            return False
-        return True
 
     def _handle_death(self, worker: Worker) -> None:
         """Remove a worker that has died; its job is run again unless it has crashed too many."""

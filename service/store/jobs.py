@@ -311,6 +311,12 @@ class Jobs:
             )
             return session.scalars(query.order_by(JobRow.sequence)).all()
 
+    def latest_attempts(self, ids: Sequence[str]) -> dict[str, tuple[JobState, int]]:
+        """Map the ids of jobs to their states and latest attempts, without ids of no job."""
+        query = select(JobRow.id, JobRow.state, JobRow.attempt).where(JobRow.id.in_(ids))
+        with self._database.reading() as session:
+            return {job_id: (state, attempt) for job_id, state, attempt in session.execute(query)}
+
     def remove(self, ids: Sequence[str]) -> int:
         """Remove jobs that have ended, with their events and keys; others remain.
 

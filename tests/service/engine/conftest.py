@@ -100,7 +100,6 @@ class Bench:
         self.raised: list[BaseException] = []
         self.engine = Engine(
             self.store,
-            self.artifacts,
             "bench",
             self.inbox,
             self._make,

@@ -10,6 +10,7 @@ from service.engine.reports import (
     Stopped,
 )
 from service.jobs import JobState, StaleAttempt
+from service.operation.leftovers import find_leftovers
 
 
 def test_a_job_fails_after_its_third_worker_crash(
@@ -65,9 +66,9 @@ def test_a_lost_lease_ends_the_attempt_and_refuses_its_late_result(
     assert (other.id, other.attempt) == (job.id, 2)
     late = bench.artifacts.write(job.id, 1, "result.json", b"{}")
     process.done(late)
-    assert bench.within(5, lambda: not bench.artifacts.exists(late)), (
-        "the files of the lost attempt are removed"
-    )
+    assert bench.within(5, lambda: process.worker.assignment is None)
+    # Until the job has ended, and then for `gc` to remove.
+    assert bench.artifacts.exists(late)
     now = bench.store.jobs.get(job.id)
     assert (now.state, now.attempt, now.result, now.engine) == (
         JobState.RUNNING,
@@ -157,3 +158,30 @@ def test_a_job_that_lost_a_process_runs_again_in_the_same_worker(
         "the checkpoint is kept for later attempts"
     )
     assert not process.killed
+
+
+def test_lost_answer_of_a_commit_loses_no_artifact(
+    make_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.engine.engine._STORE_RETRY_DELAY", 0.01)
+    bench = make_bench().start()
+    job = bench.submit()
+    process = bench.process_of(job)
+    artifact = bench.artifacts.write(job.id, 1, "result.json", b"{}")
+    finish = bench.store.jobs.finish
+    answers: list[str] = []
+
+    def commit_without_answer(*arguments: Any) -> None:
+        finish(*arguments)
+        answers.append("lost")
+        raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+    monkeypatch.setattr(bench.store.jobs, "finish", commit_without_answer)
+    process.done(artifact)
+    assert bench.within(5, lambda: process.worker.assignment is None)
+    assert answers == ["lost"]
+    done = bench.store.jobs.get(job.id)
+    assert (done.state, done.artifact) == (JobState.DONE, artifact)
+    assert bench.artifacts.read(artifact) == b"{}"
+
+    assert find_leftovers(bench.store, bench.artifacts) == []

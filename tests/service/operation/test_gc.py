@@ -7,6 +7,7 @@ import pytest
 
 from service.artifacts import Artifacts
 from service.jobs import UnknownJob
+from service.operation.leftovers import find_leftovers
 from service.store import Store
 
 
@@ -26,6 +27,32 @@ def test_old_jobs_are_removed_with_their_artifacts(
     assert run("gc", "--older-than", "12h").stdout == "removed 1 jobs\n"
     assert artifacts.paths() == []
     assert store.jobs.list()[1] == 2
+
+
+def test_files_of_attempts_without_a_result_are_removed(
+    run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]
+) -> None:
+    removed_job = "0" * 32
+    abandoned = [
+        artifacts.write(jobs["recent"], 0, "kept-last.ckpt", b"x"),
+        artifacts.write(jobs["recent"], 2, "late.json", b"x"),
+        artifacts.write(removed_job, 1, "result.json", b"x"),
+    ]
+    needed = [
+        artifacts.write(jobs["running since long"], 1, "kept-last.ckpt", b"x"),
+        artifacts.write(jobs["waiting since long"], 3, "kept-last.ckpt", b"x"),
+        artifacts.write("check-17", 0, "probe", b"x"),
+        artifacts.keep(b"an upload")[0],
+        f"{jobs['recent']}/1/result.json",
+    ]
+    message = run("gc", "--older-than", "30d").stdout
+    assert message == "removed 2 jobs and the files of 3 attempts without a result\n"
+    assert artifacts.paths() == sorted(needed)
+    assert not any(map(artifacts.exists, abandoned))
+
+    # Checkpoints are needed until their job ends.
+    cancelled = store.jobs.cancel(jobs["running since long"])
+    assert find_leftovers(store, artifacts) == [(cancelled.id, 1)]
 
 
 def test_a_dry_run_changes_nothing(
