@@ -15,6 +15,7 @@ from torch import Tensor
 
 from oneshot.errors import InvalidOption
 
+# As in torchvision's RandomResizedCrop.
 ATTEMPTS = 10
 FLIP, JITTER, POSITION, CUTOUT, CROPS = 0, slice(1, 4), slice(4, 6), slice(6, 8), 8
 NUMBERS = CROPS + 2 * ATTEMPTS
@@ -88,6 +89,8 @@ class Augmentation:
             numbers: Random numbers [NUMBERS] of the image.
         """
         least, greatest = self.area
+
+        # All ten attempts at once: their random numbers are drawn in advance, whether used or not.
         bound = math.log(4 / 3)
         attempts = numbers[CROPS:].reshape(ATTEMPTS, 2).astype(np.float64)
         areas = width * height * (least + (greatest - least) * attempts[:, 0])
@@ -109,6 +112,7 @@ class Augmentation:
             down = min(height, round(width / ratio))
             left = (width - across) // 2
             top = (height - down) // 2
+
         return left, top, left + across, top + down
 
 
@@ -137,6 +141,7 @@ def shift_and_flip(
     ):
         window = source[y : y + height, x : x + width]
         crop[:] = window[:, ::-1] if flipped else window
+
     return torch.from_numpy(crops).permute(0, 3, 1, 2)
 
 
@@ -162,6 +167,7 @@ def jitter(pixels: Tensor, factors: Tensor) -> Tensor:
     for result, source, matrix, offset in zip(results, sources, matrices, offsets, strict=True):
         torch.addmm(offset, colours.copy_(source), matrix.T, out=mixed)
         result.copy_(mixed.round_().clamp_(0, 255))
+
     return results.view(count, height, width, 3).permute(0, 3, 1, 2)
 
 

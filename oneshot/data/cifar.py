@@ -41,6 +41,7 @@ def load_10(request: DataRequest) -> ImageData:
         train = _concatenate(batches)
         test = _images(read, "test_batch", b"labels")
         names = _field(read, "batches.meta", b"label_names")
+
     return _data(request, train, test, names, COLOURS_10)
 
 
@@ -56,6 +57,7 @@ def load_100(request: DataRequest) -> ImageData:
         train = _images(read, "train", b"fine_labels")
         test = _images(read, "test", b"fine_labels")
         names = _field(read, "meta", b"fine_label_names")
+
     return _data(request, train, test, names, COLOURS_100)
 
 
@@ -70,6 +72,7 @@ def _data(
     names: Any,
     colours: tuple[tuple[float, ...], ...],
 ) -> ImageData:
+    # Files that Python 2 pickled have the names as bytes.
     classes = [
         name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names
     ]
@@ -127,6 +130,7 @@ def _dictionary(content: bytes, name: str) -> tuple[dict[bytes, Any], str]:
         value = loads_plain(content, name, ARRAYS, encoding="bytes")
     except InvalidFile as error:
         raise InvalidData(str(error)) from error
+
     if not isinstance(value, dict):
         raise InvalidData(f"{name}: a dictionary is needed, not {type(value).__name__}")
 

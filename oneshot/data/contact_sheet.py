@@ -54,6 +54,7 @@ def _pixels(data: ImageData, images: Tensor) -> np.ndarray:
         low = images.amin()
         high = images.amax()
         pixels = ((images - low) / (high - low) * 255).round().byte()
+
     if pixels.shape[1] == 1:
         pixels = pixels.expand(-1, 3, -1, -1)
     return pixels.permute(0, 2, 3, 1).to(torch.uint8).numpy()
@@ -85,4 +86,5 @@ def _draw(columns: list[np.ndarray], names: list[str]) -> Image.Image:
             sheet.paste(cell, (GAP + column * step, top))
             if not column:
                 draw.text((GAP, top + CELL + 2), names[row][:24], "black", font)
+
     return sheet

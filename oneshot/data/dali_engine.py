@@ -134,6 +134,7 @@ class _Source:
             ],
             np.float32,
         )
+
         flips = np.zeros(len(rows), np.int32)
         factors = np.ones((len(rows), 3), np.float32)
         if numbers is not None:
@@ -185,6 +186,8 @@ def _pipeline(
         content, start, end, flip, brightness, contrast, saturation = fn.external_source(
             source=source, num_outputs=7
         )
+
+        # "mixed" decodes on the GPU.
         images = fn.decoders.image(
             content,
             device="mixed" if cuda else "cpu",
@@ -203,8 +206,11 @@ def _pipeline(
             images = fn.color_twist(
                 images, brightness=brightness, contrast=contrast, saturation=saturation
             )
+
         if preprocessing.bgr:
             images = fn.color_space_conversion(images, image_type=types.RGB, output_type=types.BGR)
+
+        # Scaled by 255: DALI normalises bytes, torch fractions.
         pipeline.set_outputs(
             fn.crop_mirror_normalize(
                 images,
@@ -215,6 +221,7 @@ def _pipeline(
                 output_layout="HWC",
             )
         )
+
     pipeline.build()
     return pipeline
 

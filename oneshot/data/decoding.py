@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from oneshot.data.errors import UnreadableImage
 
+# EXIF's tag of an image's orientation.
 ORIENTATION = 0x0112
 _FAULTS = (
     *(
@@ -106,6 +107,7 @@ def decode(content: bytes, shrink: float = 1.0) -> tuple[Image.Image, float]:
         # Pillow would clip 16 bits to 8 rather than scale them.
         if image.mode.startswith("I;16"):
             return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB"), 1.0
+
         rotated = image if upright else ImageOps.exif_transpose(image)
         return rotated.convert("RGB"), float(factor)
 

@@ -29,6 +29,7 @@ def load(request: DataRequest) -> ImageData:
         raise InvalidOption(
             f"digits support only the preprocessing standard, not {request.preprocessing!r}"
         )
+
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -60,6 +61,7 @@ def load(request: DataRequest) -> ImageData:
     # A mirrored digit is no digit.
     shifts = Augmentation(flip=0, padding=max(1, request.input_shape[1] // 8))
     splits = [ImageSplit.from_tensors(images[index], targets[index], shifts) for index in parts]
+
     return ImageData(
         request.name,
         train=splits[0],

@@ -87,6 +87,7 @@ class EpochOrder:
         numbers = np.random.default_rng([self.seed, epoch, step, 1]).random(
             (total, NUMBERS), dtype=np.float32
         )
+
         return Task(indices, numbers[own_slice], replace=True)
 
 
@@ -154,6 +155,7 @@ def in_order(count: int, batch_size: int, indices: object = None) -> Iterator[Ta
     """
     if batch_size < 1:
         raise InvalidOption(f"batch_size must be at least 1, not {batch_size}")
+
     order = np.arange(count)
     if indices is not None:
         order = np.asarray(indices, dtype=np.int64).reshape(-1)
@@ -161,5 +163,6 @@ def in_order(count: int, batch_size: int, indices: object = None) -> Iterator[Ta
         raise InvalidOption(
             f"indices must lie in [0, {count}), not from {order.min()} to {order.max()}"
         )
+
     for start in range(0, len(order), batch_size):
         yield Task(order[start : start + batch_size])

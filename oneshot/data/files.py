@@ -28,6 +28,7 @@ def locate(
         InvalidData: None of them exists.
     """
     if request.path is not None:
+        # A path of the user's is never replaced by a folder of PATHFIT_DATA.
         roots = [request.path]
         if request.path.is_file() or request.path.name in names:
             return request.path
@@ -51,6 +52,7 @@ def locate(
             f"where is {title}? write --data {request.name}:PATH, or let {FOLDERS} name the folder"
             " that holds it"
         )
+
     raise InvalidData(
         f"{title} was not found: looked for {' or '.join(names)} in {', '.join(map(str, roots))}"
     )

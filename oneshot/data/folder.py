@@ -46,6 +46,7 @@ def load(request: DataRequest) -> ImageData:
             f"{root} holds no test part: searched folders of classes in {', '.join(TEST)}"
         )
 
+    # Labels are positions in the list of the training part's classes.
     unknown = set(class_folders(root / test)) - set(classes)
     if unknown:
         raise InvalidData(
@@ -83,6 +84,8 @@ def folder_data(
             )
 
     preprocessing = Preprocessing.from_kind(request.preprocessing, request.input_shape)
+
+    # Training and validation are two parts of one source.
     sources = [
         (np.array([label for _, label in labelled]), [file for file, _ in labelled])
         for labelled in (train, test)
@@ -105,6 +108,7 @@ def folder_data(
     splits = [
         split(source, index) for source, index in zip((sources[0], *sources), indices, strict=True)
     ]
+
     return ImageData(
         request.name,
         train=splits[0],
@@ -150,6 +154,7 @@ def class_folders(folder: Path) -> list[str]:
         raise InvalidData(
             f"there is no folder {folder}; a data set has train/CLASS/*.jpg and val/CLASS/*.jpg"
         )
+
     classes = sorted(
         entry.name
         for entry in folder.iterdir()
@@ -160,6 +165,7 @@ def class_folders(folder: Path) -> list[str]:
             f"{folder} holds no folders of classes; a data set has train/CLASS/*.jpg and"
             " val/CLASS/*.jpg"
         )
+
     return classes
 
 

@@ -99,6 +99,7 @@ class FolderSplit:
             images[filled : filled + len(batch)] = batch
             labels[filled : filled + len(batch)] = batch_labels
             filled += len(batch)
+
         return images[:filled], labels[:filled]
 
     def load(
@@ -116,17 +117,20 @@ class FolderSplit:
         Raises:
             InvalidData: A hundred images in a row are unreadable.
         """
+        # Evaluation leaves an unreadable image out; a training batch needs its full size.
         for attempt in range(ATTEMPTS if replace else 1):
             candidate = (index + attempt) % len(self)
             try:
                 return candidate, read(read_file(self.root / self.files[candidate]))
             except UnreadableImage as error:
                 skipped.append((candidate, str(error)))
+
         if replace:
             raise InvalidData(
                 f"{self.root}: {ATTEMPTS} images in a row cannot be read, from"
                 f" {self.files[index]} on"
             )
+
         return None
 
     def note(self, skipped: Iterable[Skipped]) -> None:

@@ -59,6 +59,7 @@ def _load(
     colours: tuple[tuple[float, ...], tuple[float, ...]],
     augmentation: Augmentation,
 ) -> ImageData:
+    # Both spellings of the published files are in use, packed and unpacked.
     names = tuple(f"train-images{dash}idx3-ubyte{end}" for dash in "-." for end in (".gz", ""))
     folder = locate(request, names, f"{title} (IDX files)", own_folder=True)
     folder = folder if folder.is_dir() else folder.parent
@@ -73,6 +74,8 @@ def _load(
             raise InvalidData(
                 f"{folder}: the {prefix} label {labels.max()} is none of {len(classes)} classes"
             )
+
+        # Greyscale images get an axis for their one channel.
         sources.append((images[..., None], labels.astype(np.int64)))
 
     train, test = sources
@@ -120,6 +123,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     start = 4 + 4 * dimensions
     if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < start:
         raise InvalidData(f"{path} is no IDX file of bytes in {dimensions} dimensions")
+
     shape = tuple(int(size) for size in np.frombuffer(content[4:start], ">u4"))
     if len(content) - start != math.prod(shape):
         raise InvalidData(

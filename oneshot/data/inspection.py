@@ -74,6 +74,7 @@ def inspect(data: ImageData, progress: Progress = silent) -> dict[str, Inspectio
 
             shapes = np.array(sizes, np.int64).reshape(-1, 2)
             inspections[title] = Inspection(_per_class(split, data.num_classes), shapes, unreadable)
+
     return inspections
 
 

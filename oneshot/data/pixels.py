@@ -73,6 +73,7 @@ class PixelSplit(MemorySplit):
         images = self.preprocessing.normalised(self.preprocessing.resized(pixels))
         if augmentation.cutout:
             images = cut_out(images, task.numbers, augmentation.cutout)
+
         return images, labels
 
 
@@ -102,6 +103,8 @@ def pixel_data(
 
     def split(source: tuple[Read, np.ndarray], index: np.ndarray) -> PixelSplit:
         read, labels = source
+
+        # Reading by index copies the pixels of this part only.
         pixels = torch.from_numpy(np.ascontiguousarray(read(index))).permute(0, 3, 1, 2)
         return PixelSplit(
             pixels, torch.from_numpy(labels[index].astype(np.int64)), preprocessing, augmentation

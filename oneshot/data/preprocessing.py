@@ -129,6 +129,7 @@ class Preprocessing:
         size = self.input_shape[1:]
         if tuple(pixels.shape[2:]) == size:
             return pixels
+
         return functional.interpolate(
             pixels.float(),
             size=size,

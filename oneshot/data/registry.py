@@ -92,6 +92,8 @@ def load(
     """
     if loader not in LOADERS:
         raise InvalidOption(f"loader must be one of {', '.join(LOADERS)}, not {loader!r}")
+
+    # A folder without a registered name is read as `image-folder`.
     canonical, source, path = _find(str(name))
     return source(
         DataRequest(
@@ -137,6 +139,7 @@ def _find(name: str) -> tuple[str, Source, Path | None]:
     if key in DATA:
         if not colon:
             return name, DATA.get(key), None
+
         path = Path(location).expanduser()
         if not location or not path.exists():
             raise InvalidData(
@@ -154,4 +157,5 @@ def _find(name: str) -> tuple[str, Source, Path | None]:
             f"--data {name!r}: {'a file' if path.exists() else 'there is no such folder'}; a folder"
             f" of images, NAME or NAME:PATH is needed, with NAME one of {', '.join(available())}"
         )
+
     raise UnknownName("data set", name, [*available(), "or the path of a folder of images"])

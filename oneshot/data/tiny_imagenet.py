@@ -11,6 +11,7 @@ from oneshot.data.images import ImageData
 from oneshot.data.request import DataRequest
 from spaces.files import read_text
 
+# File name and class of each image of the folder `val`.
 ANNOTATIONS = "val_annotations.txt"
 HOME = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
@@ -35,6 +36,7 @@ def load(request: DataRequest) -> ImageData:
 
     root = annotations.parent.parent
     classes = class_folders(root / "train")
+
     return folder_data(
         request,
         root,
@@ -55,12 +57,15 @@ def _annotated(root: Path, classes: list[str]) -> Labelled:
                 f"{path}, line {number}: a file and one of the {len(classes)} classes are needed:"
                 f" {line!r:.80}"
             )
+
         labels[fields[0]] = index_of_class[fields[1]]
 
     labelled = []
     for file in images_below(root, "val/images"):
+        # The annotations name files without their folder.
         name = file.rpartition("/")[2]
         if name not in labels:
             raise InvalidData(f"{path} does not name {name}")
         labelled.append((file, labels[name]))
+
     return labelled

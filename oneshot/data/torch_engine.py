@@ -126,6 +126,7 @@ class _Chunks(Dataset[_Chunk]):
             read = partial(self._pixels, numbers=image_numbers)
             loaded = self.split.load(index, task.replace, read, skipped)
             if loaded is not None:
+                # A replaced image has another index, and so another label.
                 loaded_index, pixels[len(rows)] = loaded
                 indices.append(loaded_index)
                 rows.append(row)
@@ -134,6 +135,7 @@ class _Chunks(Dataset[_Chunk]):
         images = torch.from_numpy(pixels[: len(rows)]).permute(0, 3, 1, 2)
         if numbers is not None and self.augmentation.jitter:
             images = jitter(images, torch.from_numpy(self.augmentation.factors(numbers)))
+
         return _Chunk(images, self.split.labels[indices], numbers, skipped)
 
     def _pixels(self, content: bytes, numbers: np.ndarray | None) -> np.ndarray:
@@ -157,6 +159,7 @@ class _Chunks(Dataset[_Chunk]):
         # Rounding of the smaller size may leave the box a fraction of a pixel outside.
         clipped = left, top, min(right, image.width), min(bottom, image.height)
         pixels = resample(image, clipped, size, preprocessing.antialias)
+
         return pixels[:, ::-1] if numbers[FLIP] < self.augmentation.flip else pixels
 
 

@@ -34,10 +34,12 @@ def validation_size(count: int, requested: float | None) -> int:
         size = requested
     else:
         size = round(count * requested)
+
     if not 0 < size < count:
         raise InvalidData(
             f"a validation part of {size} images cannot be split from {count} training images"
         )
+
     return size
 
 

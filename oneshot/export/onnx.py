@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 OPSET = 18
 OPSETS = range(18, 24)
+
+# Largest difference of the exported model's outputs, relative to the greatest one.
 TOLERANCE = 1e-3
 INPUT = "image"
 OUTPUT = "logits"
@@ -267,6 +269,7 @@ def _convert(model: nn.Module, inputs: NetworkInputs, opset: int) -> torch.onnx.
     except Exception as error:
         reason = str(error.__cause__ or error).strip().partition("\n")[0]
         raise InvalidRun(f"the network cannot be converted to ONNX: {reason}") from error
+
     assert program is not None
     return program
 

@@ -44,6 +44,7 @@ def code_of(mutable: Mutable, mask: Tensor) -> int:
             f"{mutable.description}: the mask takes {len(selected)} candidates; an architecture"
             " takes one"
         )
+
     return int(selected[0])
 
 

@@ -167,6 +167,7 @@ class Mutator(BaseMutator):
             first = depths[index - 1]
             x = mutable.run_isolated(first, depths[index], x, *inputs, **options)
             outputs.append(scaled(x, mask[index]))
+
         return reduced("sum", outputs), mask
 
 
@@ -226,6 +227,7 @@ class FixedArchitecture(Mutator):
                     f"architecture: the model has no choice {unknown[0]!r}; it has:"
                     f" {', '.join(self.groups)}"
                 )
+
             self.fixed = {
                 key: self._mask(mutables[0], architecture) for key, mutables in self.groups.items()
             }
@@ -233,6 +235,7 @@ class FixedArchitecture(Mutator):
             # The base class has bound the model; release it for the next attempt.
             self.unbind()
             raise
+
         self.reset()
 
     @staticmethod

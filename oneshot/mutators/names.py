@@ -105,6 +105,7 @@ class ChoiceNames:
 
         matched: dict[str, str] = {}
         for kind, entries in numbered.items():
+            # NNI counts mutables of a kind in the order in which they are constructed.
             choices = [
                 name
                 for name, mutable in sorted(
@@ -112,8 +113,11 @@ class ChoiceNames:
                 )
                 if type(mutable).__name__ == kind
             ]
+
+            # Numbers alone match only where every mutable of the kind is present.
             if len(entries) == len(choices):
                 matched |= zip((name for _, name in sorted(entries)), choices, strict=True)
+
         return matched
 
     @property

@@ -95,6 +95,7 @@ def get_and_apply_next_architecture(model: nn.Module) -> FixedArchitecture:
         _log.warning("there is no trial of NNI: the first candidate of each choice is used")
         firsts = {mutable.choice.key: 0 for mutable in assign_keys(bare(model))}
         return FixedArchitecture(model, firsts)
+
     return _fixed(model, sample, _sampled_candidate)
 
 

@@ -61,4 +61,5 @@ class LegalProblem(SearchProblem):
             raise InvalidOption(
                 f"_is_legal refused all of {len(memory)} sampled architectures; allow more"
             )
+
         return np.asfortranarray(np.concatenate(legal)[:count])

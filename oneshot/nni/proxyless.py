@@ -143,15 +143,10 @@ class ProxylessNasTrainer:
         seed: int = 0,
         folder: str | Path | None = None,
     ):
-        for name, loader in (("train_loader", train_loader), ("valid_loader", valid_loader)):
-            if not hasattr(loader, "__len__") or not len(loader):  # type: ignore[arg-type]
-                raise InvalidOption(f"{name} needs a length above 0, as a DataLoader has")
-
+        _check_loaders(train_loader=train_loader, valid_loader=valid_loader)
+        _check_counts(n_epochs=n_epochs, arch_valid_frequency=arch_valid_frequency)
         if load_ckpt and ckpt_path is None:
             raise InvalidOption("load_ckpt needs ckpt_path")
-        for name, value in (("n_epochs", n_epochs), ("arch_valid_frequency", arch_valid_frequency)):
-            if value < 1:
-                raise InvalidOption(f"{name} must be at least 1, not {value}")
 
         self.model = model
         self.train_loader = train_loader
@@ -179,6 +174,7 @@ class ProxylessNasTrainer:
             form=form,
             reference=reference,
         )
+
         recipe = Recipe(
             epochs=num_warmup_epochs + n_epochs,
             # The loaders build the batches, so the training loop counts a batch as one image.
@@ -376,6 +372,8 @@ class _Algorithm(Proxyless):
                 steps=self.steps,
                 seed=self.trainer.seed,
             )
+
+        # After the checkpoint, so that the file is never newer than the state.
         if self.trainer.arch_path is not None:
             self.trainer.export(self.trainer.arch_path)
 
@@ -387,3 +385,17 @@ def _copy_checkpoint(source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as temporary_path:
             shutil.copyfile(source, temporary_path)
+
+
+def _check_loaders(**loaders: Iterable[Batch]) -> None:
+    """Raise InvalidOption for the first loader without a length above 0."""
+    for name, loader in loaders.items():
+        if not hasattr(loader, "__len__") or not len(loader):
+            raise InvalidOption(f"{name} needs a length above 0, as a DataLoader has")
+
+
+def _check_counts(**counts: int) -> None:
+    """Raise InvalidOption for the first count below 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise InvalidOption(f"{name} must be at least 1, not {count}")

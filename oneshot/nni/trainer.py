@@ -94,6 +94,8 @@ class SPOSSupernetTrainer:
         self.num_epochs = num_epochs
         self.train_loader = train_loader
         self.valid_loader = valid_loader
+
+        # NNI's trainer requires a mutator; without one, training is by uniform paths.
         self.mutator: Mutator = (
             mutator if mutator is not None else SPOSSupernetTrainingMutator(model, seed=seed)
         )
@@ -103,6 +105,7 @@ class SPOSSupernetTrainer:
         self.seed = seed
         self.folder = folder
         for callback in self.callbacks:
+            # Callbacks need not derive from NNI's class, nor have all its methods.
             getattr(callback, "build", lambda *objects: None)(model, self.mutator, self)
 
     def train(self, validate: bool = True) -> None:
@@ -127,6 +130,7 @@ class SPOSSupernetTrainer:
         self.model.to(self.device)
 
     def _train_by_epochs(self, validate: bool) -> None:
+        # Batches of an overridden epoch are not counted, so that no state could be resumed from.
         if self.folder is not None:
             raise InvalidOption(
                 f"folder: {type(self).__name__} overrides train_one_epoch, so that its training"
@@ -134,6 +138,7 @@ class SPOSSupernetTrainer:
             )
 
         self.model.to(self.device)
+
         for epoch in range(self.num_epochs):
             self.call("on_epoch_begin", epoch)
             self.train_one_epoch(epoch)
@@ -188,6 +193,7 @@ class SPOSSupernetTrainer:
         """
         if self.log_frequency is None or index % self.log_frequency:
             return
+
         metrics = self.metrics(logits.detach(), labels)
         _log.info(
             "Epoch [%s/%s] Step [%s/%s]  %s",
@@ -274,6 +280,7 @@ class _Algorithm(Algorithm):
             self.trainer.validate_one_epoch(epoch)
             # The validation leaves the model in evaluation mode.
             self.model.train()
+
         self.trainer.call("on_epoch_end", epoch)
 
     def state_dict(self) -> dict[str, Any]:

@@ -27,8 +27,10 @@ class TrialQueue:
     def __init__(self, sample: Callable[[int], dict[str, Any]]):
         self._sample = sample
         self.search: TrialSearch | None = None
+
         # Trials for which NNI has requested parameters.
         self._requested_ids: deque[int] = deque()
+
         # Trial -> row of the batch, while the trial is being evaluated.
         self._rows: dict[int, int] = {}
         # Trials that ended successfully, and whose results have not arrived yet.
@@ -71,6 +73,7 @@ class TrialQueue:
 
         row = search.pending.popleft()
         self._rows[parameter_id] = row
+
         return self._sample(row)
 
     def request(
@@ -88,6 +91,7 @@ class TrialQueue:
         """
         self._end_without_results()
         self._send = send or self._send
+
         # Not `started`: NNI promises no trials before there is a search space.
         if self._send is None:
             available = 0 if self.search is None else len(self.search.pending)
@@ -128,6 +132,7 @@ class TrialQueue:
         if success and self._send is not None and np.isnan(self.started().results[row]):
             self._without_result.add(parameter_id)
             return False
+
         self._end(parameter_id)
         return True
 

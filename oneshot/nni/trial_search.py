@@ -57,6 +57,7 @@ class TrialSearch:
     def complete_batch(self) -> None:
         """Report the results of the batch to the strategy, and let it propose the next one."""
         has_result = ~np.isnan(self.results)
+
         # Strategies hold codes column by column.
         codes = np.asfortranarray(self.batch[has_result])
         scores = self.results[has_result]
@@ -108,6 +109,7 @@ class TrialSearch:
                 self.complete_batch()
 
         self._restore_results(state.results, path)
+
         # The trials of the other architectures were lost with the earlier experiment.
         self.pending = deque(np.flatnonzero(np.isnan(self.results)).tolist())
         if not self.pending and not self.finished:

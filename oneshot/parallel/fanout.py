@@ -18,6 +18,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ENGINES = ("local", "ray")
+
+# Times that work is repeated after its process ended.
 RETRIES = 2
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from oneshot.errors import InvalidOption
 from oneshot.parallel.outcome import Cancelled, Outcome, Resources
 
+# Seconds between two looks at finished work, in which Ctrl-C is noticed.
 POLL_S = 0.2
 OBJECT_STORE = 2**28
 """Bytes of shared memory for objects in transit; functions and results are small."""
@@ -191,6 +192,7 @@ class _Pool:
             return Outcome(
                 reason=f"its process died {crashes} times: {str(error).strip().splitlines()[0]}"
             )
+
         self.idle.append(assignment.process)
         return outcome
 
@@ -228,6 +230,7 @@ def session(cpus: float = 1, address: str | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+
     with contextlib.ExitStack() as stack:
         options: dict[str, Any] = {"address": address}
         if address is None:
@@ -254,6 +257,7 @@ def session(cpus: float = 1, address: str | None = None) -> Iterator[None]:
             raise InvalidOption(
                 f"no Ray cluster at {address!r}: {str(error).splitlines()[0]}"
             ) from error
+
         yield
 
 
@@ -281,6 +285,7 @@ def _capacity(needed: Resources) -> int:
             f"an item needs {needed.cpus:g} CPUs and {needed.gpus:g} GPUs; the largest machine has "
             f"{largest.get('CPU', 0):g} and {largest.get('GPU', 0):g}"
         )
+
     return count
 
 

@@ -89,6 +89,7 @@ class AdditiveBins:
             for step in steps.tolist():
                 counts[: self.size - step] += ways[0][step:]
             ways.insert(0, counts)
+
         return ways if ways[0][0] > 0 else None
 
     def _any(self, index: int) -> bool:

@@ -77,6 +77,8 @@ class SamplerSettings:
             raise InvalidOption(
                 f"cost_range must rise, not from {self.range[0]:g} to {self.range[1]:g}"
             )
+
+        # A plug-in's sampler states by its signature which of these it takes.
         accepted = SAMPLERS.options(self.name)
         if self.table is None and "table" in accepted:
             raise InvalidOption(f"the sampler {self.name} needs a table of latencies")

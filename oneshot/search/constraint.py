@@ -59,6 +59,8 @@ class Limit:
             raise InvalidConstraint(
                 f"{self.metric}: the maximum must be a positive number, not {self.maximum}"
             )
+
+        # A count follows from the space; a measured cost depends on a device.
         if metric in MEASURED and self.table is None:
             raise InvalidConstraint(
                 f"{metric}: a measured cost needs a device's table; write"
@@ -76,6 +78,7 @@ class Limit:
         try:
             if match is None:
                 raise ValueError
+
             return cls(match["metric"], float(match["maximum"]), match["table"])
         except ValueError as error:
             raise InvalidConstraint(
@@ -185,12 +188,14 @@ class Constraint:
         reach = least + self.margin * (self.model.sigma or 0.0)
         if reach <= self.maximum:
             return
+
         text = _LEAST[self.metric].format(
             space=self.model.space.name, least=least, device=self.device
         )
         if least <= self.maximum:
             with_margin = f"with the margin of {self.margin:g} sigma (a margin of 0 leaves it out)"
             text += f", {reach:.4g} {self.model.unit} {with_margin}"
+
         raise Infeasible(f"{text}; the limit is {self.maximum:g}", self.metric, self.maximum, reach)
 
     @property

@@ -77,6 +77,7 @@ def feasible_sample(
                 " constraints at once"
             )
             raise _infeasible(text, constraints, samples)
+
     return _walked(space, constraints, rng, samples[feasible(constraints, samples)], count)
 
 
@@ -152,7 +153,10 @@ def _infeasible(text: str, constraints: Sequence[Constraint], codes: Codes) -> I
         f"{constraint.label} {cost:.6g} (limit {constraint.maximum:.6g})"
         for constraint, cost in zip(constraints, costs, strict=True)
     )
+
+    # The constraint that is exceeded most, as a fraction of its limit.
     worst = int(np.argmax([constraint.excess(codes[:1])[0] for constraint in constraints]))
+
     return Infeasible(
         f"{text}; the nearest has {descriptions}",
         constraints[worst].metric,

@@ -136,5 +136,6 @@ def guide_named(
         )
     if rank_by is not None and kind != "supernet":
         raise InvalidGuide(f"--rank-by is for supernets, not for --guide {text!r}")
+
     request = GuideRequest(text, location, space, evaluation, journal, name, rank_by)
     return GUIDES.get(kind)(request)

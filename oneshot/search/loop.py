@@ -81,6 +81,8 @@ def run_search(
     proposer = make(strategy, problem, np.random.default_rng(seed), options or {})
     evaluations = _Evaluations(problem)
     history: list[dict[str, float]] = []
+
+    # Only batches in a row count: a strategy may stall for a while.
     fruitless = 0
 
     while fruitless < _MAX_FRUITLESS and len(codes := proposer.ask()):
@@ -93,6 +95,8 @@ def run_search(
         for codes_chunk in _chunks(new_codes, chunk):
             evaluations.evaluate(codes_chunk)
             progress(len(evaluations), proposer.planned, evaluations.best)
+
+        # A strategy learns all scores that it requested, also known ones.
         proposer.tell(codes, evaluations.scores_of(codes))
 
         if not len(new_codes):
@@ -167,8 +171,11 @@ class _Evaluations:
     ) -> SearchResult:
         problem = self.problem
         scores = np.concatenate(self.scores)
+
+        # Stable: of equal scores the earlier evaluation is first.
         order = np.argsort(-scores, kind="stable")
         codes = np.asfortranarray(np.concatenate(self.codes)[order])
+
         return SearchResult(
             space=problem.space.name,
             guide=problem.guide.to_dict(),

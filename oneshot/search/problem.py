@@ -86,6 +86,7 @@ class SearchProblem:
             first = models.setdefault(item.metric, item.model)
             if first.device != item.device:
                 models[f"{item.metric}@{item.device}"] = item.model
+
         return models
 
     @cached_property

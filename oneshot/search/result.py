@@ -163,6 +163,7 @@ class SearchResult:
             "seed": self.seed,
             "seconds": round(self.seconds, 3),
             "evaluated": len(self),
+            # Full candidates are for readers; codes alone restore the result.
             "best": [self.candidate(rank).to_dict() for rank in range(min(count, len(self)))],
             "front": [self.candidate(rank).to_dict() for rank in self.front()],
             "candidates": {
@@ -193,6 +194,8 @@ class SearchResult:
                 raise InvalidFile(
                     "candidates: codes, scores, deviations, costs and order must be of one length"
                 )
+
+            # The order is a permutation, by which the evaluations are found again.
             order = np.array(candidates["order"], dtype=np.int64)
             if not np.array_equal(np.sort(order), np.arange(len(order))):
                 raise InvalidFile(f"candidates.order must number the {len(order)} evaluations")
@@ -201,6 +204,7 @@ class SearchResult:
                 raise InvalidFile(
                     f"objectives must be among the costs {names}, not {value['objectives']!r:.80}"
                 )
+
             return cls(
                 **{
                     key: value[key]

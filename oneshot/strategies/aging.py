@@ -15,6 +15,7 @@ from spaces.choice_space import ChoiceSpace, Codes
 if TYPE_CHECKING:
     from oneshot.search.problem import SearchProblem
 
+# A parent may have no new neighbour.
 _MAX_MUTATIONS = 10
 # Children per requested child: many are infeasible or were evaluated before.
 _SURPLUS = 8
@@ -78,6 +79,7 @@ class AgingEvolution(Strategy):
             proposals = np.concatenate([children, self.sample_new(count - len(children))])
 
         self._requested += len(proposals)
+
         return np.asfortranarray(proposals)
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:

@@ -14,6 +14,7 @@ from spaces.space import Codes
 if TYPE_CHECKING:
     from oneshot.search.problem import SearchProblem
 
+# Bounds, since a small or tightly constrained space may have no new architecture.
 _MAX_BREEDINGS = 20
 _MAX_SAMPLINGS = 6
 
@@ -111,6 +112,7 @@ class Strategy(ABC):
             if len(sample) < sample_size:
                 break
             sample_size *= 2
+
         return np.asfortranarray(proposals)
 
     def make_children(self, breed: Breed, count: int) -> Codes:

@@ -64,6 +64,7 @@ class ChannelSearch(Strategy):
         self.population_size = population
         self.stage_generations = (generations, width_generations)
 
+        # Half of the children by crossover, half by mutation, as in SPOS' release.
         half = population // 2
         self.stage_options: dict[str, Any] = {
             "population": population,
@@ -72,6 +73,7 @@ class ChannelSearch(Strategy):
             "mutations": max(1, population - half),
             "mutation_probability": mutation_probability,
         }
+
         self.best: tuple[float, NDArray[np.signedinteger]] | None = None
         self._stage: _Stage | None = None
         self._num_started = 0
@@ -103,6 +105,7 @@ class ChannelSearch(Strategy):
             proposal_space = self._at_one_width()
         else:
             proposal_space = self._at_all_widths(self.best[1])
+
         generations = self.stage_generations[self._num_started]
         options = {**self.stage_options, "generations": generations}
         stage = _Stage(self.problem, self.rng, self.seen, proposal_space, options)
@@ -128,6 +131,7 @@ class ChannelSearch(Strategy):
             except Infeasible:
                 continue
             return subspace
+
         return Subspace(space, [np.arange(count) for count in space.candidates])
 
     def _at_all_widths(self, codes: NDArray[np.signedinteger]) -> Subspace:
@@ -177,11 +181,13 @@ def _blocks_and_scales(
         blocks.append(np.array(names))
         scales.append(np.array(widths))
 
+    # Two stages search blocks and widths apart, which needs every combination to be valid.
     if space.irregular or all(np.isnan(column).all() for column in scales):
         raise InvalidOption(
             f"channels: the candidates of {space.name} have no widths in their names, as k3x0.6;"
             " search a space such as spos-channels"
         )
+
     return blocks, scales
 
 
@@ -196,4 +202,5 @@ def _split_names(candidates: Sequence[str]) -> tuple[list[str], list[float]]:
         is_scaled = match is not None and counts[match["block"]] > 1
         names.append(match["block"] if match and is_scaled else candidate)
         widths.append(float(match["scale"]) if match and is_scaled else np.nan)
+
     return names, widths

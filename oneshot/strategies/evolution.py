@@ -77,6 +77,7 @@ class Evolution(Strategy):
         """
         if self.generation >= self.generations:
             return self.empty
+
         self.generation += 1
 
         crossed = mutated = self.empty

@@ -66,6 +66,7 @@ class Exhaustive(Strategy):
                 f"exhaustive: {self.count} architectures of {space.name} meet the constraints; "
                 f"the limit is {limit} (option limit)"
             )
+
         self._batches = self._new_batches()
 
     @property

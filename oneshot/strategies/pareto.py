@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from oneshot.strategies.base import Strategy
 from oneshot.strategies.evolution import check_probability
 from oneshot.strategies.registry import register_strategy
-from spaces.space import Codes
+from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
     from pymoo.core.population import Population
@@ -112,6 +112,8 @@ class Pareto(Strategy):
             xl=0,
             xu=space.candidates - 1,
         )
+
+        # The first population is replaced by proposals of the strategy.
         algorithm = NSGA2(
             pop_size=self.population_size,
             sampling=np.zeros((self.population_size, len(space.choices)), dtype=int),
@@ -122,18 +124,19 @@ class Pareto(Strategy):
 
 
 def _operators(strategy: Pareto) -> dict[str, Any]:
-    """Return pymoo's operators by the space's crossover and mutation.
+    """Return pymoo's operators by the space's crossover and mutation."""
+    return {
+        "crossover": _crossover(strategy),
+        "mutation": _mutation(strategy),
+        "eliminate_duplicates": _elimination(strategy),
+    }
 
-    The elimination of duplicates also removes children that are infeasible or evaluated before.
-    """
+
+def _crossover(strategy: Pareto) -> Any:
+    # Defined inside of the function, since pymoo is imported only by searches that use it.
     from pymoo.core.crossover import Crossover
-    from pymoo.core.duplicate import DuplicateElimination
-    from pymoo.core.mutation import Mutation
 
     space = strategy.problem.space
-
-    def codes_of(values: NDArray[Any]) -> Codes:
-        return np.asfortranarray(values, dtype=space.dtype)
 
     class SpaceCrossover(Crossover):
         def _do(
@@ -144,7 +147,16 @@ def _operators(strategy: Pareto) -> dict[str, Any]:
             random_state: Any = None,
             **kwargs: Any,
         ) -> Any:
-            return space.crossover(codes_of(X[0]), codes_of(X[1]), random_state)[None]
+            children = space.crossover(_codes(space, X[0]), _codes(space, X[1]), random_state)
+
+            # pymoo's first axis counts the children of a pair.
+            return children[None]
+
+    return SpaceCrossover(n_parents=2, n_offsprings=1, prob=strategy.crossover_probability)
+
+
+def _mutation(strategy: Pareto) -> Any:
+    from pymoo.core.mutation import Mutation
 
     class SpaceMutation(Mutation):
         def _do(
@@ -155,31 +167,44 @@ def _operators(strategy: Pareto) -> dict[str, Any]:
             random_state: Any = None,
             **kwargs: Any,
         ) -> Any:
-            codes = codes_of(X)
+            codes = _codes(strategy.problem.space, X)
             return strategy.proposal_space.mutate(
                 codes, random_state, strategy.mutation_probability
             )
+
+    return SpaceMutation()
+
+
+def _elimination(strategy: Pareto) -> Any:
+    """Return pymoo's elimination of duplicates.
+
+    It also removes children that are infeasible or evaluated before.
+    """
+    from pymoo.core.duplicate import DuplicateElimination
+
+    space = strategy.problem.space
 
     class KnownElimination(DuplicateElimination):
         def _do(
             self, pop: Population, other: Population | None, is_duplicate: NDArray[np.bool_]
         ) -> Any:
-            codes = codes_of(pop.get("X"))
+            codes = _codes(space, pop.get("X"))
             keys = strategy.seen.keys(codes)
             other_keys: set[Any] = set()
             if other is not None:
-                other_keys = set(strategy.seen.keys(codes_of(other.get("X"))))
+                other_keys = set(strategy.seen.keys(_codes(space, other.get("X"))))
 
+            # Of equal children the first one stays.
             first_rows: dict[Any, int] = {}
             for row, key in enumerate(keys):
                 is_repeated = first_rows.setdefault(key, row) != row
                 is_duplicate[row] = is_repeated or key in other_keys or key in strategy.seen
+
             return is_duplicate | ~strategy.problem.feasible(codes)
 
-    return {
-        "crossover": SpaceCrossover(
-            n_parents=2, n_offsprings=1, prob=strategy.crossover_probability
-        ),
-        "mutation": SpaceMutation(),
-        "eliminate_duplicates": KnownElimination(),
-    }
+    return KnownElimination()
+
+
+def _codes(space: SearchSpace, values: NDArray[Any]) -> Codes:
+    """Return pymoo's variables [n, choices] as codes."""
+    return np.asfortranarray(values, dtype=space.dtype)

@@ -73,6 +73,8 @@ class PredictorLoop(Strategy):
             raise InvalidOption(
                 f"predictor-loop: initial must be at least {_MIN_FITTED}, not {initial}"
             )
+
+        # An unknown predictor is an error before the first evaluations, which may take hours.
         self._check_predictor()
         self.round = 0
         self.evaluated = self.empty

@@ -79,6 +79,7 @@ class Proxyless(Strategy):
                 f"proxyless: evaluations must be more than restarts x steps, {restarts * steps},"
                 f" not {evaluations}"
             )
+
         for name, value in (("learning_rate", learning_rate), ("temperature", temperature)):
             if value == 0:
                 raise InvalidOption(f"proxyless: {name} must be positive, not 0")
@@ -103,12 +104,14 @@ class Proxyless(Strategy):
             candidates = self._trained_draws()
         else:
             candidates = self._neighbours()
+
         count = min(self.batch_size, self.evaluations - self._spent)
         if count <= 0:
             return self.empty
 
         proposals = self.seen.take(candidates, count)
         if len(proposals) < count:
+            # Fewer promising ones than a batch: random ones fill it.
             random = self.sample_new(count - len(proposals))
             proposals = np.concatenate([proposals, random])
         self._spent += len(proposals)
@@ -180,6 +183,8 @@ class Proxyless(Strategy):
         if not len(parents) or self._spent + len(parents) >= self.evaluations:
             return self.empty
         self._is_unused[parents] = False
+
+        # A gradient costs as much as an evaluation, and is counted as one.
         self._spent += len(parents)
 
         probability = min(1.0, _NUM_CHANGES / len(self.problem.space.choices))
@@ -215,6 +220,7 @@ def _relaxed_score(problem: SearchProblem) -> RelaxedScore:
     from oneshot.strategies.relaxation import RelaxedScore
     from predictor.errors import NotRelaxable
 
+    # A capability, not a type: guides of plug-ins may have it too.
     score = getattr(problem.guide, "score_relaxed", None)
     if score is None:
         kind = problem.guide.to_dict().get("kind", type(problem.guide).__name__)
@@ -222,6 +228,7 @@ def _relaxed_score(problem: SearchProblem) -> RelaxedScore:
             f"proxyless: the score of a guide of the kind {kind} has no gradient; take a predictor"
             " of the kind gates, or the strategy reinforce"
         )
+
     relaxed = RelaxedScore(problem.space, score)
     try:
         relaxed.check()
@@ -229,4 +236,5 @@ def _relaxed_score(problem: SearchProblem) -> RelaxedScore:
         raise InvalidGuide(
             f"proxyless: {error}; for others there is the strategy reinforce"
         ) from error
+
     return relaxed

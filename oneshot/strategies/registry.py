@@ -107,6 +107,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
         is_count = type(defaults[key]) is int
         if value < 0 or (is_count and value == 0):
             raise InvalidOption(f"{name}: {key} must be positive, not {value!r}")
+
         # Larger ones do not fit into the sizes of arrays and queues.
         if is_count and value >= _MAX_COUNT:
             raise InvalidOption(f"{name}: {key} must be less than {_MAX_COUNT}")

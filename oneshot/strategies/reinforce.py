@@ -57,10 +57,13 @@ class Reinforce(Strategy):
         check_probability("reinforce", "decay", decay)
         if decay == 1 or learning_rate == 0:
             raise InvalidOption("reinforce: decay must be below 1 and learning_rate above 0")
+
         self.evaluations = evaluations
         self.batch_size = batch
         self.learning_rate = learning_rate
         self.decay = decay
+
+        # Zeros: the first draws are uniform.
         self.logits = [np.zeros(int(count)) for count in problem.space.candidates]
         self.baseline = 0.0
         self.variance = 0.0

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Architectures that a linear cost is fitted to where costs are no sums over choices.
 _NUM_FITTED = 4096
+# Growth of a multiplier in a step, per deviation of excess.
 _MULTIPLIER_RATE = 0.5
 _EPSILON = 1e-12
 
@@ -56,6 +57,7 @@ class RelaxedScore:
             indices = torch.from_numpy(codes[:, column].astype(np.int64))
             one_hot = torch.nn.functional.one_hot(indices, int(count))
             points.append(one_hot.float().requires_grad_())
+
         gradients = torch.autograd.grad(self.score(points).sum(), points, allow_unused=True)
 
         # A choice that the score does not depend on has no gradient.
@@ -100,12 +102,8 @@ def descend(
     ]
     biases = _allowed_biases(problem)
 
-    # Constraints that hold choice by choice are kept exactly by the biases.
-    costs = [
-        ExpectedCost(constraint) for constraint in problem.constraints if constraint.allowed is None
-    ]
+    penalties = _Penalties(problem, restarts)
     adam = torch.optim.Adam(logits, lr=learning_rate, betas=(0.8, 0.99))
-    multipliers = [torch.ones(restarts) for _ in costs]
     scale: Tensor | None = None
     merit = torch.zeros(restarts)
 
@@ -117,19 +115,12 @@ def descend(
                 for row, bias in zip(logits, biases, strict=True)
             ]
             score = relaxed.score(probabilities)
+            # The initial spread of the scores makes the penalties independent of their unit.
             if scale is None:
                 scale = score.detach().std(correction=0).clamp_min(_EPSILON)
 
-            loss = -score / scale
-            for index, cost in enumerate(costs):
-                excess = cost.excess(probabilities)
-                loss = loss + multipliers[index] * excess + excess.clamp_min(0).square()
-
-                # Dual ascent: the multiplier rises while the limit is exceeded.
-                raised = multipliers[index] + _MULTIPLIER_RATE * excess.detach()
-                multipliers[index] = raised.clamp_min(0)
-
             # Restarts share no logits, so the sum's gradient is each one's own.
+            loss = penalties.add_to(-score / scale, probabilities)
             merit = -loss.detach()
             adam.zero_grad(set_to_none=True)
             torch.autograd.backward(loss.sum())
@@ -140,6 +131,35 @@ def descend(
         for row, bias in zip(logits, biases, strict=True)
     ]
     return logs, merit.double().numpy()
+
+
+class _Penalties:
+    """Terms of the loss for exceeded limits, with a Lagrange multiplier per restart and constraint.
+
+    Args:
+        problem: Search problem with the constraints.
+        restarts: Number of logits that are trained in parallel.
+    """
+
+    def __init__(self, problem: SearchProblem, restarts: int):
+        # Constraints that hold choice by choice are kept exactly by the biases of the logits.
+        self.costs = [
+            ExpectedCost(constraint)
+            for constraint in problem.constraints
+            if constraint.allowed is None
+        ]
+        self.multipliers = [torch.ones(restarts) for _ in self.costs]
+
+    def add_to(self, loss: Tensor, probabilities: Sequence[Tensor]) -> Tensor:
+        """Return the loss [restarts] with the penalties, and update the multipliers."""
+        for index, cost in enumerate(self.costs):
+            excess = cost.excess(probabilities)
+            loss = loss + self.multipliers[index] * excess + excess.clamp_min(0).square()
+
+            # Dual ascent: the multiplier rises while the limit is exceeded.
+            raised = self.multipliers[index] + _MULTIPLIER_RATE * excess.detach()
+            self.multipliers[index] = raised.clamp_min(0)
+        return loss
 
 
 def _uniform(space: ChoiceSpace) -> list[Tensor]:
@@ -174,6 +194,8 @@ class ExpectedCost:
         self.expected: Callable[[Sequence[Tensor]], Tensor] = model.expected
         try:
             model.expected(_uniform(model.space))
+
+        # A line through random architectures has a gradient, which is enough to guide the training.
         except NotAdditive:
             inputs = np.concatenate([model.space.one_hot(codes), np.ones((len(codes), 1))], axis=1)
             solution = np.linalg.lstsq(inputs, values, rcond=None)[0]
