@@ -8,7 +8,7 @@ import logging
 import pickle
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -390,7 +390,7 @@ def _copy_checkpoint(source: Path, target: Path) -> None:
 def _check_loaders(**loaders: Iterable[Batch]) -> None:
     """Raise InvalidOption for the first loader without a length above 0."""
     for name, loader in loaders.items():
-        if not hasattr(loader, "__len__") or not len(loader):
+        if not isinstance(loader, Sized) or not len(loader):
             raise InvalidOption(f"{name} needs a length above 0, as a DataLoader has")
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from oneshot.strategies.base import Strategy
 from oneshot.strategies.evolution import check_probability
 from oneshot.strategies.registry import register_strategy
-from spaces.space import Codes, SearchSpace
+from spaces.choice_space import ChoiceSpace
+from spaces.space import Codes
 
 if TYPE_CHECKING:
     from pymoo.core.population import Population
@@ -205,6 +206,6 @@ def _elimination(strategy: Pareto) -> Any:
     return KnownElimination()
 
 
-def _codes(space: SearchSpace, values: NDArray[Any]) -> Codes:
+def _codes(space: ChoiceSpace, values: NDArray[Any]) -> Codes:
     """Return pymoo's variables [n, choices] as codes."""
     return np.asfortranarray(values, dtype=space.dtype)
