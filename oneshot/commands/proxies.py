@@ -25,7 +25,22 @@ if TYPE_CHECKING:
     from spaces.space import Codes, SearchSpace
     from tables.evaluation import Journal
 
-PROXIES = ("synflow", "jacob_cov", "naswot", "snip", "grad_norm", "zen", "params", "macs")
+PROXIES = (
+    "synflow",
+    "jacob_cov",
+    "naswot",
+    "snip",
+    "grad_norm",
+    "zen",
+    "expressivity",
+    "progressivity",
+    "trainability",
+    "swap",
+    "zico",
+    "meco",
+    "params",
+    "macs",
+)
 
 
 @click.command(

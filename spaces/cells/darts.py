@@ -153,9 +153,11 @@ class Skeleton:
 
         # The first cell reads the last two outputs of the stem, or its only one twice.
         previous, last = stem[-2:] if len(self._stem) > 1 else stem[-1:] * 2
+        plan.block_ends.append(last)
 
         for index, cell in enumerate(self.cells):
             previous, last = last, _wire(plan, f"cell_{index}", cell, codes, (previous, last))
+            plan.block_ends.append(last)
             if index == self._auxiliary_index:
                 plan.named[AUXILIARY] = last
 

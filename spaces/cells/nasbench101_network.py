@@ -51,6 +51,7 @@ class Skeleton:
         cells = Cells.from_codes(codes[None])
         plan = Plan(self._stem.input)
         value = plan.apply("stem", self._stem, 0)
+        plan.block_ends.append(value)
 
         for stack, shape in enumerate(self._shapes):
             if stack:
@@ -60,6 +61,7 @@ class Skeleton:
             channels = cells.channels(shape[0])[0].tolist()
             for module in range(self._modules):
                 value = _module(plan, f"stack_{stack}/module_{module}", cells, channels, value)
+                plan.block_ends.append(value)
 
         plan.apply("classifier", self._classifier(num_classes), value)
 

@@ -65,7 +65,8 @@ class Plan:
     """The steps of a network, in order.
 
     Values are numbered: 0 is the image, and step i computes value i + 1. The attribute `named` maps
-    names to the numbers of some values, such as the features of an auxiliary head.
+    names to the numbers of some values, such as the features of an auxiliary head; `block_ends` has
+    the numbers of the features after the stem, each cell and each reduction.
 
     Args:
         image: Shape of one image, (channels, height, width).
@@ -82,6 +83,7 @@ class Plan:
     def __init__(self, image: Shape):
         self.steps: list[Step] = []
         self.named: dict[str, int] = {}
+        self.block_ends: list[int] = []
         self._shapes: list[Shape] = [image]
 
     def shape(self, value: int) -> Shape:

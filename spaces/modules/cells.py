@@ -117,6 +117,10 @@ class CellNetwork(nn.Module):
         drop = self.drop_path if self.training else 0.0
         return execute(self.plan, list(self.blocks), x, keep, drop)
 
+    def block_outputs(self, x: Tensor) -> list[Tensor]:
+        """Return the features after the stem, each cell and each reduction."""
+        return self.run(x, self.plan.block_ends)[1:]
+
     @property
     def has_edges(self) -> bool:
         """Whether there are operations that drop-path may drop."""

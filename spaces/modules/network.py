@@ -34,6 +34,15 @@ class ChainNetwork(nn.Module):
             x = block(x)
         return x
 
+    def block_outputs(self, x: Tensor) -> list[Tensor]:
+        """Return the features after each block that returns images."""
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            if x.dim() == 4:
+                outputs.append(x)
+        return outputs
+
 
 def chain_network(
     blocks: Sequence[Block], initialise: Initialiser, generator: torch.Generator | None = None

@@ -99,11 +99,15 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         """Return the wiring of the network of `codes` [6]."""
         plan = Plan(self.input_shape)
         value = plan.apply("stem", self._stem, 0)
+        plan.block_ends.append(value)
+
         for stage, shape in enumerate(self._stage_shapes):
             if stage:
                 value = plan.apply(f"reduction_{stage}", self._reductions[stage - 1], value)
+                plan.block_ends.append(value)
             for cell in range(self._cells):
                 value = _cell(plan, f"stage_{stage}/cell_{cell}", codes, value, shape)
+                plan.block_ends.append(value)
 
         plan.apply("classifier", self._classifier(num_classes), value)
 
