@@ -15,6 +15,8 @@ from spaces.console.group import Group, example
 if TYPE_CHECKING:
     from service.store import Token
 
+_WIDTH = 120
+
 
 @click.group(cls=Group, epilog=example("python -m service token create alice"))
 def token() -> None:
@@ -75,7 +77,8 @@ def show(data: Path, database: str | None) -> None:
         role = "administrator" if entry.administrator else "user"
         table.add_row(entry.name, entry.id, created, expires, role, quota, _state(entry))
 
-    Console(soft_wrap=True, highlight=False).print(table)
+    # Wider than many terminals, which wrap whole lines; rich would wrap within the columns.
+    Console(width=_WIDTH, soft_wrap=True, highlight=False).print(table)
 
 
 @token.command(epilog=example("python -m service token revoke alice"))

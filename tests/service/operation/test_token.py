@@ -67,3 +67,16 @@ def test_every_command_has_an_example(run: Any, command: str) -> None:
 
     output = CliRunner().invoke(main, ["token", command, "--help"]).stdout
     assert f"Example:\n    python -m service token {command}" in output
+
+
+def test_administrators_are_listed_as_such(run: Any, data: Any) -> None:
+    run("token", "create", "root", "--administrator")
+    run("token", "create", "ada")
+    roles = {line.split()[0]: line.split()[-3] for line in run("token", "list").stdout.splitlines()}
+    assert roles == {"name": "role", "root": "administrator", "ada": "user"}
+    store = Store(data / "jobs.sqlite")
+    assert {token.name: token.administrator for token in store.tokens.list()} == {
+        "root": True,
+        "ada": False,
+    }
+    store.close()
