@@ -32,7 +32,12 @@ def test_an_accepted_search_is_stored(app: APIFlask, http: FlaskClient) -> None:
         None,
         None,
     )
-    assert body["request"]["guide"] == {"kind": "predictor", "name": "small", "metric": None}
+    assert body["request"]["guide"] == {
+        "kind": "predictor",
+        "name": "small",
+        "metric": None,
+        "rank_by": None,
+    }
     assert (body["request"]["margin"], body["request"]["strategy"]["name"]) == (1.64, "evolution")
     assert http.get(answer.headers["Location"]).json == body
     service = service_of(app)
