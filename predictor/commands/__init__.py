@@ -23,6 +23,10 @@ LAZY = {
         "predictor.commands.active:active",
         "List the architectures to evaluate next, by deviation.",
     ),
+    "rank": (
+        "predictor.commands.rank:rank",
+        "Judge how well scores rank architectures by their true accuracies.",
+    ),
     "bench": (
         "predictor.commands.bench:bench",
         "Compare predictors on a benchmark and with published figures.",
