@@ -97,6 +97,22 @@ def _check_data(settings: StageSettings) -> Iterator[Fault]:
         yield from _raised(setting, check_name, setting.texts[0])
 
 
+def _check_task(settings: StageSettings) -> Iterator[Fault]:
+    """Check the task, and that the space's networks have the head that it needs."""
+    from oneshot.tasks.registry import DEFAULT, make_task
+    from spaces.space import SearchSpace
+
+    space = _space_of(settings)
+    setting = settings.get("task")
+    if setting is not None:
+        yield from _raised(setting, make_task, setting.texts[0], space)
+        return
+    # Without a task the commands take the default one.
+    setting = settings.get("space")
+    if setting is not None and space is not None and space.head != SearchSpace.head:
+        yield from _raised(setting, make_task, DEFAULT, space)
+
+
 def _check_algorithm(settings: StageSettings) -> Iterator[Fault]:
     from oneshot.algorithms.registry import algorithm, preset
 
@@ -219,7 +235,8 @@ def _raised(
 
 _CHECKS: dict[str, list[Callable[[StageSettings], Iterator[Fault]]]] = {
     "profile": [_check_budget, _check_conditions],
-    "train": [_check_data, _check_algorithm, _check_limits],
-    "search": [_check_strategy, _check_guide, _check_limits, _check_objectives],
-    "retrain": [_check_data, _check_architecture],
+    "train": [_check_data, _check_task, _check_algorithm, _check_limits],
+    "evaluate": [_check_task],
+    "search": [_check_task, _check_strategy, _check_guide, _check_limits, _check_objectives],
+    "retrain": [_check_data, _check_task, _check_architecture],
 }

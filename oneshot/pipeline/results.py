@@ -77,8 +77,11 @@ def _search(stage: Stage) -> str:
 
 def _retrain(stage: Stage) -> str:
     report = _read(stage.output / "test.json")
-    low, high = report["top1_interval"]
-    return f"test top-1 {report['top1']:.2f} (95%: {low:.2f} to {high:.2f})"
+    # Each task has an interval for its main metric, such as top1.
+    key = next(key for key in report if key.endswith("_interval"))
+    name = key.removesuffix("_interval")
+    low, high = report[key]
+    return f"test {name} {report[name]:.4g} (95%: {low:.4g} to {high:.4g})"
 
 
 def _export(stage: Stage) -> str:

@@ -81,7 +81,7 @@ def test_examples_run_from_profile_to_measured_network(
         command,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=False,
     )

@@ -10,6 +10,8 @@ from oneshot.pipeline.faults import InvalidPipeline
 from oneshot.pipeline.kinds import GENERAL_KEYS, STAGES
 from oneshot.pipeline.options import StageOptions, flag, key_of
 from oneshot.pipeline.pipeline import Pipeline
+from oneshot.tasks import Classification
+from oneshot.tasks.registry import TASKS, register_task
 
 WHOLE = """
 space: spos-tiny
@@ -243,6 +245,23 @@ def test_what_a_stage_lacks_is_a_fault(text: str, key: str) -> None:
 def test_limits_are_checked_before_any_work(constraint: str) -> None:
     text = f"space: spos-tiny\ntrain: {{}}\nsearch: {{constraint: '{constraint}'}}\n"
     assert faults(text) == ["3 search.constraint"]
+
+
+def test_a_task_whose_head_the_space_lacks_is_refused() -> None:
+    text = "space: spos-tiny\ntask: masking\ntrain: {}\nsearch: {}\nretrain: {arch: darts-v2}\n"
+    with TASKS.preserved():
+
+        @register_task("masking")
+        class Masking(Classification):
+            head = "mask"
+
+        assert "needs networks with the head 'mask'; those of spos-tiny have 'classes'" in (
+            messages(text)
+        )
+    assert "did you mean 'classification'" in messages(text.replace("masking", "clasification"))
+    built = commands(text.replace("masking", "classification"))
+    assert "--task classification" in built["train"]
+    assert "--task classification" in built["retrain"]
 
 
 def test_general_keys_are_the_options_that_the_commands_have() -> None:

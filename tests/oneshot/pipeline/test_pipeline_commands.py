@@ -98,7 +98,7 @@ def test_stages_run_resume_and_are_summarised(path: Path, tmp_path: Path) -> Non
     assert re.findall(r"^\d/7 (\w+)$", first.stdout, re.MULTILINE) == stages
     summary = first.stdout.partition("result")[2]
     assert re.findall(r"^ ?(\w+) +[\d.]+ +\S", summary, re.MULTILINE) == stages
-    for text in ("16 sub-networks, top1", "Kendall's tau", "best score", "test top-1", "torch"):
+    for text in ("16 sub-networks, top1", "Kendall's tau", "best score", "test top1", "torch"):
         assert text in summary
 
     again = process("run", path, "-o", folder)
