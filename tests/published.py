@@ -28,6 +28,8 @@ DARTS_MODEL = "quark0/darts, cnn/model_search.py"
 DARTS_ARCHITECT = "quark0/darts, cnn/architect.py"
 DARTS_TRAIN = "quark0/darts, cnn/train.py"
 ENAS = "melodyguan/enas, scripts/cifar10_micro_search.sh"
+ENAS_CHILD = "melodyguan/enas, src/cifar10/micro_child.py"
+ENAS_MAIN = "melodyguan/enas, src/cifar10/main.py"
 ENAS_CONTROLLER = "melodyguan/enas, src/cifar10/micro_controller.py"
 ENAS_OPTIMISER = "melodyguan/enas, src/utils.py"
 FBNET = "facebookresearch/mobile-vision, FBNet's model zoo"
@@ -45,9 +47,9 @@ PROXYLESS_MODEL = "mit-han-lab/proxylessnas, search/models"
 SNAS = "SNAS-Series/SNAS-Series, SNAS/train_search.py"
 SNAS_README = "SNAS-Series/SNAS-Series, SNAS/README.md at its newest commit"
 SPOS_SEARCH = "megvii-model/SinglePathOneShot, src/Search/search.py"
-SPOS_TESTER = "megvii-model/SinglePathOneShot, src/Search/tester.py"
+SPOS_TESTER = "megvii-model/SinglePathOneShot, src/Search: the evaluation of a candidate"
 SPOS_SUPERNET = "megvii-model/SinglePathOneShot, src/Supernet/train.py"
-SPOS_RETRAINING = "megvii-model/SinglePathOneShot, src/Evaluation/train.py"
+SPOS_RETRAINING = "megvii-model/SinglePathOneShot, src/Evaluation/template/train.py"
 SPOS_CHANNELS = "megvii-model/SinglePathOneShot, channel search"
 TA_GATES = "walkerning/aw_nas, configuration of fbflow on NAS-Bench-201; Ning et al., NeurIPS 2022"
 
@@ -121,25 +123,32 @@ PUBLISHED = {
     "enas.child.l2": Constant(1e-4, ENAS),  # factor of the squared weights
     "enas.child.keep": Constant(0.9, ENAS),
     "enas.child.drop_path_keep": Constant(0.6, ENAS),
+    # The flag has no effect in a search: paths of fixed architectures are dropped only.
+    "enas.child.drops_paths_in_search": Constant(False, ENAS_CHILD),
     "enas.child.auxiliary_heads": Constant(True, ENAS),
+    "enas.child.auxiliary_weight": Constant(0.4, ENAS_CHILD),
+    # The gradient is taken by the other variables only.
+    "enas.child.auxiliary_learns": Constant(False, ENAS_CHILD),
     "enas.controller.learning_rate": Constant(0.0035, ENAS),
     "enas.controller.entropy_weight": Constant(1e-4, ENAS),  # in the reward
     "enas.controller.tanh_constant": Constant(1.10, ENAS),
     "enas.controller.operation_tanh_reduce": Constant(2.5, ENAS),
     "enas.controller.steps": Constant(30, ENAS),  # after each epoch
     "enas.controller.aggregate": Constant(10, ENAS),
-    "enas.controller.layers": Constant(2, ENAS_CONTROLLER),
+    # micro_controller.py has 2 as its default, for which main.py passes 1.
+    "enas.controller.layers": Constant(1, ENAS_MAIN),
+    "enas.controller.first_baseline": Constant(0.0, ENAS_CONTROLLER),
     "enas.controller.learned_prior": Constant((10.0, 10.0, 0.0, 0.0, 0.0), ENAS_CONTROLLER),
     "enas.controller.fixed_prior": Constant((0.25, 0.25, -0.25, -0.25, -0.25), ENAS_CONTROLLER),
     "enas.controller.batch_per_path": Constant(True, ENAS_CONTROLLER),
     "enas.controller.ppo": Constant(False, ENAS_CONTROLLER),
     "enas.controller.betas": Constant((0.0, 0.999), ENAS_OPTIMISER),
     "enas.controller.epsilon": Constant(1e-3, ENAS_OPTIMISER),
-    "enas.controller.baseline_decay": Constant(0.99, "melodyguan/enas, src/cifar10/main.py"),
-    "enas.controller.hidden": Constant(64, "melodyguan/enas, src/cifar10/main.py"),
+    "enas.controller.baseline_decay": Constant(0.99, ENAS_MAIN),
+    "enas.controller.hidden": Constant(64, ENAS_MAIN),
     # ProxylessNAS
     "proxylessnas.warmup.epochs": Constant(40, PROXYLESS),
-    "proxylessnas.warmup.learning_rate": Constant(0.05, PROXYLESS),
+    "proxylessnas.warmup.learning_rate": Constant(0.05, PROXYLESS_STEP),
     "proxylessnas.search.epochs": Constant(120, PROXYLESS),
     "proxylessnas.search.batch": Constant(256, PROXYLESS),
     "proxylessnas.search.learning_rate": Constant(0.025, PROXYLESS),
@@ -225,7 +234,7 @@ PUBLISHED = {
     "darts.network.norm_batches": Constant(0, DARTS_TRAIN),
     "darts.imagenet.norm_batches": Constant(0, "quark0/darts, cnn/train_imagenet.py"),
     "nasbench201.network.norm_batches": Constant(
-        0, "D-X-Y/AutoDL-Projects, exps/NAS-Bench-201/main.py"
+        0, "D-X-Y/AutoDL-Projects, exps/NAS-Bench-201/functions.py, evaluate_for_seed"
     ),
     "proxylessnas.network.norm_batches": Constant(
         0, "mit-han-lab/proxylessnas, search/imagenet_run_exp.py"

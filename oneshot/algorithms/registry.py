@@ -45,7 +45,7 @@ ALGORITHMS = Registry["type[SupernetAlgorithm]"](
     "pathfit.algorithms",
     {
         "darts": "oneshot.algorithms.darts:Darts",
-        "enas": "oneshot.algorithms.enas:Enas",
+        "enas": "oneshot.algorithms.enas.algorithm:Enas",
         "fairnas": "oneshot.algorithms.fairnas:Fairnas",
         "fbnet": "oneshot.algorithms.fbnet:Fbnet",
         "gdas": "oneshot.algorithms.gdas:Gdas",

@@ -23,6 +23,8 @@ class DartsEdges(nn.Module):
     Edges are keyed `normal_NODE_INPUT` and `reduce_NODE_INPUT`; all cells of a kind share them
     (Liu et al., ICLR 2019, arXiv 1806.09055, section 2.2).
 
+    `auxiliary_tap` passes the features that an auxiliary classifier may read.
+
     Args:
         supernet: Supernet of DARTS whose modules are shared.
     """
@@ -61,6 +63,20 @@ class DartsEdges(nn.Module):
             )
 
         self.classifier = places["classifier"]
+        self.auxiliary_tap = nn.Identity()
+        self._tapped = self._auxiliary_index(places)
+
+    def _auxiliary_index(self, places: nn.ModuleDict) -> int:
+        """Return the index of the cell after the last one that halves the image, if there is one.
+
+        There the release of ENAS reads its auxiliary head (melodyguan/enas,
+        src/cifar10/micro_child.py).
+        """
+        count = len(self.cells)
+        reducing = [
+            index for index in range(count) if f"cell_{index}/node_0/input_0/skip_connect" in places
+        ]
+        return min(reducing[-1] + 1, count - 1)
 
     def forward(self, x: Tensor) -> Tensor:
         outputs = [x]
@@ -70,13 +86,16 @@ class DartsEdges(nn.Module):
         # With a single stem the first cell reads its output twice.
         previous, last = outputs[-2:] if len(self.stems) > 1 else (outputs[-1], outputs[-1])
 
-        for sides, choices in zip(self.preprocess, self.cells, strict=True):
+        for index, (sides, choices) in enumerate(zip(self.preprocess, self.cells, strict=True)):
             values = [sides[0](previous), sides[1](last)]  # type: ignore[index]
             remaining = iter(choices.children())
             for node in range(NODES):
                 terms = [next(remaining)(values[source]) for source in range(node + 2)]
                 values.append(sum(terms[1:], terms[0]))
             previous, last = last, torch.cat(values[2:], 1)
+            # A module, so that an algorithm may record its output.
+            if index == self._tapped:
+                last = self.auxiliary_tap(last)
 
         result: Tensor = self.classifier(last)
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from oneshot.algorithms import enas as module
-from oneshot.algorithms.controller import Controller, separable_prior
-from oneshot.algorithms.enas import Enas
+from oneshot.algorithms.enas import algorithm as module
+from oneshot.algorithms.enas.algorithm import Enas
+from oneshot.algorithms.enas.controller import Controller, separable_prior
 from oneshot.run_settings import RunSettings
 from tests.published import published
 

@@ -89,13 +89,14 @@ def test_snas(name: str, row: str) -> None:
     assert options.arch_init == 0.01
 
 
-def test_enas() -> None:
+@pytest.mark.parametrize("name", ["default", "release"])
+def test_enas(name: str) -> None:
     """melodyguan/enas: scripts/cifar10_micro_search.sh, src/cifar10/main.py (units, baseline),
     src/utils.py (Adam).
     """
-    chosen = preset("enas", {})
-    names = ("epochs", "batch", "learning_rate", "least_learning_rate")
-    child = tuple(published(f"enas.child.{name}") for name in names)
+    chosen = preset("enas", {"preset": name})
+    rows = ("epochs", "batch", "learning_rate", "least_learning_rate")
+    child = tuple(published(f"enas.child.{row}") for row in rows)
     assert weights(chosen) == (*child, 2 * published("enas.child.l2"), 0.9, True, None)
     options = chosen.options
     assert options.controller_learning_rate == published("enas.controller.learning_rate")
@@ -105,8 +106,8 @@ def test_enas() -> None:
         / published("enas.controller.operation_tanh_reduce")
     )
     assert options.controller_epsilon == published("enas.controller.epsilon")
-    for name in ("aggregate", "hidden", "layers", "entropy_weight", "baseline_decay"):
-        assert getattr(options, name) == published(f"enas.controller.{name}"), name
+    for row in ("aggregate", "hidden", "entropy_weight", "baseline_decay"):
+        assert getattr(options, row) == published(f"enas.controller.{row}"), row
     assert options.batch_per_path == published("enas.controller.batch_per_path")
     assert (options.ppo_clip > 0) == published("enas.controller.ppo")
     assert options.temperature == 1.0  # controller_temperature is None

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from oneshot.algorithms.batch_statistics import by_batch, untracked
-from oneshot.algorithms.controller import Controller, surrogate
-from oneshot.algorithms.enas import PAPER, EnasMutator, EnasOptions
+from oneshot.algorithms.enas.controller import Controller, surrogate
+from oneshot.algorithms.enas.mutator import EnasMutator
+from oneshot.algorithms.enas.options import PAPER, EnasOptions
 from oneshot.algorithms.fairnas import FairMutator
+from oneshot.algorithms.registry import algorithm as registered
 from oneshot.algorithms.sampled import rewards
 from oneshot.samplers import Fair
 from oneshot.training.recipe import Recipe
@@ -173,7 +175,7 @@ def test_what_is_kept_is_the_best_on_the_held_out_images(
     """All candidates are rated on the same ones, as many as were asked for and are there: 256 in
     batches of 32.
     """
-    module = importlib.import_module(f"oneshot.algorithms.{name}")
+    module = importlib.import_module(registered(name).__module__)
     rated: dict[tuple[int, ...], float] = {}
     numbers: list[list[int]] = []
 

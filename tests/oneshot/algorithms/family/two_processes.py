@@ -10,7 +10,7 @@ import torch
 
 import spaces
 from oneshot.algorithms.algorithm import Setting
-from oneshot.algorithms.enas import Enas
+from oneshot.algorithms.enas.algorithm import Enas
 from oneshot.algorithms.gdas import Gdas
 from oneshot.algorithms.registry import preset
 from oneshot.data.registry import load

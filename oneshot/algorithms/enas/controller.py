@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -60,12 +60,36 @@ def separable_prior(candidates: Sequence[str], first_cell: bool) -> Prior | None
     )
 
 
+class Anchor(NamedTuple):
+    """State of a completed node.
+
+    Args:
+        value: Input of the LSTM after a decision for the node, [n, hidden].
+        key: The state times W_1 of the attention, [n, hidden].
+    """
+
+    value: Tensor
+    key: Tensor
+
+
+class Attention(NamedTuple):
+    """States that a controller attends to when it decides for an input.
+
+    Args:
+        sources: For each input the index of the decision that completes the node whose output it
+            is; -1, -2, ... for an input from outside of all nodes.
+    """
+
+    sources: tuple[int, ...]
+
+
 class Controller(nn.Module):
     """LSTM with a classifier per choice, whose decision is embedded as the next input.
 
     Pham et al., ICML 2018 (arXiv 1802.03268), section 2. Initial weights are uniform in
     [-0.1, 0.1]. Logits become `tanh_constant * tanh(logits / temperature)`, which keeps the
-    controller from deciding too early.
+    controller from deciding too early. Inputs may be decided by attention over the states of
+    earlier nodes, as in the release (melodyguan/enas, src/cifar10/micro_controller.py).
 
     Args:
         candidates: Number of candidates of each choice.
@@ -75,6 +99,11 @@ class Controller(nn.Module):
         seed: Seed of the initial weights.
         layers: Number of layers of the LSTM.
         priors: For each choice its prior; None: none has one.
+        attentions: For each choice the states that it attends to, or None where it has a
+            classifier; None: all have classifiers. See `Controller.attended`.
+        input_tanh_constant: `tanh_constant` of the choices that attend; None: unbounded.
+        kinds: For each choice a value that is equal where choices share classifier and embedding;
+            None: each choice has its own.
     """
 
     def __init__(
@@ -86,19 +115,40 @@ class Controller(nn.Module):
         seed: int = 0,
         layers: int = 1,
         priors: Sequence[Prior | None] | None = None,
+        attentions: Sequence[Attention | None] | None = None,
+        input_tanh_constant: float | None = None,
+        kinds: Sequence[Hashable] | None = None,
     ):
         super().__init__()
+        self.attentions = list(attentions or [None] * len(candidates))
+        self.input_tanh_constant = input_tanh_constant
+        attended = [source for attention in self.attentions if attention for source in attention[0]]
+        # Decisions that complete a node, and the number of inputs from outside.
+        self.completing = frozenset(source for source in attended if source >= 0)
+        self.outside = max((-source for source in attended), default=0)
         self.temperature = temperature
         self.tanh_constant = tanh_constant
 
         self.cell = nn.LSTMCell(hidden, hidden)
         self.start = nn.Parameter(torch.empty(1, hidden))
-        self.classifiers = nn.ModuleList(nn.Linear(hidden, count) for count in candidates)
+        names = range(len(candidates)) if kinds is None else kinds
+        # A choice that attends needs neither: its scores and its embedding are states.
+        self.classifiers = nn.ModuleList(
+            _shared(names, candidates, self.attentions, lambda count: nn.Linear(hidden, count))
+        )
         # The last decision is the input of none.
-        self.embeddings = nn.ModuleList(nn.Embedding(count, hidden) for count in candidates[:-1])
+        embeddings = _shared(
+            names, candidates, self.attentions, lambda count: nn.Embedding(count, hidden)
+        )
+        self.embeddings = nn.ModuleList(embeddings[:-1])
 
         # Apart from the first layer, so that states of controllers with one layer fit.
         self.upper = nn.ModuleList(nn.LSTMCell(hidden, hidden) for _ in range(layers - 1))
+
+        if attended:
+            self.anchor_weight = nn.Linear(hidden, hidden, bias=False)
+            self.query_weight = nn.Linear(hidden, hidden, bias=False)
+            self.attention_vector = nn.Linear(hidden, 1, bias=False)
 
         generator = torch.Generator().manual_seed(seed)
         for weight in self.parameters():
@@ -125,39 +175,62 @@ class Controller(nn.Module):
         """Return the probabilities of existing architectures, codes int64 [n, choices]."""
         return self._run(len(codes), None, codes)
 
+    def attended(self, hidden: Tensor, anchors: Sequence[Anchor]) -> Tensor:
+        """Return the scores of inputs by attention, v tanh(W_1 h_j + W_2 h), [n, inputs].
+
+        Args:
+            hidden: State of the LSTM [n, hidden].
+            anchors: States of the nodes whose outputs are the inputs.
+        """
+        keys = torch.stack([anchor.key for anchor in anchors], 1)
+        queries = torch.tanh(keys + self.query_weight(hidden)[:, None])
+        scores: Tensor = self.attention_vector(queries).squeeze(-1)
+        return scores
+
+    def _advance(self, x: Tensor, states: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Advance the LSTM by an input [n, hidden] in place; return the state of its last layer."""
+        for layer, cell in enumerate((self.cell, *self.upper)):
+            states[layer] = cell(x if layer == 0 else states[layer - 1][0], states[layer])
+        return states[-1][0]
+
     def _run(
         self, count: int, generator: torch.Generator | None, given: Tensor | None
     ) -> Decisions:
         """Decide all choices; the codes are those of `given` where it is not None."""
         # The first input is learned.
-        x = self.start.expand(count, -1)
+        start = self.start.expand(count, -1)
+        x = start
         states = [(torch.zeros_like(x), torch.zeros_like(x)) for _ in (0, *self.upper)]
+        anchors: dict[int, Anchor] = {}
+        for outside in range(1, self.outside + 1):
+            hidden = self._advance(x, states)
+            # As in the release: such an input has a key, but zeros as its embedding.
+            anchors[-outside] = Anchor(torch.zeros_like(hidden), self.anchor_weight(hidden))
+
         codes = []
         distributions = []
         log_probability = entropy = x.new_zeros(count)
 
         for column, classify in enumerate(self.classifiers):
-            for layer, cell in enumerate((self.cell, *self.upper)):
-                states[layer] = cell(x if layer == 0 else states[layer - 1][0], states[layer])
-            logits = classify(states[-1][0]) / self.temperature
-            if self.tanh_constant is not None:
-                logits = self.tanh_constant * logits.tanh()
+            hidden = self._advance(x, states)
+            attention = self.attentions[column]
+            attended = [anchors[source] for source in attention.sources] if attention else []
+            logits = self.attended(hidden, attended) if attention else classify(hidden)
+            logits = logits / self.temperature
+            bound = self.input_tanh_constant if attention else self.tanh_constant
+            if bound is not None:
+                logits = bound * logits.tanh()
             # After the bound, as in the release: the fixed prior is not squashed.
             fixed = self.fixed[column]
             if fixed is not None:
                 logits = logits + logits.new_tensor(fixed)
             log_probs = logits.log_softmax(1)
 
-            if given is not None:
-                code = given[:, column].to(log_probs.device)
-            elif generator is None:
-                code = log_probs.argmax(1)
-            else:
-                # Sampled on the CPU, where the generator is.
-                probs = log_probs.detach().exp().to("cpu", torch.float64)
-                code = (
-                    torch.multinomial(probs, 1, generator=generator).flatten().to(log_probs.device)
-                )
+            code = (
+                _decide(log_probs, generator)
+                if given is None
+                else given[:, column].to(log_probs.device)
+            )
 
             # The chain rule: log p(a) = sum of log p(a_i | a_1, ..., a_(i-1)).
             log_probability = log_probability + log_probs.gather(1, code[:, None]).flatten()
@@ -165,10 +238,47 @@ class Controller(nn.Module):
             codes.append(code)
             distributions.append(log_probs.exp())
 
-            if column < len(self.embeddings):
+            if attention:
+                values = torch.stack([anchor.value for anchor in attended], 1)
+                x = values[torch.arange(count, device=code.device), code]
+            elif column < len(self.embeddings):
                 x = self.embeddings[column](code)
 
+            # A further step completes a node: its state is what later decisions attend to.
+            if column in self.completing:
+                hidden = self._advance(x, states)
+                anchors[column] = Anchor(hidden, self.anchor_weight(hidden))
+                x = start
+
         return Decisions(torch.stack(codes, 1), log_probability, entropy, distributions)
+
+
+def _decide(log_probs: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return codes [n] sampled by log-probabilities [n, candidates], or the most probable ones."""
+    if generator is None:
+        return log_probs.argmax(1)
+    # Sampled on the CPU, where the generator is.
+    probs = log_probs.detach().exp().to("cpu", torch.float64)
+    return torch.multinomial(probs, 1, generator=generator).flatten().to(log_probs.device)
+
+
+def _shared(
+    kinds: Iterable[Hashable],
+    candidates: Sequence[int],
+    attentions: Sequence[Attention | None],
+    make: Callable[[int], nn.Module],
+) -> list[nn.Module]:
+    """Return a module for each choice, one for all choices of a kind."""
+    modules: dict[Hashable, nn.Module] = {}
+    result: list[nn.Module] = []
+    for kind, count, attention in zip(kinds, candidates, attentions, strict=True):
+        if attention is not None:
+            result.append(nn.Identity())
+            continue
+        if kind not in modules:
+            modules[kind] = make(count)
+        result.append(modules[kind])
+    return result
 
 
 def surrogate(now: Tensor, drawn: Tensor, advantages: Tensor, clip: float | None) -> Tensor:

@@ -1,0 +1,1 @@
+"""ENAS: a controller samples paths and learns from their accuracy."""
