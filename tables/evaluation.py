@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from spaces.errors import PathfitError, UnknownName
 from spaces.files import JsonLines, read_text
 from spaces.formats.json_text import bounded_int
 from tables.errors import InvalidEvaluation
-from tables.metrics import QUALITIES, metric_of
+from tables.metrics import QUALITIES, Metric, metric_of
 
 
 @dataclass(frozen=True)
@@ -173,12 +173,23 @@ def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
         UnknownName: The metric is unknown, or no evaluation has it.
         InvalidEvaluation: Some evaluations have the metric and others lack it.
     """
-    definition = QUALITIES.get(metric) or metric_of(metric)
+    evaluations = list(evaluations)
+    definition = QUALITIES.get(metric) or metric_of(metric) or _recorded_metric(evaluations, metric)
     if definition is None:
         raise UnknownName("metric", metric, QUALITIES)
 
     sign = 1.0 if definition.higher_is_better else -1.0
     return [sign * value for value in values(evaluations, metric)]
+
+
+def _recorded_metric(evaluations: Sequence[Evaluation], metric: str) -> Metric | None:
+    """Return the unit and direction that evaluations record of a task's own metric."""
+    for evaluation in evaluations:
+        recorded = evaluation.source.get("metrics")
+        if isinstance(recorded, Mapping) and isinstance(recorded.get(metric), Mapping):
+            values = recorded[metric]
+            return Metric(str(values.get("unit", "")), values.get("higher_is_better") is True)
+    return None
 
 
 class Journal:

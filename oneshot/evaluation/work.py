@@ -19,6 +19,7 @@ from oneshot.run import Run, read_run
 from oneshot.tasks.registry import canonical, make_task
 from spaces.plugins.loading import loaded_files
 from spaces.space import Codes
+from tables.metrics import QUALITIES
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -201,8 +202,20 @@ class SupernetEvaluation:
             "recalibration_batch_size": size,
             "seed": settings.seed,
             "precision": settings.precision,
-            **({"under": list(self.under)} if self.under else {}),
+            **self._own_metrics(),
         }
+
+    def _own_metrics(self) -> dict[str, Any]:
+        """Return the conditions, and the metrics that other packages do not know."""
+        conditions = () if self.conditions is None else self.conditions.evaluated()
+        metrics = {
+            name: {"unit": metric.unit, "higher_is_better": metric.higher_is_better}
+            for base, metric in self.metrics_task.metrics.items()
+            for name in [base, *(condition.metric(base) for condition in conditions)]
+            if name not in QUALITIES
+        }
+        source: dict[str, Any] = {"under": list(self.under)} if self.under else {}
+        return source | ({"metrics": metrics} if metrics else {})
 
     def stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
         """Yield the index and the metrics of each architecture as soon as it is evaluated.

@@ -85,3 +85,16 @@ def test_every_example_is_tested() -> None:
     )
     for script in (ROOT / "examples").glob("*.py"):
         assert f'"{script.name}"' in text
+
+
+@pytest.mark.slow
+def test_own_task_runs_from_the_supernet_to_an_exported_network(tmp_path: Path) -> None:
+    shown = run("own_task.py", 1, cwd=tmp_path)
+
+    report = json.loads((tmp_path / "network" / "test.json").read_text())
+    low, high = report["degrees_interval"]
+    assert report["task"] == "angle"
+    assert low < report["degrees"] < high
+    assert json.loads((tmp_path / "supernet" / "run.json").read_text())["task"] == "angle"
+    assert (tmp_path / "network.onnx").is_file()
+    assert "degrees of 8 unseen" in shown

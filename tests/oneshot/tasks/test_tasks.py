@@ -27,6 +27,7 @@ from oneshot.training.passes import Passes
 from oneshot.training.recipe import Recipe
 from oneshot.training.stop import Stopped
 from spaces.errors import UnknownName
+from tables.evaluation import Evaluation, scores
 from tables.metrics import Metric
 
 CPU = torch.device("cpu")
@@ -315,3 +316,19 @@ def test_default_reward_is_the_negative_loss() -> None:
     rewards = Regression().rewards(outputs, targets)
     assert rewards.tolist() == [-2, -2]
     assert not math.isnan(rewards.mean().item())
+
+
+@pytest.mark.parametrize(("higher_is_better", "sign"), [(True, 1), (False, -1)])
+def test_evaluations_record_which_values_of_own_metrics_are_better(
+    higher_is_better: bool, sign: int
+) -> None:
+    space = spaces.get("spos-tiny")
+    metrics = {"degrees": {"unit": "degrees", "higher_is_better": higher_is_better}}
+    evaluations = [
+        Evaluation(
+            space.architecture([0] * len(space.choices)), {"degrees": 7.0}, {"metrics": metrics}
+        )
+    ]
+    assert scores(evaluations, "degrees") == [7 * sign]
+    with pytest.raises(UnknownName, match="radians"):
+        scores(evaluations, "radians")
