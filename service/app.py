@@ -92,6 +92,7 @@ def _open_service(settings: Settings, clock: Callable[[], float] | None) -> Serv
         uploads = Uploads(store, artifacts, settings.data / "cache")
         waiting = ConcurrencyLimit(settings.waiting, "waiting requests")
         streams = ConcurrencyLimit(settings.streams, "event streams")
+
         return Service(
             settings=settings,
             store=store,

@@ -263,6 +263,7 @@ def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
         ]
         if not models:
             return []
+
         model = models[0]
 
     return list(model.model_fields)

@@ -97,10 +97,12 @@ class Server(BaseApplication):
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
         logs.to_file(self.settings.data / "logs", "web")
         service = service_of(worker.app.wsgi())
+
         # One second less than gunicorn's own process waits before it kills the worker.
         worker.cfg.set("graceful_timeout", GRACE)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             _stop_first(number, service)
+
         # Only the first worker: gunicorn replaces one that died.
         if worker.age == 1 and self.order.url is not None:
             click.echo(f"serving at {self.order.url}")
@@ -171,12 +173,14 @@ def _drain(req: Any, conn: TConn, limit: int) -> None:
     previous_timeout = conn.sock.gettimeout()
     try:
         conn.sock.settimeout(_STALLED_AFTER)
+
         while limit > 0 and time.monotonic() < deadline:
             # Not the parser's `finish_body`, which copies what it has received for each KiB.
             block = req.body.read(_DRAIN_BLOCK)
             if not block:
                 break
             limit -= len(block)
+
         conn.sock.settimeout(previous_timeout)
     # The answer was sent: the connection of a client that left or stalled is closed.
     except (OSError, errors.ParseException):

@@ -115,6 +115,7 @@ class Settings:
 
         if not 0 <= self.port <= 65535:
             raise InvalidSetting(f"port must be between 0 and 65535, not {self.port}")
+
         for name in (
             "threads",
             "workers",

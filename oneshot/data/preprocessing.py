@@ -84,11 +84,6 @@ class Preprocessing:
         )
         return mean, deviation
 
-    @property
-    def value_range(self) -> float:
-        """Distance between black and white in the network's input, averaged over channels."""
-        return float(sum(1 / deviation for deviation in self.deviation) / len(self.deviation))
-
     def normalised(self, pixels: Tensor) -> Tensor:
         """Return the network's input.
 

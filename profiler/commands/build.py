@@ -62,6 +62,7 @@ _NOISY = 0.06
     type=ListOf(click.Choice(PRECISIONS)),
     default="fp32",
     show_default=True,
+    help="Precisions, separated by commas.",
 )
 @click.option(
     "--resolution",
@@ -86,7 +87,13 @@ _NOISY = 0.06
 @seed_option(0, "the sampled networks")
 @click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
 @click.option("--upload", "url", default=None, help="Address of a service to upload the tables to.")
-@click.option("-o", "--output", type=OUTPUT_FILE, default=None)
+@click.option(
+    "-o",
+    "--output",
+    type=OUTPUT_FILE,
+    default=None,
+    help="File of the table.  [default: named by the conditions, in runs/tables]",
+)
 def build(
     device_name: str,
     backend: str,

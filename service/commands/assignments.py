@@ -30,6 +30,7 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Value]:
 def _parse_value(text: str) -> Value:
     if text in _BOOLEANS:
         return _BOOLEANS[text]
+
     # int first: "3" must not become 3.0.
     for number_type in (int, float):
         try:

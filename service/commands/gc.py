@@ -44,6 +44,7 @@ def gc(
                 click.echo(job_id)
             click.echo(f"{len(ids)} jobs would be removed")
             return
+
         removed = 0
         with Bar("removing old jobs") as bar:
             for start in range(0, len(ids), _BATCH_SIZE):

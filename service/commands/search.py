@@ -162,6 +162,7 @@ def _wait(handle: SearchHandle, space: str, watch: bool) -> SearchResult:
     try:
         if not watch:
             return handle.wait()
+
         from spaces.console.progress import Bar
 
         with Bar(f"searching {space}") as bar:

@@ -26,6 +26,7 @@ def main() -> None:
     """Run jobs until the engine is stopped, or until the supervisor or Ray dies."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     order: EngineOrder = read_order(lambda: os.kill(os.getpid(), signal.SIGTERM))
+
     # Ctrl-C in a terminal is the supervisor's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Until the engine exists there is nothing to give back, so that a stop may end the process.

@@ -87,9 +87,11 @@ def _belongs(process: Path, mark: bytes, inside: str | None) -> bool:
             return True
         if inside is None:
             return False
+
         # Some of Ray's processes write their title over their environment; all of them have logs
         # open in the session folder.
         open_files = (process / "fd").iterdir()
+
         return any(str(handle.readlink()).startswith(inside) for handle in open_files)
     except OSError:
         # The process has ended or is another user's; a zombie has neither environment nor files.

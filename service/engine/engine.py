@@ -89,6 +89,7 @@ class Engine:
         self._fault = fault
         self._alone = alone
         self._pool = WorkerPool(start_worker, num_warm)
+
         # Not an Event: `stop` may interrupt the very thread that waits for it.
         self._stopping = False
         self._announced: tuple[str, str | None] = ("starting", None)
@@ -214,10 +215,12 @@ class Engine:
             # A claim is a write, for which SQLite has one lock: useless ones are avoided.
             if (free.cpus <= 0 and free.gpus <= 0) or not self._may_claim():
                 return
+
             job = self._store.leases.claim(self._name, free=Resources(free.cpus, free.gpus))
             if job is None:
                 self._refuse_oversized()
                 return
+
             self._unclaimable = None
             self._pool.assign(job)
 

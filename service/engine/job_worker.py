@@ -92,6 +92,7 @@ class JobWorker:
             reports += self._final
             self._progress = None
             self._final = []
+
             # The interval counts from the return, so that a fast search is limited to ten reports a
             # second.
             self._last_report = time.monotonic()
@@ -107,6 +108,7 @@ class JobWorker:
         final = attempt.run(order.kind, order.task)
         with self._changed:
             self._final.append(final)
+
             # The next attempt at the same job has another number; the set must not grow.
             self._cancelled.discard(order.assignment)
             self._changed.notify_all()

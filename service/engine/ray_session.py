@@ -193,6 +193,7 @@ def _check_versions() -> None:
             raise RayFailed(
                 f"the cluster's node {node[:8]} cannot run pathfit {__version__}: {reason}"
             ) from error
+
         if version != __version__:
             raise RayFailed(
                 f"the cluster's node {node[:8]} has pathfit {version}, this service {__version__}"

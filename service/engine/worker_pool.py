@@ -109,6 +109,7 @@ class WorkerPool:
                 if needs.fits(self._free()):
                     break
                 self._dismiss(obstacle)
+
             worker = self._start(needs)
 
         worker.run(job)

@@ -89,6 +89,7 @@ def run(
     """
     thread_variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     plugins = [argument for path in loaded_files() for argument in (_PLUGIN, path)]
+
     # Standard input stays open and silent; its end is how the command notices this process's death.
     process = subprocess.Popen(
         [sys.executable, "-m", "service.kinds.command", *plugins, *command],
@@ -109,6 +110,7 @@ def run(
                 context.progress(output.progress)
             on_poll()
             time.sleep(_POLL_INTERVAL)
+
         # The last lines may still be in the pipe when the process has ended.
         output.join()
         on_poll()
@@ -189,6 +191,7 @@ def main() -> None:
         del arguments[:2]
 
     module = arguments[0]
+
     # As if the module had been run by `python -m` itself.
     sys.argv = arguments
     with listening(lambda *progress: report(CommandProgress(*progress))):

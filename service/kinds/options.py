@@ -50,6 +50,7 @@ def to_arguments(
     for name, value in options.items():
         if name not in by_name:
             raise InvalidOption(f"unknown option {name!r}; available: {', '.join(sorted(by_name))}")
+
         option = by_name[name]
         if value is True and option.is_flag:
             arguments.append(option.opts[-1])

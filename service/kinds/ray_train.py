@@ -133,6 +133,7 @@ def run(program: str, task: Mapping[str, Any], context: Context, processes: Proc
         processes,
         plugins=loaded_files(),
     )
+
     # In a file, since the driver is a process of its own that starts with Ray's address only.
     order.write(context.folder / ORDER)
     command.run(["service.kinds.ray_train", ORDER], context, processes.threads)
@@ -183,6 +184,7 @@ def run_process(config: Mapping[str, GroupOrder]) -> None:
         for path in order.plugins:
             load_file(path)
         module, _, name = order.program.partition(":")
+
         # Imported by name in each process, so that nothing but the order travels there.
         program: GroupProgram = getattr(import_module(module), name)
         with tempfile.TemporaryDirectory(prefix="pathfit-", ignore_cleanup_errors=True) as folder:
@@ -199,6 +201,7 @@ def run_process(config: Mapping[str, GroupOrder]) -> None:
 def main() -> None:
     """Have Ray Train run the processes of an order, report their progress, and end as they do."""
     order = GroupOrder.read(Path(sys.argv[1]))
+
     # Before anything of ray is imported or started, so that all of it sees them.
     os.environ.update(_ENVIRONMENT)
     import ray

@@ -66,6 +66,7 @@ class Search:
     def run(self, task: Mapping[str, Any], context: Context) -> Outcome:
         """Run a `SearchTask`; only the artifact has all candidates, which may be many."""
         search = SearchTask.from_dict(task)
+
         # Results are reproducible to the last digit only with the same number of threads.
         torch.set_num_threads(search.threads)
         result = run_search(

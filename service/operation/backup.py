@@ -78,6 +78,7 @@ def back_up(
         with tempfile.TemporaryDirectory(dir=path.resolve().parent, prefix=".backup.") as folder:
             copy_database(store.path, Path(folder) / DATABASE)
             archive.add(Path(folder) / DATABASE, DATABASE)
+
         paths = artifacts.paths()
         for number, name in enumerate(paths, 1):
             # An artifact may be removed meanwhile.

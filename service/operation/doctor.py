@@ -73,6 +73,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _artifacts(settings.artifacts_url)
     yield from _tables(settings)
     yield from _predictors(settings)
+
     # Without a store there is nothing to compare the artifacts with.
     if store is not None:
         with contextlib.closing(store):
@@ -117,6 +118,7 @@ def _database(url: str | Path) -> tuple[Store | None, Finding]:
             return None, Finding(
                 subject, "note", f"{database.name} does not exist yet; the first start creates it"
             )
+
         with contextlib.closing(database), database.engine.connect() as connection:
             revision = revision_of(connection)
             if database.path is not None:
@@ -126,11 +128,13 @@ def _database(url: str | Path) -> tuple[Store | None, Finding]:
                 if check != "ok":
                     detail = f"{database.name} is damaged: {check}; restore a backup"
                     return None, Finding(subject, "fault", detail)
+
         # Opening it as a store would upgrade it; this command changes nothing.
         if revision is None or revision < HEAD:
             content = "no tables" if revision is None else f"schema version {revision}"
             detail = f"{database.name} has {content}; the next start upgrades it to {HEAD}"
             return None, Finding(subject, "note", detail)
+
         store = Store(url)
     except InvalidStore as error:
         return None, Finding(subject, "fault", str(error))
@@ -147,6 +151,7 @@ def _artifacts(url: str | Path) -> Finding:
         if artifacts.folder is not None and not artifacts.folder.exists():
             detail = f"{url} does not exist yet; the first start creates it"
             return Finding("artifacts", "note", detail)
+
         artifacts.check()
     except PathfitError as error:
         return Finding("artifacts", "fault", str(error))

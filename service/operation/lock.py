@@ -38,6 +38,7 @@ class FolderLock:
             raise FolderInUse(f"cannot use the data folder {folder}: {error.strerror}") from error
 
         deadline = time.monotonic() + patience
+
         # flock belongs to the open file: forks inherit it, and the kernel frees it when the last of
         # them dies.
         while not self._acquire():

@@ -70,6 +70,7 @@ def to_file(folder: Path, process: str) -> logging.Handler:
     handler.setFormatter(JSONLines())
     handler.setLevel(logging.INFO)
     logging.getLogger().addHandler(handler)
+
     # Requests are logged to the file alone: the terminal shows only problems.
     _LOG.addHandler(handler)
     _LOG.setLevel(logging.INFO)
@@ -102,6 +103,7 @@ def about(job_id: str) -> None:
 def record(answer: Response) -> Response:
     """Log an answer, and add the request's id to it."""
     answer.headers[REQUEST_ID] = g.request_id
+
     # Unset if the request was refused before its sender was identified.
     token = g.get("token")
     fields = {

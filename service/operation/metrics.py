@@ -45,6 +45,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+
         for name, help_, count in (
             ("pathfit_event_streams", "Event streams that are open.", streams),
             ("pathfit_waiting_requests", "Requests that wait for a result.", waiting),

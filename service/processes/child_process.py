@@ -44,10 +44,12 @@ class Child:
             # Ctrl-C in a terminal reaches the supervisor alone, which ends the others in order.
             process_group=0,
         )
+
         # pickle, since both ends are the same program: settings have paths and nested dataclasses.
         # The files of plug-ins first, which the child loads before it reads the order.
         content = pickle.dumps((LoadedFiles(), order))
         assert self.process.stdin is not None
+
         try:
             self.process.stdin.write(len(content).to_bytes(_HEADER_SIZE) + content)
             self.process.stdin.flush()
@@ -129,6 +131,7 @@ def _read(handle: int, size: int) -> bytes:
         if not block:
             # The supervisor has died already.
             os._exit(1)
+
         content += block
 
     return content

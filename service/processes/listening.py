@@ -42,6 +42,7 @@ def listen(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
+
         # Connections that arrive while the web process restarts wait in this queue.
         listener.listen(128)
     except OSError as error:

@@ -52,6 +52,7 @@ def serve(settings: Settings) -> None:
         RayFailed: The cluster cannot be used.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
     # First: everything below may be in use by a service that runs already.
     lock = FolderLock(settings.data)
     store = Store(settings.store)
@@ -61,6 +62,7 @@ def serve(settings: Settings) -> None:
                 f"host {settings.host!r} is open to others, and no token was created: "
                 "create one with python -m service token create NAME"
             )
+
         artifacts = Artifacts(settings.artifacts_url)
         # The lock excludes other writers from the data folder, but not from a storage that several
         # services share.
@@ -72,6 +74,7 @@ def serve(settings: Settings) -> None:
             raise InvalidSetting(
                 "a Ray cluster needs artifacts that every node reaches: give --artifacts URL"
             )
+
         with listen(settings) as listener:
             Supervisor(settings, listener, store).run()
     finally:

@@ -25,6 +25,7 @@ def to_csv(result: Mapping[str, Any]) -> str:
     """
     front = result["front"]
     costs = list(front[0]["costs"]) if front else []
+
     # All networks of a front have the same costs and choices.
     choices = list(front[0]["architecture"]["choices"]) if front else []
     text = io.StringIO()
@@ -59,6 +60,7 @@ def _draw(result: Mapping[str, Any], file_format: str) -> bytes:
     metric, _, device = objective.partition("@")
     scale = 1.0
     unit = unit_of(metric)
+
     # Ticks such as 1.5e7 are hard to read.
     if max(costs, default=0.0) >= 1e6:
         scale = 1e6

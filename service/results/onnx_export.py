@@ -58,11 +58,13 @@ def export(architecture: Architecture, supernet: FileReference | None = None) ->
             )
         except subprocess.TimeoutExpired as error:
             raise busy(f"the export takes longer than {TIMEOUT_S:.0f} s", 60) from error
+
         if process.returncode:
             # The last line of a traceback is the error's message.
             reason = (process.stderr.strip().splitlines() or ["no reason"])[-1]
             detail = f"the network cannot be exported to ONNX: {reason:.300}"
             raise Problem(409, "not-exportable", "Not exportable", detail)
+
         return path.read_bytes()
 
 
@@ -107,6 +109,7 @@ def main() -> None:
     inputs = NetworkInputs.from_space(space, architecture)
     write_onnx(network, inputs, path, metadata)
     difference = compare(network, inputs, path)
+
     # Also true if the difference is NaN.
     if not difference <= TOLERANCE:
         raise SystemExit(f"onnxruntime's outputs differ from torch's by {difference:.2g}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import sys
 import textwrap
@@ -154,7 +155,8 @@ def command_line() -> str:
 
 def example(text: str) -> str:
     """Return an epilog that shows example commands; a command may continue on further lines."""
+    # Dedented as a whole, the first line apart: the indentation of continued lines stays.
+    lines = textwrap.indent(inspect.cleandoc(text), "  ")
+
     # \b keeps click from joining the lines.
-    # Dedented as a whole: the indentation of continued lines stays.
-    lines = textwrap.indent(textwrap.dedent(text).strip(), "  ")
     return f"\b\nExample:\n{lines}"

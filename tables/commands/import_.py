@@ -54,8 +54,15 @@ BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
     type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
     default="fp32",
     show_default=True,
+    help="Precision of the measured networks.",
 )
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of threads of the measurement.",
+)
 @click.option(
     "--sigma",
     "sigma_ms",
@@ -67,7 +74,13 @@ BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
     ),
 )
 @click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
-@click.option("-o", "--output", type=OUTPUT_FILE, default=None)
+@click.option(
+    "-o",
+    "--output",
+    type=OUTPUT_FILE,
+    default=None,
+    help="File to write.  [default: named after the files or the benchmark]",
+)
 def import_(
     files: tuple[Path, ...],
     space_name: str | None,
