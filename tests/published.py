@@ -189,7 +189,10 @@ PUBLISHED = {
     "ofa.dropout": Constant(0.1, OFA),
     "ofa.network_dropout": Constant(0.1, OFA_PIXEL),
     "ofa.wide_network_dropout": Constant(0.2, OFA_NOTE),
+    # Factor of the cross-entropy with the largest network, which is added to that with the labels
+    # (elastic_nn/training/progressive_shrinking.py).
     "ofa.distillation": Constant(1.0, OFA),
+    "ofa.warmup_epochs": Constant(5, OFA),  # before the stages of 120 epochs
     "ofa.largest.learning_rate": Constant(2.6, "arXiv 1908.09791, section 4.1"),
     "ofa.largest.epochs": Constant(180, "arXiv 1908.09791, section 4.1"),
     # Rates of one GPU, epochs, and sub-networks of an update in each elastic stage
