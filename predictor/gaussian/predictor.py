@@ -78,6 +78,7 @@ class GaussianProcess(Predictor):
             self.scores.to_scores(values),
             lambda fraction: progress(fraction, "likelihood"),
             parameters,
+            self.seed,
         )
         self.codes = codes
         self.values = values

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 from torch import Tensor
 
 from predictor.errors import InsufficientMemory
@@ -27,10 +28,18 @@ _LEARNING_RATE = 0.06
 _PENALTY = {"lengths": 0.05, "amplitudes": 0.05, "weights": 1.5, "together": 0.05, "noise": 0.05}
 # Architectures predicted at once.
 _CHUNK = 4096
-# Matrices [n, n] in memory at once in a step of the fit: for each group its distances, and what the
-# gradient needs of its kernel; beyond these, the sum over groups, its factor, inverse and gradient.
-_MATRICES_PER_GROUP = 3
-_MATRICES = 10
+# Architectures whose likelihood the parameters are fitted to: with more of them the parameters
+# change little, and a step takes the third power of their number.
+_LIKELIHOOD_ROWS = 1000
+# Rows of the covariance that are computed at once.
+_BLOCK = 512
+# Bytes for each pair of architectures. A step of the fit has single-precision matrices: for each
+# group its distances, and what the gradient needs of its kernel; beyond these, the sum over groups
+# and its gradient, and in double precision the factor, the inverse and the gradient.
+_STEP_BYTES_PER_GROUP = 3 * 4
+_STEP_BYTES = 6 * 8
+# The covariance, inverted in place, and the inverse in single precision.
+_SOLVE_BYTES = 8 + 4
 
 
 class ExactProcess:
@@ -40,7 +49,9 @@ class ExactProcess:
         features: Group -> float array [n, features]; constant columns are left out.
         targets: Targets of mean 0 and a deviation of about 1, [n].
         progress: Called with the fraction of the fit that is done.
-        parameters: Logarithms of the kernel's parameters. None: they are fitted.
+        parameters: Logarithms of the kernel's parameters. None: they are fitted, to 1000 rows at
+            most; predictions use all rows.
+        seed: Seed of the choice of these rows.
 
     Raises:
         InsufficientMemory: The fit would not fit into the available memory.
@@ -52,6 +63,7 @@ class ExactProcess:
         targets: NDArray[np.float64],
         progress: Callable[[float], object] = lambda fraction: None,
         parameters: Mapping[str, Tensor] | None = None,
+        seed: int = 0,
     ):
         # A constant column distinguishes nothing, and has no deviation to divide by.
         varied = {
@@ -65,7 +77,8 @@ class ExactProcess:
         self.deviation = torch.maximum(raw.std(0), self._min_deviation())
         self.inputs = (raw - self.mean) / self.deviation
         self.targets = torch.from_numpy(targets)
-        self.parameters = dict(parameters) if parameters is not None else self._fit(progress)
+        self._check_memory(needs_fit=parameters is None)
+        self.parameters = dict(parameters) if parameters is not None else self._fit(progress, seed)
         self._solve()
 
     def _raw(self, features: Mapping[str, NDArray[Any]]) -> Tensor:
@@ -84,23 +97,31 @@ class ExactProcess:
         sizes = torch.tensor(self.sizes, dtype=torch.int64)
         return torch.tensor(minima).double().repeat_interleave(sizes)
 
-    def _fit(self, progress: Callable[[float], object]) -> dict[str, Tensor]:
-        """Return the parameters of the greatest penalised likelihood, found by Adam.
-
-        Raises:
-            InsufficientMemory: The matrices of a step would not fit into the available memory.
-        """
-        self._check_memory()
+    def _fit(self, progress: Callable[[float], object], seed: int) -> dict[str, Tensor]:
+        """Return the parameters of the greatest penalised likelihood, found by Adam."""
         initial = initial_parameters(self.sizes or [1])
         parameters = {name: value.clone().requires_grad_() for name, value in initial.items()}
 
+        rows = torch.arange(len(self.inputs))
+        if len(rows) > _LIKELIHOOD_ROWS:
+            order = np.random.default_rng(seed).permutation(len(rows))
+            rows = torch.from_numpy(np.sort(order[:_LIKELIHOOD_ROWS]))
+        targets = self.targets[rows]
+
+        # Single precision for what takes the time, the kernels of all pairs; the noise keeps the
+        # decomposition, in double precision, far from singular.
+        inputs = self.inputs[rows].float()
         # Computed once, since they do not depend on the parameters.
-        distances = group_distances(self.inputs, self.inputs, self.sizes)
+        distances = group_distances(inputs, inputs, self.sizes)
         optimizer = torch.optim.Adam(parameters.values(), lr=_LEARNING_RATE)
         for step in range(_STEPS):
-            matrix = self._matrix(distances, parameters)
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix.detach()))
-            solved = inverse @ self.targets
+            single = {name: value.float() for name, value in parameters.items()}
+            kernel = covariance(inputs, inputs, distances, single)
+            noise = parameters["noise"].exp()
+            matrix = kernel.detach().double()
+            matrix.diagonal().add_(noise.detach() + _JITTER)
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
+            solved = inverse @ targets
 
             # The gradient of -log p(targets) by the covariance; Rasmussen and Williams (2006),
             # equation 5.9. Autograd would go through the decomposition, which takes longer.
@@ -112,46 +133,68 @@ class ExactProcess:
                 ]
             ).sum()
             optimizer.zero_grad()
-            torch.autograd.backward([matrix, penalty], [gradient, torch.ones_like(penalty)])
+            torch.autograd.backward(
+                [kernel, noise, penalty],
+                [gradient.float(), gradient.diagonal().sum(), torch.ones_like(penalty)],
+            )
             optimizer.step()
             progress((step + 1) / _STEPS)
 
         return {name: value.detach() for name, value in parameters.items()}
 
-    def _check_memory(self) -> None:
+    def _check_memory(self, needs_fit: bool) -> None:
         # Before the first step: afterwards torch's allocator fails, or the system ends the process.
         available = available_bytes()
         if available is None:
             return
 
         count = len(self.inputs)
-        num_matrices = _MATRICES_PER_GROUP * len(self.sizes) + _MATRICES
-        bytes_per_pair = num_matrices * self.inputs.element_size()
-        needed = bytes_per_pair * count**2
+        fit_bytes = _STEP_BYTES_PER_GROUP * len(self.sizes) + _STEP_BYTES if needs_fit else 0
+        needed = max(fit_bytes * min(count, _LIKELIHOOD_ROWS) ** 2, _SOLVE_BYTES * count**2)
         if needed > available:
-            most = math.isqrt(available // bytes_per_pair)
+            most = math.isqrt(available // _SOLVE_BYTES)
+            if fit_bytes * min(most, _LIKELIHOOD_ROWS) ** 2 > available:
+                most = math.isqrt(available // fit_bytes)
             raise InsufficientMemory(
                 f"a Gaussian process on {count} architectures needs about {needed / 1e9:.1f} GB of"
                 f" memory, of which {available / 1e9:.1f} GB are available; train on at most"
                 f" {most}, or take another predictor, such as gates or forest"
             )
 
-    def _matrix(self, distances: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> Tensor:
-        """Return the covariance [n, n] of the targets, noise included."""
-        matrix = covariance(self.inputs, self.inputs, distances, parameters)
-        noise = parameters["noise"].exp() + _JITTER
-        return matrix + noise * torch.eye(len(matrix), dtype=matrix.dtype)
-
     def _solve(self) -> None:
-        """Compute everything of a prediction that does not depend on its features."""
-        matrix = self._matrix(
-            group_distances(self.inputs, self.inputs, self.sizes), self.parameters
-        )
-        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
-        self.solved = self.inverse @ self.targets
+        """Compute everything of a prediction that does not depend on its features.
+
+        The covariance of n rows is decomposed and inverted in its own memory: 8 n^2 bytes, and
+        4 n^2 more for the inverse that predictions use.
+        """
+        matrix = self._covariance_with_noise()
+
+        # LAPACK reads columns first: the transpose of a symmetric matrix is itself.
+        factor, failed = lapack.dpotrf(matrix.T, lower=True, clean=False, overwrite_a=True)
+        if failed:
+            raise ValueError("the covariance of the Gaussian process is not positive definite")
+        solved, _ = lapack.dpotrs(factor, self.targets.numpy(), lower=True)
+        inverse, _ = lapack.dpotri(factor, lower=True, overwrite_c=True)
+        _mirror(inverse)
+
+        self.solved = torch.from_numpy(np.ascontiguousarray(solved))
+        # Single precision is enough to rank and takes half the time.
+        self.inverse = torch.from_numpy(inverse.astype(np.float32, order="C"))
         self.prior = float(
             self.parameters["together"].exp() + self.parameters["amplitudes"].exp().sum()
         )
+
+    def _covariance_with_noise(self) -> NDArray[np.float64]:
+        """Return the covariance [n, n] of the targets, noise included."""
+        count = len(self.inputs)
+        matrix = np.empty((count, count))
+        for start in range(0, count, _BLOCK):
+            block = self.inputs[start : start + _BLOCK]
+            distances = group_distances(block, self.inputs, self.sizes)
+            rows = covariance(block, self.inputs, distances, self.parameters)
+            matrix[start : start + _BLOCK] = rows.numpy()
+        matrix[np.diag_indices(count)] += float(self.parameters["noise"].exp()) + _JITTER
+        return matrix
 
     def predict(
         self, features: Mapping[str, NDArray[Any]]
@@ -164,9 +207,7 @@ class ExactProcess:
         Returns:
             Mean [n] and deviation [n], noise included.
         """
-        # Single precision is enough to rank and takes half the time.
         train_inputs = self.inputs.float()
-        inverse = self.inverse.float()
         parameters = {name: value.float() for name, value in self.parameters.items()}
         raw = self._raw(features)
         inputs = ((raw - self.mean) / self.deviation).float()
@@ -181,10 +222,20 @@ class ExactProcess:
             means.append(across.double() @ self.solved)
 
             # Rasmussen and Williams (2006), equation 2.26.
-            variances.append(self.prior - ((across @ inverse) * across).sum(1).double())
+            variances.append(self.prior - ((across @ self.inverse) * across).sum(1).double())
 
         mean = torch.cat(means)
         noise = float(self.parameters["noise"].exp())
         # Rounding can make the variance at a training architecture negative.
         variance = torch.cat(variances).clamp_min(0) + noise
         return mean.numpy(), variance.sqrt().numpy()
+
+
+def _mirror(matrix: NDArray[np.float64]) -> None:
+    """Copy the lower triangle of a square matrix to the upper one, in place and by blocks."""
+    count = len(matrix)
+    for start in range(0, count, _BLOCK):
+        stop = min(start + _BLOCK, count)
+        diagonal = matrix[start:stop, start:stop]
+        diagonal[:] = np.tril(diagonal) + np.tril(diagonal, -1).T
+        matrix[start:stop, stop:] = matrix[stop:, start:stop].T

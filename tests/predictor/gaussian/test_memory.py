@@ -24,7 +24,7 @@ def test_fit_beyond_the_memory_is_refused_before_a_step(monkeypatch: pytest.Monk
     codes = space.sample(np.random.default_rng(0), 100)
     monkeypatch.setattr(process, "available_bytes", lambda: 400_000)
     steps: list[float] = []
-    with pytest.raises(InsufficientMemory, match=r"on 100 architectures .* at most 4\d"):
+    with pytest.raises(InsufficientMemory, match=r"on 100 architectures .* at most 6\d"):
         predictor.make("gp", space).fit(
             codes, -space.macs(codes), progress=lambda *_: steps.append(0)
         )

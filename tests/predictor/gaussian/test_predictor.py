@@ -11,6 +11,7 @@ import predictor
 import spaces
 from predictor.auxiliary import columns_from_table
 from predictor.errors import InvalidValues, MissingAuxiliary
+from predictor.gaussian import process as process_module
 from predictor.gaussian.kernel import covariance, group_distances, initial_parameters
 from predictor.gaussian.predictor import GaussianProcess
 from predictor.gaussian.process import _PENALTY, ExactProcess
@@ -94,6 +95,37 @@ def test_the_kernel_is_positive_definite_and_known_points_are_met() -> None:
     far = {name: values + 50 for name, values in inputs.items()}
     assert np.corrcoef(mean, targets)[0, 1] > 0.99
     assert deviation.max() < process.predict(far)[1].min()
+
+
+def test_solution_by_blocks_is_that_of_the_whole_matrix() -> None:
+    inputs, targets = features(700)
+    parameters = initial_parameters([2, 5])
+    process = ExactProcess(inputs, targets, parameters=parameters)
+    distances = group_distances(process.inputs, process.inputs, process.sizes)
+    matrix = covariance(process.inputs, process.inputs, distances, parameters)
+    matrix.diagonal().add_(parameters["noise"].exp() + 1e-5)
+    expected = torch.linalg.inv(matrix)
+    torch.testing.assert_close(process.inverse.double(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(process.solved, expected @ process.targets)
+
+
+def test_parameters_are_fitted_to_some_rows_and_predictions_use_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inputs, targets = features(120)
+    on_all = ExactProcess(inputs, targets)
+    monkeypatch.setattr(process_module, "_LIKELIHOOD_ROWS", 60)
+    first, again, other = (ExactProcess(inputs, targets, seed=seed) for seed in (1, 1, 2))
+
+    assert torch.equal(first.solved, again.solved)
+    assert not torch.equal(first.parameters["weights"], other.parameters["weights"])
+    assert len(first.solved) == 120
+    unseen, truth = features(200, seed=9)
+    error = {
+        name: np.abs(process.predict(unseen)[0] - truth).mean()
+        for name, process in {"all": on_all, "some": first}.items()
+    }
+    assert error["some"] < 1.5 * error["all"] + 0.02
 
 
 def test_constant_features_are_left_out() -> None:
