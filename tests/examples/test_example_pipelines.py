@@ -17,7 +17,7 @@ PATHFIT = [sys.executable, "-c", "from service.pathfit import main; main()"]
 SMALLEST = {
     "profile": ["budget=1s"],
     "train": ["epochs=1", "limit=96", "threads=1"],
-    "evaluate": ["n=16", "images=40", "recalibration-batches=1"],
+    "evaluate": ["n=24", "images=40", "recalibration-batches=1"],
     "search": [],
     "retrain": ["epochs=1", "limit=96", "threads=1"],
     "measure": ["rounds=3"],
