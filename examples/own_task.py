@@ -55,6 +55,5 @@ if __name__ == "__main__":
         "oneshot export network -o network.onnx",
     ):
         package, *arguments = command.split()
-        subprocess.run(
-            [sys.executable, "-m", package, "--plugin", __file__, *arguments], check=True
-        )
+        module = [sys.executable, "-m", package, "--plugin", __file__]
+        subprocess.run([*module, *arguments], check=True)

@@ -239,3 +239,48 @@ def test_options_that_make_no_sense_are_refused(
     refused = run_command("eval-arch", run.folder, archs, *options)
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
     assert said in refused.stderr
+
+
+def test_evaluations_record_task_and_conditions(run: Run, tmp_path: Path) -> None:
+    output = tmp_path / "evaluations.jsonl"
+    options = ("--task", "classification()", "--under", "clean=0.5")
+
+    done("evaluate", run.folder, "-n", 2, *QUICK, *options, "-o", output)
+
+    evaluations = evaluation.read(output)
+    assert len(evaluations) == 2
+    for evaluated in evaluations:
+        assert evaluated.source["task"] == "classification"
+        assert evaluated.source["under"] == ["clean=0.5"]
+        assert set(evaluated.metrics) == {"cross_entropy", "top1", "top5"}
+
+
+def test_evaluations_without_a_task_are_continued(run: Run, tmp_path: Path) -> None:
+    output = tmp_path / "evaluations.jsonl"
+    done("evaluate", run.folder, "-n", 2, *QUICK, "-o", output)
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    for line in lines:
+        del line["source"]["task"]
+    output.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    done("evaluate", run.folder, "-n", 3, *QUICK, "-o", output)
+
+    assert len(evaluation.read(output)) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--task", "clasification"), "classification"),
+        (("--under", "claen=1"), "clean"),
+        (("--under", "clean"), "NAME=WEIGHT"),
+    ],
+)
+def test_unknown_tasks_and_conditions_are_refused_before_any_work(
+    run: Run, tmp_path: Path, options: tuple[str, str], message: str
+) -> None:
+    output = tmp_path / "evaluations.jsonl"
+    refused = run_command("evaluate", run.folder, "-n", 2, *QUICK, *options, "-o", output)
+    assert refused.exit_code == 2
+    assert message in refused.output
+    assert not output.exists()
