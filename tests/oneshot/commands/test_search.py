@@ -1,6 +1,4 @@
-"""`search`, `derive` and `ss-gen`: what they write, refuse, and find again after an
-interruption.
-"""
+"""`python -m oneshot search`: resumption, results, constraints and bad input."""
 
 import json
 import os
@@ -13,55 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 import spaces
-from oneshot.commands import main
 from oneshot.evaluation.evaluator import Evaluator
 from oneshot.search.result import SearchResult, read_result
-from spaces import ChainSpace
 from tables import evaluation
-
-ROOT = Path(__file__).resolve().parents[3]
-TINY = (
-    "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1),"
-    " stem_channels=4)"
-)
-FEW = ("--images", "40", "--recalibration-batches", "1", "--recalibration-batch-size", "40")
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, list(map(str, arguments)), env={"COLUMNS": "200"})
-
-
-def done(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result.stdout
-
-
-@pytest.fixture(scope="module")
-def supernet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a supernet that was trained for an epoch."""
-    folder = tmp_path_factory.mktemp("runs") / "supernet"
-    done("train", "--space", TINY, "--epochs", 1, "--threads", 1, "--seed", 3, "-o", folder)
-    return folder
-
-
-def search(supernet: Path, output: Path, *more: object) -> str:
-    options = ("--option", "generations=2", "--option", "population=10", "--seed", 1)
-    return done(
-        "search",
-        "--space",
-        TINY,
-        "--guide",
-        f"supernet:{supernet}",
-        *FEW,
-        *options,
-        "-o",
-        output,
-        *more,
-    )
+from tests.oneshot.commands.running import FEW, ROOT, TINY, done, run, search
 
 
 def without_time(path: Path) -> dict[str, Any]:
@@ -227,80 +182,6 @@ def test_objectives_make_the_front_and_the_plot(supernet: Path, tmp_path: Path) 
     assert params == sorted(params, reverse=True)
 
 
-def test_derive_writes_the_best_and_evaluates_them_anew(supernet: Path, tmp_path: Path) -> None:
-    output, folder = tmp_path / "found.json", tmp_path / "derived"
-    search(supernet, output)
-    said = done("derive", output, "-n", 3, "-o", folder)
-    assert said.splitlines()[-1] == f"wrote {folder}: 3 architectures and derived.jsonl"
-    result = read_result(output)
-    for rank in range(3):
-        assert (
-            spaces.formats.read(folder / f"{rank + 1:03d}.json")
-            == result.candidate(rank).architecture
-        )
-    lines = [json.loads(line) for line in (folder / "derived.jsonl").read_text().splitlines()]
-    assert [line["score"] for line in lines] == result.scores[:3].tolist()
-    other = ("--images", 200, "--recalibration-batches", 2)
-    done(
-        "derive",
-        output,
-        "-n",
-        3,
-        "--evaluate",
-        f"supernet:{supernet}",
-        *other,
-        "-o",
-        tmp_path / "anew",
-    )
-    anew = [
-        json.loads(line) for line in (tmp_path / "anew" / "derived.jsonl").read_text().splitlines()
-    ]
-    assert sorted(line["rank"] for line in anew) == [0, 1, 2]
-    assert (
-        sorted((line["searched_score"] for line in anew), reverse=True)
-        == result.scores[:3].tolist()
-    )
-    scores = [line["score"] for line in anew]
-    assert scores == sorted(scores, reverse=True)
-    assert set(scores).isdisjoint(result.scores[:3].tolist())
-
-
-def test_derive_takes_the_front_or_a_draw(tmp_path: Path, toy: Any, tiny: ChainSpace) -> None:
-    from oneshot import SearchProblem, run_search
-
-    result = run_search(SearchProblem(tiny, toy(tiny)), options={"generations": 3})
-    path = tmp_path / "found.json"
-    result.save(path)
-    done("derive", path, "--pick", "front", "--format", "nni", "-o", tmp_path / "front")
-    assert len(list((tmp_path / "front").glob("0*.json"))) == len(result.front())
-    drawn = [
-        json.loads(done_line)
-        for done_line in _derived(path, tmp_path / "a", "--pick", "random", "-n", 7)
-    ]
-    assert drawn == [
-        json.loads(line) for line in _derived(path, tmp_path / "b", "--pick", "random", "-n", 7)
-    ]
-    assert len({line["rank"] for line in drawn}) == 7
-    assert {line["rank"] for line in drawn} != set(range(7))
-    assert len(_derived(path, tmp_path / "c", "-n", 10_000)) == len(result)
-
-
-def _derived(path: Path, folder: Path, *options: object) -> list[str]:
-    done("derive", path, *options, "-o", folder)
-    return (folder / "derived.jsonl").read_text().splitlines()
-
-
-def test_ss_gen_writes_what_nni_reads(tmp_path: Path) -> None:
-    path = tmp_path / "space.json"
-    assert done("ss-gen", "--space", "spos", "-o", path) == f"wrote {path}: 20 choices\n"
-    value = json.loads(path.read_text())
-    assert value["layer_1"] == {"_type": "layer_choice", "_value": ["k3", "k5", "k7", "xcep"]}
-    choices = spaces.formats.read_search_space(path.read_text())
-    assert [choice.candidates for choice in choices] == [
-        choice.candidates for choice in spaces.get("spos").choices
-    ]
-
-
 SPOS = ("search", "--space", "spos", "--guide", "supernet:nowhere", "-o", "{new}")
 
 
@@ -397,50 +278,6 @@ def test_constraints_that_exclude_each_other_are_refused_before_the_guide_is_loa
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.reference_data
-@pytest.mark.parametrize(
-    "strategy", ["evolution", "pareto", "aging", "random", "predictor-loop", "exhaustive"]
-)
-def test_a_benchmark_drives_every_strategy(
-    reference_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
-) -> None:
-    monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(reference_data))
-    output = tmp_path / "found.json"
-    options = {
-        "predictor-loop": ("predictor=forest", "rounds=1"),
-        "aging": ("evaluations=200",),
-    }.get(strategy, ())
-    given = [part for option in options for part in ("--option", option)]
-    guide = ("--space", "nasbench201", "--guide", "benchmark:nasbench201:cifar10_test_acc")
-    done("search", *guide, "--strategy", strategy, *given, "-o", output)
-    result = read_result(output)
-    assert result.guide["metric"] == "cifar10_test_acc"
-    assert result.best.score > {"random": 93.5, "exhaustive": 94.37}.get(strategy, 93.0)
-    from tables.benchmarks.registry import benchmark
-
-    values = benchmark("nasbench201", reference_data).query(result.codes, "cifar10_test_acc")
-    assert np.array_equal(values, result.scores)
-
-
-@pytest.mark.reference_data
-def test_what_a_benchmark_does_not_hold_is_named(
-    reference_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(reference_data))
-    refused = run(
-        "search",
-        "--space",
-        "nasbench101",
-        "--guide",
-        "benchmark:nasbench101",
-        "-o",
-        tmp_path / "x.json",
-    )
-    assert refused.exit_code == 2
-    assert "are not among the 30001 of nasbench101; the first is {" in refused.stderr
-    assert not (tmp_path / "x.json").exists()
-
-
 def test_results_are_read_back(supernet: Path, tmp_path: Path) -> None:
     output = tmp_path / "found.json"
     search(supernet, output)
@@ -448,58 +285,3 @@ def test_results_are_read_back(supernet: Path, tmp_path: Path) -> None:
     assert isinstance(result, SearchResult)
     assert result.guide["kind"] == "supernet"
     assert result.guide["images"] == 40
-
-
-def test_help_leaves_torch_out() -> None:
-    code = (
-        "import sys; from oneshot.commands import main\n"
-        "for command in ('search', 'derive', 'ss-gen'):\n"
-        "    try: main([command, '--help'])\n"
-        "    except SystemExit as end: assert end.code == 0\n"
-        "heavy = {'torch', 'pymoo', 'scipy', 'sklearn', 'matplotlib', 'rich', 'numpy'}\n"
-        "assert not heavy & set(sys.modules), 'loaded'\n"
-    )
-    shown = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout.count("Example:\n") == 3
-
-
-def test_a_strategy_of_a_file_is_searched_with(supernet: Path, tmp_path: Path) -> None:
-    plugin, output = tmp_path / "first.py", tmp_path / "found.json"
-    plugin.write_text(
-        "from oneshot.strategies import register_strategy\n"
-        "from oneshot.strategies.random import RandomSearch\n"
-        "@register_strategy('few-at-random')\n"
-        "class Few(RandomSearch):\n"
-        "    def __init__(self, problem, rng, *, few: int = 3):\n"
-        "        super().__init__(problem, rng, evaluations=few)\n"
-    )
-    guide = ("--space", TINY, "--guide", f"supernet:{supernet}", *FEW)
-    command = [
-        "--plugin",
-        plugin,
-        "search",
-        *guide,
-        "--strategy",
-        "few-at-random",
-        "--option",
-        "few=4",
-        "-o",
-        output,
-    ]
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-    }  # a process of its own: names are taken once
-    ran = subprocess.run(
-        [sys.executable, "-m", "oneshot", *map(str, command)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert len(read_result(output)) == 4
