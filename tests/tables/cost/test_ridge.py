@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tables.cost.ridge import PENALTIES, fit_ridge
+from tables.cost.ridge import PENALTIES, fit_ridge, remove_noise
 
 Array = NDArray[np.float64]
 
@@ -120,3 +120,10 @@ def test_values_that_are_all_alike_are_no_outliers() -> None:
     assert (found.count, found.outliers) == (30, 0)
     assert found.intercept == pytest.approx(1.5)
     assert found.sigma == pytest.approx(0, abs=1e-9)
+
+
+def test_the_noise_of_measurements_is_no_part_of_the_deviation() -> None:
+    # 0.5^2 - 0.3^2 = 0.4^2; 100 residuals know their variance to sqrt(2 / 100).
+    assert remove_noise(0.5, 100, np.full(100, 0.3)) == pytest.approx(0.4)
+    floor = 0.5 * (2 / 100) ** 0.25
+    assert remove_noise(0.5, 100, np.full(100, 0.6)) == pytest.approx(floor)
