@@ -56,7 +56,10 @@ QUALITIES = {
 """The metrics of trained networks in evaluations."""
 
 # Zero-cost proxies of predictor.proxies; benchmarks may have them as columns.
-_PROXIES = ("synflow", "jacob_cov", "naswot", "snip", "grad_norm", "zen")
+_PROXIES = (
+    *("synflow", "synflow_bn", "jacob_cov", "naswot", "relu_count", "zen"),
+    *("snip", "grad_norm", "plain", "grasp", "fisher"),
+)
 
 _BENCHMARK_METRICS = {
     **{name: COSTS[name] for name in ("params", "macs", "latency_ms", "energy_mj")},

@@ -62,6 +62,29 @@ def naswot(subject: Subject) -> float:
     return float(torch.linalg.eigvalsh(kernel).clamp(min=_MIN_EIGENVALUE).log().sum())
 
 
+def relu_count(subject: Subject) -> float:
+    """Count the units of all activations for one image: N of `naswot`, dead edges included.
+
+    Raises:
+        InvalidValues: The network has no activation module.
+    """
+    network = subject.copy().eval()
+    counts: list[int] = []
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        counts.append(output.numel())
+
+    for module in network.modules():
+        if isinstance(module, _ACTIVATIONS):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        network(subject.images[:1])
+    if not counts:
+        names = ", ".join(kind.__name__ for kind in _ACTIVATIONS)
+        raise InvalidValues(f"relu_count needs a network with activations as modules: {names}")
+    return float(sum(counts))
+
+
 def jacob_cov(subject: Subject) -> float:
     """Compute -sum_i (log(s_i + k) + 1 / (s_i + k)) with k = 1e-5.
 
