@@ -17,12 +17,19 @@ from spaces.console.outputs import OUTPUT_LINES
     epilog=example("""
         python -m oneshot evaluate runs/supernet -n 200 -o evaluations.jsonl
         python -m oneshot evaluate runs/supernet -n 1000 --engine ray --workers 8 -o out.jsonl
+        python -m oneshot evaluate runs/supernet --archs a.jsonl --truth retrained.jsonl -o b.jsonl
         """)
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @with_options(*SAMPLE)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the sample.")
 @evaluation_options
+@click.option(
+    "--truth",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="Evaluations with true values, such as after retraining; the ranking is judged by them.",
+)
 @click.option(
     "-o",
     "--output",
@@ -31,13 +38,20 @@ from spaces.console.outputs import OUTPUT_LINES
     help="File for the evaluations, JSON lines.",
 )
 def evaluate(
-    folder: Path, count: int, archs: Path | None, seed: int, output: Path, **options: Any
+    folder: Path,
+    count: int,
+    archs: Path | None,
+    seed: int,
+    truth: Path | None,
+    output: Path,
+    **options: Any,
 ) -> None:
     """Evaluate sub-networks of a supernet on its validation part, and write JSON lines.
 
     Before each evaluation batch normalisation is recalibrated on training images. Both the training
     and the validation images are the same for all architectures. An interrupted evaluation resumes
-    when the command is repeated.
+    when the command is repeated. With --truth the verdict of `python -m predictor rank` is printed
+    for the architectures that both files have.
     """
     import numpy as np
 
@@ -49,6 +63,12 @@ def evaluate(
 
     run = read_run(folder, "supernet")
     space = run.space
+    true_values = None
+    if truth is not None:
+        from predictor.verdict.scores import Scores
+
+        # An unusable file is refused before the evaluation.
+        true_values = Scores.from_file(truth, space=space.name)
     if archs is not None:
         architectures = read_architectures(archs, space)
     else:
@@ -60,3 +80,8 @@ def evaluate(
     with Bar(f"evaluating by {folder}") as bar:
         evaluations = journal.evaluate(architectures, bar.update)
     click.echo(f"wrote {output}: {len(evaluations)} evaluations")
+
+    if true_values is not None:
+        from predictor.verdict.table import print_verdict
+
+        print_verdict(Scores.from_file(output, space=space.name).with_truth(true_values).judge())

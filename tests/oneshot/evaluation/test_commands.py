@@ -284,3 +284,21 @@ def test_unknown_tasks_and_conditions_are_refused_before_any_work(
     assert refused.exit_code == 2
     assert message in refused.output
     assert not output.exists()
+
+
+def test_evaluate_judges_the_ranking_by_true_values(run: Run, tmp_path: Path) -> None:
+    output = tmp_path / "evaluations.jsonl"
+    truth = tmp_path / "truth.jsonl"
+    done("evaluate", run.folder, "-n", 12, *QUICK, "-o", output)
+    truth.write_text(output.read_text())
+
+    printed = done("evaluate", run.folder, "-n", 12, *QUICK, "--truth", truth, "-o", output)
+
+    tau = next(line for line in printed.splitlines() if line.strip("│ ").startswith("Kendall"))
+    assert "1.000" in tau
+    assert "that this supernet prefers" in printed
+
+    truth.write_text("no evaluation")
+    refused = run_command("evaluate", run.folder, "--truth", truth, "-o", tmp_path / "new.jsonl")
+    assert refused.exit_code == 2
+    assert not (tmp_path / "new.jsonl").exists()
