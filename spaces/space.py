@@ -280,6 +280,13 @@ class SearchSpace(ChoiceSpace, ABC):
         """
         return self
 
+    def covers(self, space: SearchSpace) -> bool:
+        """Return whether a supernet of this space runs the architectures of `space`.
+
+        The network of a search runs those of the space that it searches for; their codes are equal.
+        """
+        return space == self or (space == self.network_space and space.choices == self.choices)
+
     @property
     def network_space(self) -> SearchSpace:
         """Space of the architectures that `derive` returns; by default the space itself."""

@@ -56,7 +56,10 @@ def eval_arch(
     from tables.evaluation import Evaluation
 
     run = read_run(folder, "supernet")
-    architectures = list(dict.fromkeys(read_architectures(archs, run.space, format_name)))
+    # A search network evaluates the architectures of the space that it searches for.
+    adopt = run.space.network_space != run.space
+    listed = read_architectures(archs, run.space, format_name, adopt=adopt)
+    architectures = list(dict.fromkeys(listed))
     evaluation = supernet_evaluation(run, options)
     journal = EvaluationJournal(evaluation, output) if output is not None else None
     with Bar(f"evaluating by {folder}") as bar:

@@ -70,7 +70,9 @@ def evaluate(
         # An unusable file is refused before the evaluation.
         true_values = Scores.from_file(truth, space=space.name)
     if archs is not None:
-        architectures = read_architectures(archs, space)
+        # A search network evaluates the architectures of the space that it searches for.
+        adopt = space.network_space != space
+        architectures = read_architectures(archs, space, adopt=adopt)
     else:
         # Twice as many, since a sample of a small space has duplicates.
         sample = space.sample(np.random.default_rng(seed), 2 * count)

@@ -87,10 +87,15 @@ def supernet_guide(request: GuideRequest) -> Guide:
     from oneshot.run import read_run
 
     run = read_run(request.location, "supernet")
-    request.check_space(run.space)
+    if not run.space.covers(request.space):
+        request.check_space(run.space)
     if request.evaluation is None:
-        return SupernetGuide.from_run(run, name=request.name, rank_by=request.rank_by)
-    return SupernetGuide(request.evaluation(run), request.journal, request.name, request.rank_by)
+        return SupernetGuide.from_run(
+            run, name=request.name, rank_by=request.rank_by, space=request.space
+        )
+    return SupernetGuide(
+        request.evaluation(run), request.journal, request.name, request.rank_by, request.space
+    )
 
 
 def benchmark_guide(request: GuideRequest) -> Guide:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from oneshot.evaluation.settings import EvaluationSettings
     from oneshot.evaluation.work import SupernetEvaluation
     from oneshot.run import Run
+    from spaces.space import SearchSpace
 
 
 class SupernetGuide:
@@ -34,6 +35,7 @@ class SupernetGuide:
         rank_by: Metric of the task that scores architectures, such as `top1` as in the release of
             SPOS (arXiv 1904.00420); its sign is changed where lower values are better. None: the
             task's score.
+        space: Space of the architectures that are scored, which the run's covers; None: the run's.
 
     Raises:
         InvalidRun: The journal has evaluations of another supernet, data set or setting.
@@ -46,6 +48,7 @@ class SupernetGuide:
         journal: Journal | None = None,
         name: str | None = None,
         rank_by: str | None = None,
+        space: SearchSpace | None = None,
     ):
         self.task = evaluation.metrics_task
         self.rank_by = rank_by or self.task.score
@@ -53,6 +56,7 @@ class SupernetGuide:
             names = ", ".join(self.task.metrics)
             raise InvalidGuide(f"rank_by must be one of {names}, not {rank_by!r}")
         self.evaluation = evaluation
+        self.space = evaluation.run.space if space is None else space
         self.journal = journal
         self.source = evaluation.source()
         self.name = str(self.source["run"]) if name is None else name
@@ -74,20 +78,21 @@ class SupernetGuide:
         settings: EvaluationSettings | None = None,
         name: str | None = None,
         rank_by: str | None = None,
+        space: SearchSpace | None = None,
     ) -> SupernetGuide:
         """Make the guide of a finished supernet training, evaluated in this process."""
         from oneshot.evaluation.settings import EvaluationSettings
         from oneshot.evaluation.work import SupernetEvaluation
 
         evaluation = SupernetEvaluation(run, settings or EvaluationSettings())
-        return cls(evaluation, name=name, rank_by=rank_by)
+        return cls(evaluation, name=name, rank_by=rank_by, space=space)
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the metrics [n], greater is better, without deviation.
 
         Each evaluation is in the journal before the next one begins.
         """
-        architectures = self.evaluation.run.space.decode(codes)
+        architectures = self.space.decode(codes)
         new_rows = [
             row
             for row, architecture in enumerate(architectures)

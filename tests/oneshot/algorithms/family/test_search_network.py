@@ -16,6 +16,7 @@ from oneshot.commands import main
 from oneshot.data.validation_split import validation_size
 from oneshot.run import begin, read_run
 from oneshot.run_settings import RunSettings
+from oneshot.search.result import read_result
 from tests.published import published
 
 SMALL = "darts(channels=4, input_size=16, layers=3, stem_multiplier=1)"
@@ -87,6 +88,20 @@ def test_a_search_in_it_finds_an_architecture_of_the_requested_space(tmp_path: P
     recorded = json.loads((tmp_path / "run.json").read_text())
     assert recorded["space"].startswith("darts-search(")
     assert recorded["data"]["validation"] == 0.5
+    few = ["--images", "16", "--recalibration-batches", "1"]
+    found = tmp_path / "found.json"
+    search = ["search", "--space", SMALL, "--guide", f"supernet:{tmp_path}", *few]
+    search += ["--strategy", "random", "--option", "evaluations=2", "-o", str(found)]
+    searched = CliRunner().invoke(main, search)
+    assert searched.exit_code == 0, searched.output
+    assert read_result(found).space == spaces.get(SMALL).name
+    resumed = CliRunner().invoke(main, [*search, "--resume"])
+    assert resumed.exit_code == 0, resumed.output
+
+    evaluate = ["eval-arch", str(tmp_path), str(tmp_path / "architecture.json"), *few]
+    evaluated = CliRunner().invoke(main, evaluate)
+    assert evaluated.exit_code == 0, evaluated.output
+
     architecture = json.loads((tmp_path / "architecture.json").read_text())
     assert architecture["space"] == SMALL
     assert read_run(tmp_path).load().space.name == recorded["space"]
