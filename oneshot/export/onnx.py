@@ -328,6 +328,7 @@ def compare(
     """Return the largest difference between the logits of onnxruntime and torch.
 
     The difference is relative to the largest absolute logit of its batch, and NaN if an output is.
+    Where all logits are 0, as those of a head that is initialised with zeros, it is absolute.
 
     Args:
         model: Network in evaluation mode.
@@ -360,7 +361,8 @@ def compare(
         }
         (logits,) = session.run(None, feed)
 
-        difference = float(np.abs(np.asarray(logits) - expected).max() / np.abs(expected).max())
+        scale = np.abs(expected).max()
+        difference = float(np.abs(np.asarray(logits) - expected).max() / (scale if scale else 1.0))
 
         # NaN, which differs from itself, must reach the caller; max(0.0, NaN) would be 0.0.
         worst = max(worst, difference) if difference == difference else difference

@@ -14,7 +14,15 @@ from torch import nn
 import spaces
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.export import onnx as exporting
-from oneshot.export.onnx import OPSET, TOLERANCE, compare, export, metadata_of, operators
+from oneshot.export.onnx import (
+    OPSET,
+    TOLERANCE,
+    compare,
+    export,
+    metadata_of,
+    operators,
+    write_onnx,
+)
 from oneshot.run import Run
 from oneshot.run_settings import RunSettings
 from spaces import Architecture, ChainSpace
@@ -85,6 +93,21 @@ def test_a_difference_is_seen(run: Run, exported: Path) -> None:
     with torch.no_grad():
         list(other.parameters())[-1].mul_(1.05)
     assert compare(other, shape, exported) > TOLERANCE
+
+
+def test_a_network_whose_logits_are_zero_equals_its_export(tmp_path: Path) -> None:
+    """Vision transformers begin with such a head; 0 / 0 is no difference."""
+    head = nn.Linear(12, 4)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    model = nn.Sequential(nn.Flatten(), head).eval()
+    path = tmp_path / "zeros.onnx"
+    write_onnx(model, (3, 2, 2), path, {})
+    assert compare(model, (3, 2, 2), path) == 0.0
+
+    with torch.no_grad():
+        head.bias[1] = 0.5
+    assert compare(model, (3, 2, 2), path) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("difference", [1.0, float("nan")])
