@@ -99,6 +99,8 @@ class Fbnet(GradientAlgorithm):
 
         mutator = GumbelMutator(setting.model, init_ratio=options.arch_init, seed=setting.seed)
         super().__init__(setting, options, mutator)
+        if setting.cost is not None:
+            mutator.check_cost(setting.cost)
 
     def before_step(self, step: int) -> None:
         """Seed the mutator, and set its temperature."""

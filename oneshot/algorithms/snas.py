@@ -85,6 +85,8 @@ class Snas(GradientAlgorithm):
     def __init__(self, setting: Setting, options: SnasOptions):
         mutator = GumbelMutator(setting.model, init_ratio=options.arch_init, seed=setting.seed)
         super().__init__(setting, options, mutator)
+        if setting.cost is not None and options.resource:
+            mutator.check_cost(setting.cost)
 
     def before_step(self, step: int) -> None:
         """Seed the mutator, and set its temperature."""

@@ -53,6 +53,21 @@ class GumbelMutator(ArchitectureMutator):
             for key, mutables in self.groups.items()
         }
 
+    def check_cost(self, model: CostModel) -> None:
+        """Check that the choices of a cost are decided by this mutator.
+
+        Raises:
+            InvalidOption: A choice of the cost is none of the model's, as where a supernet weights
+                the edges of cells and the space chooses their inputs.
+        """
+        for choice in model.space.choices:
+            if choice.key not in self.groups:
+                raise InvalidOption(
+                    f"target: the cost depends on the choice {choice.key!r}, which the supernet"
+                    " lacks; search without a target, or with an algorithm that samples paths, such"
+                    " as spos"
+                )
+
     def drawn_cost(self, model: CostModel) -> Tensor:
         """Return the cost expected under the sampled weights, differentiable in the logits.
 

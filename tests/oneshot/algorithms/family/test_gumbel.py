@@ -139,6 +139,15 @@ def test_fbnets_loss_follows_the_paper(small: ChainSpace, searches: Any) -> None
     torch.testing.assert_close(loss, error * 0.2 * (2 * drawn).log() ** 0.6, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["snas", "fbnet"])
+def test_a_cost_of_choices_that_the_supernet_lacks_is_refused(
+    small: ChainSpace, searches: Any, name: str
+) -> None:
+    cost = counting_model(small, "macs")
+    with pytest.raises(InvalidOption, match="the cost depends on the choice"):
+        searches.algorithm(name, one_choice(), cost=cost)
+
+
 def test_a_cost_whose_logarithm_is_not_positive_is_refused(small: ChainSpace) -> None:
     cost = counting_model(small, "macs")
     check_scale(cost, 1.0)
