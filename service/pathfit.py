@@ -11,7 +11,7 @@ COMMANDS = {
     "quickstart": ("service.quickstart.command:quickstart", "Run all steps once on this machine."),
     "run": (
         "oneshot.commands.pipeline:run",
-        "Run a pipeline: a file of stages from profiling to measured networks.",
+        "Run a file of stages, from profiling to measured networks.",
     ),
     "pipeline": (
         "oneshot.commands.pipeline:pipeline",

@@ -68,6 +68,8 @@ def test_pathfit_mounts_every_package() -> None:
     assert set(COMMANDS) == {
         "list",
         "quickstart",
+        "run",
+        "pipeline",
         "spaces",
         "tables",
         "profiler",

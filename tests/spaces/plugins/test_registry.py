@@ -239,6 +239,8 @@ KINDS = (
     "algorithms",
     "strategies",
     "guides",
+    "tasks",
+    "perturbations",
 )
 
 
