@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import tables
 from predictor.metrics import kendall_tau
+from predictor.verdict.expected import precision
 from spaces.space import Codes, SearchSpace
 from tables.benchmarks.oracle import Benchmark
 
@@ -85,9 +86,12 @@ class Truth:
             `tau` over the distinct networks, `p_top5` (fraction of the best 5% by score that are
             among the best 5% by accuracy) and `regret`, the mean over limits.
         """
+        distinct_scores = scores[self.distinct]
+        distinct_accuracies = self.accuracies[self.distinct]
+        count = max(1, round(TOP * len(self.distinct)))
         return {
-            "tau": kendall_tau(scores[self.distinct], self.accuracies[self.distinct]),
-            "p_top5": self._precision(scores[self.distinct]),
+            "tau": kendall_tau(distinct_scores, distinct_accuracies),
+            "p_top5": precision(distinct_scores, distinct_accuracies, count),
             "regret": self._regret(lambda feasible, limit: self._preferred(scores, feasible)),
         }
 
@@ -114,16 +118,6 @@ class Truth:
         scores = norm.ppf(quantiles) + deviation * rng.standard_normal(len(accuracies))
         by_network: Array = scores[self.network_numbers]
         return by_network
-
-    def _precision(self, scores: Array) -> float:
-        count = max(1, round(TOP * len(scores)))
-        is_best = np.zeros(len(scores))
-        is_best[np.argsort(-self.accuracies[self.distinct], kind="stable")[:count]] = 1
-        least = np.sort(scores)[-count]
-        above = scores > least
-        # Ties share the positions that are left for them.
-        remaining = (count - above.sum()) * is_best[scores == least].mean()
-        return float((is_best[above].sum() + remaining) / count)
 
     def _preferred(self, scores: Array, feasible: Mask) -> Mask:
         preferred: Mask = feasible & (scores == scores[feasible].max())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from predictor.errors import InvalidValues, TooFewArchitectures
+from predictor.metrics import kendall_tau
 from predictor.verdict import expected, intervals
 from predictor.verdict.expected import Values
 from predictor.verdict.intervals import Interval
@@ -230,12 +231,12 @@ def _correlations(
     scores: Values, truth: Values, step: float | None, resamples: int, rng: np.random.Generator
 ) -> Iterator[Figure]:
     """Yield the correlations of all networks, whose chance level is 0."""
-    tau = _tau(scores, truth)
+    tau = kendall_tau(scores, truth)
     interval = intervals.bootstrap(intervals.weighted_kendall, tau, scores, truth, resamples, rng)
     yield Figure("kendall_tau", tau, *interval, chance=0.0)
     if step is not None:
         sparse = np.round(truth / step)
-        tau = _tau(scores, sparse)
+        tau = kendall_tau(scores, sparse)
         interval = intervals.bootstrap(
             intervals.weighted_kendall, tau, scores, sparse, resamples, rng
         )
@@ -245,12 +246,6 @@ def _correlations(
         intervals.weighted_spearman, correlation, scores, truth, resamples, rng
     )
     yield Figure("spearman", correlation, *interval, chance=0.0)
-
-
-def _tau(scores: Values, truth: Values) -> float:
-    # scipy warns of constants.
-    is_constant = np.ptp(scores) == 0 or np.ptp(truth) == 0
-    return math.nan if is_constant else ranks.kendall(scores, truth)
 
 
 def _figures_of_best(
