@@ -217,6 +217,18 @@ class SupernetEvaluation:
         source: dict[str, Any] = {"under": list(self.under)} if self.under else {}
         return source | ({"metrics": metrics} if metrics else {})
 
+    def load_evaluator(self) -> Evaluator:
+        """Load the evaluator of this process."""
+        return load_evaluator(
+            self.run,
+            self.data,
+            self.settings,
+            self.device,
+            self.threads,
+            task=self.metrics_task,
+            conditions=self.conditions,
+        )
+
     def stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
         """Yield the index and the metrics of each architecture as soon as it is evaluated.
 
@@ -228,16 +240,7 @@ class SupernetEvaluation:
             ItemFailed: The same error in another process.
         """
         if self.engine == "local":
-            evaluator = load_evaluator(
-                self.run,
-                self.data,
-                self.settings,
-                self.device,
-                self.threads,
-                task=self.metrics_task,
-                conditions=self.conditions,
-            )
-            yield from evaluator.stream(codes)
+            yield from self.load_evaluator().stream(codes)
         elif len(codes):
             yield from self._distributed(codes)
 

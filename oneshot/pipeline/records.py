@@ -79,14 +79,19 @@ class Records:
                 for name, record in content["stages"].items()
             }
 
-    def is_done(self, stage: Stage) -> bool:
-        """Return whether a stage has run to its end with its present arguments and inputs."""
+    def is_done(self, stage: Stage, present: StageRecord | None = None) -> bool:
+        """Return whether a stage has run to its end with its present arguments and inputs.
+
+        Args:
+            stage: Stage of the pipeline.
+            present: Its record if it began now; None: it is made, which reads all inputs.
+        """
         record = self.stages.get(stage.name)
         if record is None or record.status != DONE:
             return False
         if not all(path.exists() for path in stage.outputs):
             return False
-        return record.is_same_work(StageRecord.begin(stage))
+        return record.is_same_work(present or StageRecord.begin(stage))
 
     def has_changed(self, stage: Stage) -> bool:
         """Return whether a stage has begun with other arguments or inputs than it has now."""

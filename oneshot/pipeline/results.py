@@ -11,6 +11,7 @@ import numpy as np
 
 from oneshot.pipeline.pipeline import Stage
 from spaces.errors import PathfitError
+from tables import evaluation
 
 
 def result_line(stage: Stage) -> str:
@@ -51,8 +52,7 @@ def _train(stage: Stage) -> str:
 
 
 def _evaluate(stage: Stage) -> str:
-    lines = stage.output.read_text(encoding="utf-8").splitlines()
-    metrics = [json.loads(line)["metrics"] for line in lines]
+    metrics = [item.metrics for item in evaluation.read(stage.output)]
     # The first metric is that of the data's task, such as top1.
     name = "top1" if "top1" in metrics[0] else next(iter(metrics[0]))
     values = [metric[name] for metric in metrics]

@@ -156,12 +156,13 @@ def _run_stage(
     position: tuple[int, int],
     run: Callable[[], int],
 ) -> StageReport:
-    if records.is_done(stage):
-        listener.skipped(stage, *position)
-        record = records.stages[stage.name]
-        return StageReport(stage.name, record.seconds, record.result, was_done=True)
-
+    # Made once: it reads all inputs, such as the weights of a supernet.
     record = StageRecord.begin(stage)
+    if records.is_done(stage, record):
+        listener.skipped(stage, *position)
+        done = records.stages[stage.name]
+        return StageReport(stage.name, done.seconds, done.result, was_done=True)
+
     previous = records.stages.get(stage.name)
     resumes = previous is not None and previous.is_same_work(record)
     if previous is not None and resumes:

@@ -131,15 +131,5 @@ class SupernetGuide:
             return evaluation.stream(codes)
         if self._evaluator is None:
             # One evaluator for all batches, so that its images are loaded once.
-            from oneshot.evaluation.work import load_evaluator
-
-            self._evaluator = load_evaluator(
-                evaluation.run,
-                evaluation.data,
-                evaluation.settings,
-                evaluation.device,
-                evaluation.threads,
-                task=self.task,
-                conditions=evaluation.conditions,
-            )
+            self._evaluator = evaluation.load_evaluator()
         return self._evaluator.stream(codes)

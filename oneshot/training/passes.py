@@ -55,17 +55,11 @@ class Passes:
 
     def forward(self, model: nn.Module, inputs: Tensor) -> Any:
         """Return a model's outputs in single precision, and carry its state on."""
-        if not self.task.carries_state:
-            return single_precision(model(inputs))
-
-        state = self._state
-        if state is None:
-            state = self.task.initial_state(len(inputs), inputs.device)
-        outputs, following = self.task.forward(model, inputs, state)
+        outputs, following = self._run(model, inputs, self._state)
 
         # Truncated back-propagation: gradients end at the borders of batches.
         self._state = mapped(following, Tensor.detach)
-        return single_precision(outputs)
+        return outputs
 
     def loss(
         self, model: nn.Module, inputs: Tensor, loss_of: Callable[[Any], Tensor]
@@ -133,12 +127,18 @@ class Passes:
 
     def from_start(self, model: nn.Module, inputs: Tensor) -> Any:
         """Return a model's outputs in single precision from the initial state."""
-        if not self.task.carries_state:
-            return single_precision(model(inputs))
+        outputs, _ = self._run(model, inputs, None)
+        return outputs
 
-        state = self.task.initial_state(len(inputs), inputs.device)
-        outputs, _ = self.task.forward(model, inputs, state)
-        return single_precision(outputs)
+    def _run(self, model: nn.Module, inputs: Tensor, state: Any) -> tuple[Any, Any]:
+        """Return outputs in single precision and the following state; both states may be None."""
+        if not self.task.carries_state:
+            return single_precision(model(inputs)), None
+
+        if state is None:
+            state = self.task.initial_state(len(inputs), inputs.device)
+        outputs, following = self.task.forward(model, inputs, state)
+        return single_precision(outputs), following
 
     def commit(self) -> None:
         """Accept the carried state: the next `rewind` returns to it."""
