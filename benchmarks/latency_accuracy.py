@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from profiler.backends.base import Conditions
-from profiler.backends.registry import make_backend
+from profiler.backends.registry import make_backend_of
 from profiler.backends.torch_eager import TorchEager
 from profiler.instruments.devices import find
 from profiler.instruments.timing import quiet, warm_up
@@ -165,16 +164,8 @@ def _beside_others(
     table: LookupTable, space: SearchSpace, device_name: str, networks: int, rounds: int, seed: int
 ) -> None:
     device = find(device_name)
-    recorded = table.conditions
     rng = np.random.default_rng(seed)
-    conditions = Conditions(
-        device.torch_name,
-        int(recorded["batch"]),
-        str(recorded["precision"]),
-        int(recorded["threads"]),
-        table.seed,
-    )
-    backend = make_backend(str(recorded["backend"]), conditions)
+    backend = make_backend_of(table, device.torch_name)
     codes = sample_unseen(table, space, networks, rng)
     with Bar("measuring networks for the comparison") as bar:
         raw, even, _ = measure_networks(table, space, backend, codes, rounds, rng, bar.update)
@@ -182,7 +173,9 @@ def _beside_others(
     assert model.block_sum is not None
     estimates = {"cost model": model.estimate(codes), "block sum": model.block_sum(codes)}
     if isinstance(backend, TorchEager):
-        estimates["blocks timed alone"] = _isolated(backend, space, codes, conditions.threads)
+        estimates["blocks timed alone"] = _isolated(
+            backend, space, codes, int(table.conditions["threads"])
+        )
     table_codes, times = table.network_latencies()
     macs = space.macs(space.check(table_codes)).astype(float)
     estimates["MACs times a rate"] = space.macs(codes) * float(macs @ times / (macs @ macs))

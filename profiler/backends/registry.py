@@ -10,6 +10,7 @@ from spaces.plugins import Registry
 
 if TYPE_CHECKING:
     from profiler.backends.base import Backend, Conditions
+    from tables.lookup_table import LookupTable
 
 Factory: TypeAlias = "Callable[[Conditions], Backend]"
 """Makes a backend for its conditions; raises UnsupportedConditions for those it cannot meet."""
@@ -83,3 +84,26 @@ def make_backend(name: str, conditions: Conditions) -> Backend:
         'torch'
     """
     return factory(name)(conditions)
+
+
+def make_backend_of(table: LookupTable, device: str) -> Backend:
+    """Make the backend that a table was built with, under its conditions, so latencies compare.
+
+    Args:
+        table: Table that was measured.
+        device: Name of the device for torch, such as `cpu`.
+
+    Raises:
+        UnknownName: No backend has the recorded name.
+    """
+    from profiler.backends.base import Conditions
+
+    recorded = table.conditions
+    conditions = Conditions(
+        device,
+        int(recorded["batch"]),
+        str(recorded["precision"]),
+        int(recorded["threads"]),
+        table.seed,
+    )
+    return make_backend(str(recorded["backend"]), conditions)

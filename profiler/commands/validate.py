@@ -12,8 +12,6 @@ from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
-    from profiler.backends.base import Backend
-    from profiler.instruments.devices import Device
     from profiler.validation import Accuracy, Validation
     from tables.lookup_table import LookupTable
 
@@ -79,6 +77,7 @@ def validate(
     # Imported now: a missing scipy is an error before anything is measured.
     import scipy.stats  # noqa: F401
 
+    from profiler.backends.registry import make_backend_of
     from profiler.instruments.devices import find
     from profiler.validation import validate as validate_table
     from spaces.console.progress import Bar
@@ -89,7 +88,7 @@ def validate(
     lookup_table = load(table)
     lookup_table.measured  # noqa: B018 - raises where the table was imported
     device = find(device_name or ("gpu" if lookup_table.device["kind"] == "cuda" else "cpu"))
-    backend = _backend(lookup_table, device)
+    backend = make_backend_of(lookup_table, device.torch_name)
 
     with Bar(f"validating {lookup_table.name}") as bar:
         result = validate_table(
@@ -117,23 +116,6 @@ def validate(
 
     _print(lookup_table, result, device.processor)
     exit_if_interrupted(interrupted)
-
-
-def _backend(table: LookupTable, device: Device) -> Backend:
-    """Make the table's backend under the conditions of the build, so that latencies compare."""
-    from profiler.backends.base import Conditions
-    from profiler.backends.registry import make_backend
-
-    recorded = table.conditions
-    conditions = Conditions(
-        device.torch_name,
-        int(recorded["batch"]),
-        str(recorded["precision"]),
-        int(recorded["threads"]),
-        table.seed,
-    )
-
-    return make_backend(str(recorded["backend"]), conditions)
 
 
 def _print(table: LookupTable, validation: Validation, processor: str) -> None:
