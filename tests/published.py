@@ -274,3 +274,14 @@ def published(row: str) -> Any:
         row: Key of the row, such as `darts.search.channels`.
     """
     return PUBLISHED[row].value
+
+
+AW_NAS_README = (
+    "CNNGenotype(normal_0=[('dil_conv_3x3', 1, 2), ('skip_connect', 1, 2), ('sep_conv_3x3', 0, 3),"
+    " ('sep_conv_3x3', 2, 3), ('skip_connect', 3, 4), ('sep_conv_3x3', 0, 4), ('sep_conv_5x5', 1,"
+    " 5), ('sep_conv_5x5', 0, 5)], reduce_1=[('max_pool_3x3', 0, 2), ('dil_conv_5x5', 0, 2),"
+    " ('avg_pool_3x3', 1, 3), ('avg_pool_3x3', 2, 3), ('sep_conv_5x5', 1, 4), ('avg_pool_3x3', 1,"
+    " 4), ('sep_conv_3x3', 1, 5), ('dil_conv_5x5', 3, 5)], normal_0_concat=[2, 3, 4, 5],"
+    " reduce_1_concat=[2, 3, 4, 5])"
+)
+"""Genotype in the README of walkerning/aw_nas ("Final Training of Cell-based Architecture")."""

@@ -7,32 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 import spaces
-from oneshot.commands import main
 from oneshot.search.result import SearchResult
 from spaces import ChainSpace
 from tables import LookupTable
+from tests.oneshot.commands.running import ROOT, TINY, done, run
 
-ROOT = Path(__file__).resolve().parents[3]
-TINY = (
-    "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1),"
-    " stem_channels=4)"
-)
 QUICK = ("--epochs", "1", "--threads", "1")
 SPOS_SEARCH = ("search", "--space", "spos", "-o", "{new}")
 TINY_SEARCH = ("search", "--space", "spos-tiny", "--guide", "supernet:x", "-o", "{new}")
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, list(map(str, arguments)), env={"COLUMNS": "200"})
-
-
-def done(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result.stdout
 
 
 def test_help_leaves_torch_out() -> None:

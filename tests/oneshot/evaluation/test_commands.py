@@ -10,26 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from oneshot.commands import main
 from oneshot.evaluation.evaluator import Evaluator
 from oneshot.run import Run
 from spaces import ChainSpace
 from tables import evaluation
+from tests.oneshot.commands.running import ROOT, done
+from tests.oneshot.commands.running import run as run_command
 
-ROOT = Path(__file__).resolve().parents[3]
 QUICK = ("--images", "40", "--recalibration-batches", "2", "--recalibration-batch-size", "32")
-
-
-def run_command(*arguments: object) -> Result:
-    return CliRunner().invoke(main, list(map(str, arguments)), env={"COLUMNS": "200"})
-
-
-def done(*arguments: object) -> str:
-    result = run_command(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result.stdout
 
 
 def test_help_leaves_torch_out() -> None:

@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
 import spaces
-from oneshot.commands import main
 from oneshot.export.onnx import export
 from oneshot.export.onnx_network import OnnxNetwork
 from oneshot.retraining.published import RECIPES, Published
@@ -21,19 +19,9 @@ from oneshot.run import Run, read_run, without_folders
 from oneshot.tasks.classification import wilson
 from spaces import ChainSpace
 from spaces.errors import InvalidFile
+from tests.oneshot.commands.running import ROOT, done, run
 
-ROOT = Path(__file__).resolve().parents[3]
 QUICK = ("--epochs", "1", "--limit", "96", "--threads", "1", "--no-tensorboard")
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, list(map(str, arguments)), env={"COLUMNS": "200"})
-
-
-def done(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result.stdout
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from predictor.errors import InvalidValues
 from predictor.proxies import measure
+from tests.predictor.proxies.networks import convolutional
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -26,21 +27,6 @@ def linear(*widths: int) -> nn.Sequential:
             network.append(nn.Tanh())
         network.append(nn.Linear(widths[index], widths[index + 1], bias=False))
     return network
-
-
-def convolutional() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 6, 3, padding=1, bias=False),
-        nn.BatchNorm2d(6),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(6, 6, 3, padding=1, groups=2, stride=2),
-        nn.BatchNorm2d(6),
-        nn.ReLU(inplace=True),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(6, 4, bias=False),
-    )
 
 
 def layers(network: nn.Module) -> Iterator[nn.Module]:
@@ -82,7 +68,7 @@ def test_fisher_is_the_squared_sensitivity_to_the_scale_of_channels() -> None:
     images, labels = batch()
     expected = 0.0
     for index in range(3):
-        network = copy.deepcopy(convolutional()).train()
+        network = copy.deepcopy(convolutional(bias=False)).train()
         scales: list[Tensor] = []
 
         def multiply(
@@ -96,7 +82,7 @@ def test_fisher_is_the_squared_sensitivity_to_the_scale_of_channels() -> None:
         loss = nn.functional.cross_entropy(network(images), labels)
         (gradient,) = torch.autograd.grad(loss, scales)
         expected += float(gradient.square().sum()) / (2 * len(images))
-    assert value_of(convolutional(), "fisher") == pytest.approx(expected, rel=1e-3)
+    assert value_of(convolutional(bias=False), "fisher") == pytest.approx(expected, rel=1e-3)
 
 
 def test_plain_is_the_change_of_the_loss_when_weights_shrink() -> None:
@@ -114,7 +100,7 @@ def test_plain_is_the_change_of_the_loss_when_weights_shrink() -> None:
 
 
 def test_synflow_bn_is_the_flow_through_the_last_layer() -> None:
-    network = convolutional()
+    network = convolutional(bias=False)
     absolute = copy.deepcopy(network).double().train()
     with torch.no_grad():
         for parameter in absolute.parameters():
@@ -133,6 +119,6 @@ def test_synflow_bn_without_normalisation_is_synflow() -> None:
 
 def test_relu_count_is_the_number_of_units_of_an_image() -> None:
     # 6 channels of 5 x 5 pixels and, after a stride of 2, of 3 x 3.
-    assert value_of(convolutional(), "relu_count") == 6 * 25 + 6 * 9
+    assert value_of(convolutional(bias=False), "relu_count") == 6 * 25 + 6 * 9
     with pytest.raises(InvalidValues, match="relu_count needs"):
         value_of(linear(75, 4), "relu_count")

@@ -17,6 +17,7 @@ from predictor.proxies.survey import Survey
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from tables.benchmarks import classes
+from tests.predictor.proxies.networks import convolutional
 from tests.published import published
 
 
@@ -43,21 +44,6 @@ class Flat(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         outputs: Tensor = self.layers(images)
         return outputs
-
-
-def convolutional(seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    return nn.Sequential(
-        nn.Conv2d(3, 6, 3, padding=1, bias=False),
-        nn.BatchNorm2d(6),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(6, 6, 3, padding=1, groups=2, stride=2),
-        nn.BatchNorm2d(6),
-        nn.ReLU(inplace=True),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(6, 4),
-    )
 
 
 def one(network: nn.Module, name: str, images: Tensor, labels: Tensor, seed: int = 0) -> float:

@@ -13,6 +13,7 @@ from spaces.formats.genotype import (
     looks_like_genotype,
     parse_genotype,
 )
+from tests.published import AW_NAS_README
 
 DARTS_V2 = (
     "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0),"
@@ -20,14 +21,6 @@ DARTS_V2 = (
     " ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0),"
     " ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0),"
     " ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])"
-)
-AW_NAS = (  # the example of aw_nas's README
-    "CNNGenotype(normal_0=[('dil_conv_3x3', 1, 2), ('skip_connect', 1, 2), ('sep_conv_3x3', 0, 3),"
-    " ('sep_conv_3x3', 2, 3), ('skip_connect', 3, 4), ('sep_conv_3x3', 0, 4), ('sep_conv_5x5', 1,"
-    " 5), ('sep_conv_5x5', 0, 5)], reduce_1=[('max_pool_3x3', 0, 2), ('dil_conv_5x5', 0, 2),"
-    " ('avg_pool_3x3', 1, 3), ('avg_pool_3x3', 2, 3), ('sep_conv_5x5', 1, 4), ('avg_pool_3x3', 1,"
-    " 4), ('sep_conv_3x3', 1, 5), ('dil_conv_5x5', 3, 5)], normal_0_concat=[2, 3, 4, 5],"
-    " reduce_1_concat=[2, 3, 4, 5])"
 )
 SMALL = (
     "Genotype(normal=[('a', 0), ('b', 1)], normal_concat=[2], reduce=[('c', 1), ('d', 0)],"
@@ -41,9 +34,12 @@ PARSED = Genotype(((Edge("a", 0), Edge("b", 1)),), ((Edge("c", 1), Edge("d", 0))
 
 def test_published_texts_read_back() -> None:
     assert format_darts(parse_genotype(DARTS_V2)) == DARTS_V2
-    assert format_aw_nas(parse_genotype(AW_NAS)) == AW_NAS
+    assert format_aw_nas(parse_genotype(AW_NAS_README)) == AW_NAS_README
     assert parse_genotype(DARTS_V2).normal[3] == (Edge("skip_connect", 0), Edge("dil_conv_3x3", 2))
-    assert parse_genotype(AW_NAS).reduce[2] == (Edge("sep_conv_5x5", 1), Edge("avg_pool_3x3", 1))
+    assert parse_genotype(AW_NAS_README).reduce[2] == (
+        Edge("sep_conv_5x5", 1),
+        Edge("avg_pool_3x3", 1),
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import spaces
 from spaces import formats
 from spaces.errors import InvalidArchitecture
+from tests.published import AW_NAS_README
 
 # The second node reads input 0 twice, by different operations, and the third by equal ones.
 REPEATED = (
@@ -21,15 +22,6 @@ REPEATED = (
 )
 TINY = "darts-tiny(repeated_inputs=True)"
 
-# The example of aw_nas' README (walkerning/aw_nas, "Final Training of Cell-based Architecture").
-README = (
-    "CNNGenotype(normal_0=[('dil_conv_3x3', 1, 2), ('skip_connect', 1, 2), ('sep_conv_3x3', 0, 3),"
-    " ('sep_conv_3x3', 2, 3), ('skip_connect', 3, 4), ('sep_conv_3x3', 0, 4), ('sep_conv_5x5', 1,"
-    " 5), ('sep_conv_5x5', 0, 5)], reduce_1=[('max_pool_3x3', 0, 2), ('dil_conv_5x5', 0, 2),"
-    " ('avg_pool_3x3', 1, 3), ('avg_pool_3x3', 2, 3), ('sep_conv_5x5', 1, 4), ('avg_pool_3x3', 1,"
-    " 4), ('sep_conv_3x3', 1, 5), ('dil_conv_5x5', 3, 5)], normal_0_concat=[2, 3, 4, 5],"
-    " reduce_1_concat=[2, 3, 4, 5])"
-)
 SMALL = "darts-tiny(repeated_inputs=True,input_size=8,channels=4,layers=3)"
 
 
@@ -91,14 +83,14 @@ def test_graphs_have_a_vertex_for_each_operation_on_an_input() -> None:
 
 
 def test_the_example_of_aw_nas_is_read_and_trained() -> None:
-    architecture = formats.read(README)
+    architecture = formats.read(AW_NAS_README)
     assert architecture.space == "darts(repeated_inputs=True)"
     assert architecture["normal_0_inputs"] == "1+1"
     assert architecture["reduce_2_inputs"] == "1+1"
     for form in ("aw-nas", "darts", "pathfit"):
         assert formats.read(formats.write(architecture, form), form) == architecture
 
-    network = spaces.get(SMALL).network(formats.read(README, "aw-nas", SMALL))
+    network = spaces.get(SMALL).network(formats.read(AW_NAS_README, "aw-nas", SMALL))
     network.drop_path = 0.2  # type: ignore[assignment]
     optimizer = torch.optim.SGD(network.parameters(), 0.05)
     images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -115,12 +107,12 @@ def test_the_example_of_aw_nas_is_read_and_trained() -> None:
 @pytest.mark.parametrize("form", ["nni", "nni-1.9", "nni-2.10", "nni-3.0", "nni-sample"])
 def test_nnis_formats_refuse_an_input_twice_when_they_write(form: str) -> None:
     with pytest.raises(InvalidArchitecture, match=r"normal_0_inputs: .* not '1\+1'"):
-        formats.write(formats.read(README), form)
+        formats.write(formats.read(AW_NAS_README), form)
 
 
 def test_the_order_of_operations_on_one_input_has_no_effect() -> None:
     space = spaces.get(TINY)
-    architecture = formats.read(README, "aw-nas", TINY)
+    architecture = formats.read(AW_NAS_README, "aw-nas", TINY)
     choices = dict(architecture.choices)
     choices["normal_0_op_0"], choices["normal_0_op_1"] = "skip_connect", "dil_conv_3x3"
     swapped = space.architecture(choices)
