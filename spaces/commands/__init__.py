@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -175,24 +176,31 @@ def convert(
 ) -> None:
     """Convert an architecture between the formats of the field's systems.
 
-    ARCH is a file, or the name of a published network.
+    ARCH is a file, or the name of a published network. Most formats of other systems do not name
+    the space: where the output alone would be read as another one, a note says so.
     """
     from spaces import formats
     from spaces.files import write_text
 
     architecture = _architecture(source, before, space)
-    text = formats.write(architecture, after)
+    text = formats.write(architecture, after).rstrip("\n")
     if output is None:
-        click.echo(text.rstrip("\n"))
-        return
+        click.echo(text)
+    else:
+        write_text(output, text + "\n")
+        click.echo(f"wrote {output}")
+        # A net.config does not state the resolution.
+        if after == "ofa" and output.name.endswith("net.config"):
+            run_config = output.with_name(output.name.removesuffix("net.config") + "run.config")
+            write_text(run_config, formats.write_run_config(architecture) + "\n")
+            click.echo(f"wrote {run_config}")
 
-    write_text(output, text.rstrip("\n") + "\n")
-    click.echo(f"wrote {output}")
-    # A net.config does not state the resolution.
-    if after == "ofa" and output.name.endswith("net.config"):
-        run_config = output.with_name(output.name.removesuffix("net.config") + "run.config")
-        write_text(run_config, formats.write_run_config(architecture) + "\n")
-        click.echo(f"wrote {run_config}")
+    if not formats.names_space(text, architecture, path=output):
+        click.echo(
+            f"{after} does not name the space of this architecture: read it with --space"
+            f" {shlex.quote(architecture.space)}",
+            err=True,
+        )
 
 
 @main.command("formats", epilog=example("python -m spaces formats"))

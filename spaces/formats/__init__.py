@@ -14,6 +14,7 @@ from spaces.lazy import exports
 if TYPE_CHECKING:
     from spaces.formats.collections import register_collection as register_collection
     from spaces.formats.conversion import detect as detect
+    from spaces.formats.conversion import names_space as names_space
     from spaces.formats.conversion import read as read
     from spaces.formats.conversion import write as write
     from spaces.formats.files import read_architecture as read_architecture
@@ -35,6 +36,7 @@ __getattr__, __dir__ = exports(
         "available": ".registry",
         "detect": ".conversion",
         "load_checkpoint": ".spos.checkpoint",
+        "names_space": ".conversion",
         "read": ".conversion",
         "read_architecture": ".files",
         "read_architectures": ".files",

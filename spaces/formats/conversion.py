@@ -122,6 +122,39 @@ def write(
     return writer.write(architecture, space)
 
 
+def names_space(
+    text: str,
+    architecture: Architecture,
+    format: str | None = None,  # noqa: A002 (the public name)
+    path: Path | None = None,
+) -> bool:
+    """Return whether a text alone, without the name of a space, reads back as its architecture.
+
+    Most formats of other projects state choices but no space: their readers then take the
+    published one, or ask for a name.
+
+    Args:
+        text: Text that `write` returned.
+        architecture: Architecture that was written.
+        format: Name of the text's format; None to detect it.
+        path: File that holds the text, for formats with a second file next to it; None for a text
+            without a file.
+
+    Example:
+        >>> import numpy as np
+        >>> import spaces
+        >>> small = spaces.get("spos(input_size=32)").sample(np.random.default_rng(0))
+        >>> names_space(write(small, "spos"), small)
+        False
+        >>> names_space(write(small, "pathfit"), small)
+        True
+    """
+    try:
+        return parse(text, format, path=path) == architecture
+    except PathfitError:
+        return False
+
+
 def detect(text: str) -> str:
     """Return the name of the format of a text.
 

@@ -48,7 +48,8 @@ def describe(space: ChainSpace, architecture: Architecture, ofa: bool) -> NetCon
         for block in candidate:
             if block.operator == "mbconv":
                 blocks.append(_residual(block, ofa))
-            elif block.operator in ("conv", "conv_act"):
+            # A convolution among the candidates would end up in front of the blocks or after them.
+            elif isinstance(layer, Block) and block.operator in ("conv", "conv_act"):
                 (last if blocks else stem).append(_conv(block))
             # The pool is part of each kind of network, and not of its file.
             elif block.operator != "global_pool":

@@ -8,7 +8,7 @@ from spaces.architecture import Architecture
 from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidArchitecture, InvalidFile
 from spaces.formats.format import Source
-from spaces.registry import get
+from spaces.registry import available, get
 
 OPERATIONS = ("k3", "k5", "k7", "xcep")
 """Candidates by their codes in the tuples: choice_3, choice_5, choice_7 and choice_x."""
@@ -17,15 +17,19 @@ _SEQUENCE = re.compile(r"\(([\d\s,+-]*)\)|\[([\d\s,+-]*)\]")
 
 
 class Spos:
-    """Tuples or lists of codes as text; the space is `spos` where no other is named."""
+    """Tuples or lists of codes as text.
+
+    Where no space is named, it is `spos` for 20 codes, and otherwise the one registered space of
+    these operations that has as many layers.
+    """
 
     def detects(self, text: str, value: object) -> bool:
         return _SEQUENCE.fullmatch(text) is not None
 
     def read(self, source: Source) -> Architecture:
-        space = source.space or get("spos")
-        _check(space)
         codes = parse_codes(source.text)
+        space = source.space or _space_of(len(codes))
+        _check(space)
         if len(codes) != len(space.choices):
             raise InvalidArchitecture(
                 f"an architecture of {space.name} has {len(space.choices)} codes, not {len(codes)}"
@@ -68,9 +72,33 @@ def parse_codes(text: str) -> list[int]:
     return codes
 
 
+def _space_of(num_codes: int) -> ChoiceSpace:
+    """Return the space that a tuple without the name of its space belongs to."""
+    release = get("spos")
+    if num_codes == len(release.choices):
+        return release
+
+    matching = [
+        space
+        for space in map(get, available())
+        if len(space.choices) == num_codes and _has_operations(space)
+    ]
+    if len(matching) > 1:
+        names = ", ".join(space.name for space in matching)
+        raise InvalidArchitecture(
+            f"{num_codes} codes fit {names}; name the space that they belong to"
+        )
+    # The caller's error tells how many codes the release's space has.
+    return matching[0] if matching else release
+
+
 def _check(space: ChoiceSpace) -> None:
-    if any(choice.candidates != OPERATIONS for choice in space.choices):
+    if not _has_operations(space):
         raise InvalidArchitecture(
             f"tuples of the SPOS release are for spaces of the operations {', '.join(OPERATIONS)},"
             f" not for {space.name}"
         )
+
+
+def _has_operations(space: ChoiceSpace) -> bool:
+    return all(choice.candidates == OPERATIONS for choice in space.choices)

@@ -210,3 +210,29 @@ def test_missing_file_is_named() -> None:
     result = run("count", "nowhere.json")
     assert result.exit_code == 2
     assert "nowhere.json" in result.stderr
+
+
+def test_convert_says_which_space_its_output_does_not_name(tmp_path: Path) -> None:
+    small = spaces.get("spos(input_size=32)").sample(np.random.default_rng(0))
+    source = tmp_path / "small.json"
+    source.write_text(small.to_json())
+    output = tmp_path / "small.txt"
+
+    result = run("convert", str(source), "--to", "spos", "-o", str(output))
+
+    assert result.exit_code == 0
+    assert result.stdout == f"wrote {output}\n"
+    assert "read it with --space 'spos(input_size=32)'" in result.stderr
+    assert spaces.formats.read(output, space="spos(input_size=32)") == small
+
+
+def test_converted_tuple_of_spos_tiny_is_counted_without_its_space(tmp_path: Path) -> None:
+    tiny = spaces.get("spos-tiny").architecture([0, 1, 2, 3, 0, 1])
+    source = tmp_path / "tiny.json"
+    source.write_text(tiny.to_json())
+    output = tmp_path / "tiny.txt"
+
+    result = run("convert", str(source), "--to", "spos", "-o", str(output))
+
+    assert result.stderr == ""
+    assert json.loads(run("count", str(output)).stdout)["space"] == "spos-tiny"

@@ -1,4 +1,4 @@
-"""Formats that know of no space in particular, over every registered space."""
+"""Every format over every registered space."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import spaces
 from spaces import formats
 from spaces.choice import Values
+from spaces.errors import InvalidArchitecture
 
 ELASTIC = "ofa-mobilenetv3(resolutions=(160, 224))"
 NAMES = ("nni", "nni-1.9", "nni-2.10", "nni-3.0", "nni-sample", "pathfit")
@@ -36,3 +37,52 @@ def test_reads_back(name: str, space: str, seed: int) -> None:
 def test_search_space_reads_back(space: str) -> None:
     built = spaces.get(space)
     assert formats.read_search_space(formats.write_search_space(built)) == built.choices
+
+
+@pytest.mark.parametrize("space", spaces.available())
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=2)
+def test_each_format_reads_back_or_refuses_to_write(space: str, seed: int) -> None:
+    built = spaces.get(space)
+    architecture = built.sample(np.random.default_rng(seed))
+    for name in formats.available():
+        text, refusal = _written(architecture, name)
+        if text is None:
+            assert name not in NAMES
+            assert space in refusal or "cannot express" in refusal
+            continue
+
+        assert formats.read(text, name, built) == architecture
+        assert formats.read(text, space=space) == architecture
+
+        # Where the text alone is refused, the refusal asks for the space.
+        alone, refusal = _read_alone(text)
+        assert formats.names_space(text, architecture) == (alone == architecture)
+        assert alone is not None or "name the space" in refusal
+
+
+def _written(architecture: spaces.Architecture, name: str) -> tuple[str | None, str]:
+    try:
+        return formats.write(architecture, name), ""
+    except InvalidArchitecture as error:
+        return None, str(error)
+
+
+def _read_alone(text: str) -> tuple[spaces.Architecture | None, str]:
+    try:
+        return formats.read(text), ""
+    except InvalidArchitecture as error:
+        return None, str(error)
+
+
+@pytest.mark.parametrize("space", ["spos", "spos-tiny"])
+def test_tuple_of_codes_belongs_to_the_space_with_as_many_layers(space: str) -> None:
+    architecture = spaces.get(space).sample(np.random.default_rng(0))
+    assert formats.read(formats.write(architecture, "spos")) == architecture
+
+
+def test_strided_identity_of_a_macro_network_has_no_net_config() -> None:
+    space = spaces.get("nasbench-macro")
+    architecture = space.architecture([0] * len(space.choices))
+    with pytest.raises(InvalidArchitecture, match="cannot express"):
+        formats.write(architecture, "proxylessnas")
