@@ -40,6 +40,13 @@ def _options_of(algorithm: type[SupernetAlgorithm]) -> dict[str, Option]:
     return _options_of_preset(preset, f"Set of defaults: {', '.join(presets)}.")
 
 
+FOR_PATHS = ("sampler", "bins", "cost_range", "table")
+"""Options of the training command for algorithms that train on single paths alone."""
+
+FOR_ARCHITECTURES = ("option", "target", "constraint", "with_network")
+"""Options of the training command for algorithms that also train an architecture."""
+
+
 ALGORITHMS = Registry["type[SupernetAlgorithm]"](
     "algorithm",
     "pathfit.algorithms",

@@ -181,13 +181,14 @@ def _recorded(options: dict[str, Any]) -> RunSettings | None:
 
 def _refuse_foreign_options(name: str, searches: bool, options: dict[str, Any]) -> None:
     """Refuse options that are for the other kind of algorithm."""
+    from oneshot.algorithms.registry import FOR_ARCHITECTURES
     from oneshot.errors import InvalidOption
 
     if searches:
         if options["sampler"] != "uniform" or options["cost_range"] or options["table"]:
             raise InvalidOption(f"--sampler, --cost-range and --table are for spos, not for {name}")
         return
-    for option in ("option", "target", "constraint", "with_network"):
+    for option in FOR_ARCHITECTURES:
         if options[option]:
             raise InvalidOption(
                 f"--{option.replace('_', '-')} is for algorithms that train an architecture, not"

@@ -140,6 +140,9 @@ class _Builder:
         from tables.store import load
 
         self.joints.files[kind.name] = path
+        self.joints.replaced.add(kind.name)
+        if kind.name == "search":
+            self.joints.space = None
         if kind.name == "profile":
             # A table has a name too, by which the tables' folders are searched.
             try:
@@ -156,12 +159,15 @@ class _Builder:
         values = entry.value if isinstance(entry.value, dict) else {}
         for value in values.values():
             self._add(settings, value)
+        settings.networks = self.joints.space
         self._add_joints(settings)
         output = self._add_outputs(settings)
 
         self.joints.files[kind.name] = str(output)
         if kind.name == "train":
             self.joints.training = settings
+        if kind.name in ("train", "search"):
+            self.joints.space = settings.text("space")
         self._check_required(settings)
         self.faults += find_faults(settings)
         return self._resolved(settings, output)
@@ -196,12 +202,11 @@ class _Builder:
 
     def _set(self, settings: StageSettings, option: click.Option, entry: Entry, key: str) -> None:
         """Read, resolve and check the texts of an option."""
-        needs = len(settings.needs)
+        name = key_of(option)
         try:
-            texts = [
-                self.joints.resolve(text, key_of(option), settings)
-                for text in read_texts(option, entry.value)
-            ]
+            written = read_texts(option, entry.value)
+            texts = [self.joints.resolve(text, name, settings) for text in written]
+            pending = [self.joints.is_pending(text, name) for text in written]
             if is_output(option):
                 texts = [str(self._inside(text)) for text in texts]
         except (ValueError, UnresolvedJoint) as error:
@@ -209,10 +214,10 @@ class _Builder:
             return
 
         # A file that a stage is still to write does not exist yet for the option's type.
-        is_pending = len(settings.needs) > needs
-        setting = Setting(option, tuple(texts), key, entry.line, is_pending)
+        unwritten = frozenset(text for text, missing in zip(texts, pending, strict=True) if missing)
+        setting = Setting(option, tuple(texts), key, entry.line, unwritten)
         settings.add(setting)
-        if is_pending or not texts:
+        if unwritten or not texts:
             return
         try:
             settings.options.check(option, texts)
@@ -237,9 +242,9 @@ class _Builder:
         for key, text in texts.items():
             option = settings.options.find(key)
             assert option is not None
-            settings.add(
-                Setting(option, (text,), f"{kind.name}.{key}", settings.line, is_pending=True)
-            )
+            paths = {self.joints.files[name] for name in self.joints.replaced}
+            unwritten = frozenset() if text in paths else frozenset({text})
+            settings.add(Setting(option, (text,), f"{kind.name}.{key}", settings.line, unwritten))
 
     def _add_outputs(self, settings: StageSettings) -> Path:
         """Add the files that the stage writes; return the one that later stages read."""

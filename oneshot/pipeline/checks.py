@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import click
 
 from oneshot.pipeline.faults import Fault
 from oneshot.pipeline.pipeline import PendingLimit
-from oneshot.pipeline.settings import Setting, StageSettings
-from spaces.errors import PathfitError
-from tables.metrics import MARGIN
-
-if TYPE_CHECKING:
-    from spaces.space import SearchSpace
+from oneshot.pipeline.settings import StageSettings
+from oneshot.pipeline.training_checks import (
+    check_algorithm,
+    check_foreign_options,
+    check_named_options,
+    check_sampler,
+    check_target,
+)
 
 
 def find_faults(settings: StageSettings) -> Iterator[Fault]:
@@ -26,8 +25,12 @@ def find_faults(settings: StageSettings) -> Iterator[Fault]:
     """
     checks: list[Callable[[StageSettings], Iterator[Fault]]] = [_check_space]
     checks += _CHECKS.get(settings.kind.name, [])
+    faulty: set[str] = set()
     for check in checks:
-        yield from check(settings)
+        faults = list(check(settings))
+        # A key that one check has refused is not refused again for what follows from that.
+        yield from (fault for fault in faults if fault.key not in faulty)
+        faulty |= {fault.key for fault in faults}
 
 
 def pending_limits(settings: StageSettings) -> Iterator[PendingLimit]:
@@ -40,16 +43,8 @@ def pending_limits(settings: StageSettings) -> Iterator[PendingLimit]:
         return
     for text in setting.texts:
         # One that cannot be read has been reported.
-        if "@" in text and not list(_raised(setting, Limit.parse, text)):
-            yield PendingLimit(setting.key, setting.line, text, space, _margin(settings))
-
-
-def _margin(settings: StageSettings) -> float:
-    """Return the margin of a stage; the default where its text is no number."""
-    try:
-        return float(settings.text("margin") or MARGIN)
-    except ValueError:
-        return MARGIN
+        if text in setting.pending and not list(setting.raised(Limit.parse, text)):
+            yield PendingLimit(setting.key, setting.line, text, space, settings.margin())
 
 
 def _check_space(settings: StageSettings) -> Iterator[Fault]:
@@ -57,18 +52,7 @@ def _check_space(settings: StageSettings) -> Iterator[Fault]:
 
     setting = settings.get("space")
     if setting is not None:
-        yield from _raised(setting, get, setting.texts[0])
-
-
-def _space_of(settings: StageSettings) -> SearchSpace | None:
-    """Return the stage's space; None where it has none or an invalid one."""
-    from spaces.registry import get
-
-    name = settings.text("space")
-    try:
-        return None if name is None else get(name)
-    except PathfitError:
-        return None
+        yield from setting.raised(get, setting.texts[0])
 
 
 def _check_budget(settings: StageSettings) -> Iterator[Fault]:
@@ -76,7 +60,7 @@ def _check_budget(settings: StageSettings) -> Iterator[Fault]:
 
     setting = settings.get("budget")
     if setting is not None:
-        yield from _raised(setting, seconds, setting.texts[0])
+        yield from setting.raised(seconds, setting.texts[0])
 
 
 def _check_conditions(settings: StageSettings) -> Iterator[Fault]:
@@ -94,7 +78,7 @@ def _check_data(settings: StageSettings) -> Iterator[Fault]:
 
     setting = settings.get("data")
     if setting is not None:
-        yield from _raised(setting, check_name, setting.texts[0])
+        yield from setting.raised(check_name, setting.texts[0])
 
 
 def _check_task(settings: StageSettings) -> Iterator[Fault]:
@@ -102,31 +86,15 @@ def _check_task(settings: StageSettings) -> Iterator[Fault]:
     from oneshot.tasks.registry import DEFAULT, make_task
     from spaces.space import SearchSpace
 
-    space = _space_of(settings)
+    space = settings.space()
     setting = settings.get("task")
     if setting is not None:
-        yield from _raised(setting, make_task, setting.texts[0], space)
+        yield from setting.raised(make_task, setting.texts[0], space)
         return
     # Without a task the commands take the default one.
     setting = settings.get("space")
     if setting is not None and space is not None and space.head != SearchSpace.head:
-        yield from _raised(setting, make_task, DEFAULT, space)
-
-
-def _check_algorithm(settings: StageSettings) -> Iterator[Fault]:
-    from oneshot.algorithms.registry import algorithm, preset
-
-    name = settings.text("algorithm")
-    setting = settings.get("option")
-    if name is None or setting is None:
-        return
-    try:
-        searches = algorithm(name).searches_architecture
-    except PathfitError:
-        # The option's own type has refused the name.
-        return
-    if searches:
-        yield from _raised(setting, _check_options, preset, name, setting.texts)
+        yield from setting.raised(make_task, DEFAULT, space)
 
 
 def _check_strategy(settings: StageSettings) -> Iterator[Fault]:
@@ -135,13 +103,13 @@ def _check_strategy(settings: StageSettings) -> Iterator[Fault]:
     strategy = settings.text("strategy")
     setting = settings.get("strategy")
     if setting is not None:
-        faults = list(_raised(setting, STRATEGIES.get, setting.texts[0]))
+        faults = list(setting.raised(STRATEGIES.get, setting.texts[0]))
         yield from faults
         if faults:
             return
     options = settings.get("option")
     if options is not None and strategy is not None:
-        yield from _raised(options, _check_options, check_options, strategy, options.texts)
+        yield from options.raised(check_named_options, check_options, strategy, options.texts)
 
 
 def _check_guide(settings: StageSettings) -> Iterator[Fault]:
@@ -152,12 +120,12 @@ def _check_guide(settings: StageSettings) -> Iterator[Fault]:
     if setting is None or setting.is_pending:
         return
     kind, _, location = setting.texts[0].partition(":")
-    faults = list(_raised(setting, GUIDES.get, kind))
+    faults = list(setting.raised(GUIDES.get, kind))
     yield from faults
     if not faults and not location:
         yield setting.fault(f"write {kind}:LOCATION, or supernet or predictor for that stage's")
     if kind == "benchmark" and location:
-        yield from _raised(setting, benchmark, location.partition(":")[0])
+        yield from setting.raised(benchmark, location.partition(":")[0])
 
 
 def _check_architecture(settings: StageSettings) -> Iterator[Fault]:
@@ -174,7 +142,7 @@ def _check_architecture(settings: StageSettings) -> Iterator[Fault]:
     read = partial(
         read_source, space=settings.text("space"), format=settings.text("format"), index=index
     )
-    yield from _raised(setting, read, setting.texts[0])
+    yield from setting.raised(read, setting.texts[0])
 
 
 def _check_limits(settings: StageSettings) -> Iterator[Fault]:
@@ -182,61 +150,63 @@ def _check_limits(settings: StageSettings) -> Iterator[Fault]:
     from oneshot.search.constraint import Limit
     from tables.devices import load_device
 
-    space = _space_of(settings)
+    space = settings.space()
     setting = settings.get("constraint")
     if setting is None:
         return
-    margin = _margin(settings)
+    margin = settings.margin()
     for text in setting.texts:
-        faults = list(_raised(setting, Limit.parse, text))
+        faults = list(setting.raised(Limit.parse, text))
         yield from faults
         # The table of a stage that is still to run has no costs yet.
-        if faults or space is None or (setting.is_pending and "@" in text):
+        if faults or space is None or text in setting.pending:
             continue
         limit = Limit.parse(text)
         load = partial(load_device, space=space)
-        yield from _raised(setting, limit.bind, space, load, margin)
+        yield from setting.raised(limit.bind, space, load, margin)
 
 
 def _check_objectives(settings: StageSettings) -> Iterator[Fault]:
     from oneshot.search.objective import Objective
     from tables.devices import load_device
 
-    space = _space_of(settings)
+    space = settings.space()
     setting = settings.get("objective")
     if setting is None or space is None:
         return
     for text in setting.texts:
-        if not (setting.is_pending and "@" in text):
+        if text not in setting.pending:
             load = partial(load_device, space=space)
-            yield from _raised(setting, Objective.parse, text, space, load)
+            yield from setting.raised(Objective.parse, text, space, load)
 
 
-def _check_options(
-    check: Callable[[str, dict[str, Any]], object], name: str, texts: Sequence[str]
-) -> None:
-    """Check options NAME=VALUE of an algorithm or a strategy."""
-    from oneshot.commands.options import name_and_value
+def _check_table(settings: StageSettings) -> Iterator[Fault]:
+    """Check that a table has the blocks of the networks that are measured."""
+    from tables.store import load
 
-    check(name, dict(name_and_value(text, "epochs=2") for text in texts))
-
-
-def _raised(
-    setting: Setting, function: Callable[..., object], *arguments: object
-) -> Iterator[Fault]:
-    """Yield the error that a function raises as a fault of a setting."""
-    try:
-        function(*arguments)
-    except click.BadParameter as error:
-        yield setting.fault(error.message)
-    except PathfitError as error:
-        yield setting.fault(str(error))
+    space = settings.space()
+    setting = settings.get("table")
+    if setting is None or setting.is_pending:
+        return
+    faults = list(setting.raised(load, setting.texts[0]))
+    yield from faults
+    if not faults and space is not None:
+        yield from setting.raised(load(setting.texts[0]).cost_model, space)
 
 
 _CHECKS: dict[str, list[Callable[[StageSettings], Iterator[Fault]]]] = {
     "profile": [_check_budget, _check_conditions],
-    "train": [_check_data, _check_task, _check_algorithm, _check_limits],
+    "train": [
+        _check_data,
+        _check_task,
+        check_foreign_options,
+        check_algorithm,
+        check_target,
+        check_sampler,
+        _check_limits,
+    ],
     "evaluate": [_check_task],
     "search": [_check_task, _check_strategy, _check_guide, _check_limits, _check_objectives],
     "retrain": [_check_data, _check_task, _check_architecture],
+    "measure": [_check_table],
 }

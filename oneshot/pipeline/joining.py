@@ -25,13 +25,17 @@ class Joints:
 
     Args:
         files: Stage -> path of its output, or of the file that replaces it.
+        replaced: Names of the stages whose files exist already.
         training: Settings of the stage train; None where it is left out or replaced.
+        space: Name of the space that the latest stage trained or searched; None for an unknown one.
         index: Index of the architecture to retrain in a file of several.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
+        self.replaced: set[str] = set()
         self.training: StageSettings | None = None
+        self.space: str | None = None
         self.index: str | None = None
 
     def architecture(self) -> str | None:
@@ -74,9 +78,7 @@ class Joints:
         Raises:
             UnresolvedJoint: The stage does not exist, or is none of the earlier ones.
         """
-        if key == "guide" and text in GUIDES:
-            text = f"{text}:@{GUIDES[text]}"
-        match = _REFERENCE.fullmatch(text)
+        match = _referring(text, key)
         if match is None:
             return text
         path = self.file(match["stage"], settings)
@@ -84,6 +86,11 @@ class Joints:
         before = match["before"]
         separator = "@" if before and not before.endswith(":") else ""
         return f"{before}{separator}{path}"
+
+    def is_pending(self, text: str, key: str) -> bool:
+        """Return whether a text of an option names a file that a stage is still to write."""
+        match = _referring(text, key)
+        return match is not None and match["stage"] not in self.replaced
 
     def join(self, settings: StageSettings) -> dict[str, str]:
         """Add the positional arguments of a stage; return texts for options that are not set.
@@ -93,6 +100,13 @@ class Joints:
         """
         join = _JOINTS.get(settings.kind.name)
         return {} if join is None else join(self, settings)
+
+
+def _referring(text: str, key: str) -> re.Match[str] | None:
+    """Return the parts of a text that refers to a stage; None for any other text."""
+    if key == "guide" and text in GUIDES:
+        text = f"{text}:@{GUIDES[text]}"
+    return _REFERENCE.fullmatch(text)
 
 
 def _decides(training: StageSettings) -> bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import click
 
 from oneshot.pipeline.faults import Fault
 from oneshot.pipeline.kinds import StageKind
 from oneshot.pipeline.options import StageOptions, flag
+from spaces.errors import PathfitError
+from tables.metrics import MARGIN
+
+if TYPE_CHECKING:
+    from spaces.space import SearchSpace
 
 
 @dataclass(frozen=True)
@@ -21,18 +27,32 @@ class Setting:
         texts: Its texts, as `options.read_texts` returns them.
         key: Key for messages, such as `train.epochs` or `space`.
         line: Line of the key; None where it is none of the file's.
-        is_pending: Whether a text names a file that an earlier stage is still to write.
+        pending: Those of the texts that name a file which an earlier stage is still to write.
     """
 
     option: click.Option
     texts: tuple[str, ...]
     key: str
     line: int | None = None
-    is_pending: bool = False
+    pending: frozenset[str] = frozenset()
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a text names a file that does not exist yet."""
+        return bool(self.pending)
 
     def fault(self, message: str) -> Fault:
         """Return a fault of this setting."""
         return Fault(self.key, message, self.line)
+
+    def raised(self, function: Callable[..., object], *arguments: object) -> Iterator[Fault]:
+        """Yield the error that a function raises as a fault of this setting."""
+        try:
+            function(*arguments)
+        except click.BadParameter as error:
+            yield self.fault(error.message)
+        except PathfitError as error:
+            yield self.fault(str(error))
 
 
 @dataclass
@@ -46,6 +66,8 @@ class StageSettings:
         settings: Text of the option, such as `--epochs` -> setting.
         arguments: Positional arguments.
         needs: Names of the earlier stages whose files the stage reads.
+        networks: Name of the space of the networks that the stage is given, for a stage whose
+            command has no option for it; None where it is unknown.
     """
 
     kind: StageKind
@@ -54,6 +76,7 @@ class StageSettings:
     settings: dict[str, Setting] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
     needs: list[str] = field(default_factory=list)
+    networks: str | None = None
 
     def add(self, setting: Setting) -> None:
         """Add a setting, or replace that of the same option."""
@@ -78,6 +101,23 @@ class StageSettings:
     def text(self, key: str) -> str | None:
         """Return the first text of an option or of its default; None where it has neither."""
         return next(iter(self.texts(key)), None)
+
+    def space(self) -> SearchSpace | None:
+        """Return the stage's space; None where it has none or an invalid one."""
+        from spaces.registry import get
+
+        name = self.text("space") or self.networks
+        try:
+            return None if name is None else get(name)
+        except PathfitError:
+            return None
+
+    def margin(self) -> float:
+        """Return the margin of the stage's limits; the default where its text is no number."""
+        try:
+            return float(self.text("margin") or MARGIN)
+        except ValueError:
+            return MARGIN
 
     def fault(self, message: str) -> Fault:
         """Return a fault of the stage."""
