@@ -46,7 +46,10 @@ ARCHITECTURE = [
         "--space",
         "space_name",
         default=None,
-        help="Space, where the format does not name it or another one is to be used.",
+        help=(
+            "Space, where the format does not name it or another one is to be used.  [default: of"
+            " the file; for the network of a search, the space that it searches for]"
+        ),
     ),
     click.option(
         "--format",
@@ -120,7 +123,7 @@ def retrain(
     from oneshot.retraining.network_training import check, device_of, train_network
     from oneshot.retraining.published import published
     from oneshot.retraining.report import in_words, report_on_test
-    from oneshot.retraining.source import read_source
+    from oneshot.retraining.source import deployed, read_source
     from oneshot.run import Run, begin
     from oneshot.run_settings import NETWORK
     from oneshot.tasks.registry import DEFAULT, make_task
@@ -131,6 +134,15 @@ def retrain(
 
     set_threads(options["threads"])
     architecture = read_source(arch, space=space_name, format=format_name, index=index)
+    if space_name is None:
+        searched = architecture.space
+        architecture = deployed(architecture)
+        if architecture.space != searched:
+            click.echo(
+                f"{searched} is the network of a search: training the network of"
+                f" {architecture.space}; --space sets another one"
+            )
+
     space = get(architecture.space)
     task = make_task(options["task"] or DEFAULT, space)
     data = load_data(options, space.input_shape_of(architecture))

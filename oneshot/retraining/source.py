@@ -53,3 +53,19 @@ def read_source(
         return read_architecture(source, space, format, index=index, adopt=True)
     except InvalidParameter as error:
         raise InvalidOption(str(error)) from error
+
+
+def deployed(architecture: Architecture) -> Architecture:
+    """Return the architecture in the space whose networks are trained from scratch.
+
+    A search may take place in a smaller network, as that of DARTS does (arXiv 1806.09055, section
+    3.2): its space names the one of the larger networks. Most spaces are their own.
+
+    Example:
+        >>> import spaces
+        >>> searched = spaces.get("darts-search").architecture([0] * 24)
+        >>> deployed(searched).space
+        'darts'
+    """
+    space = get(architecture.space)
+    return adopted(architecture, space.network_space)

@@ -9,6 +9,8 @@ from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference
 from service.problems import blaming, invalid
 from service.schemas.search import SearchRequest
+from spaces.errors import PathfitError
+from spaces.registry import get
 from spaces.space import SearchSpace
 from tables.benchmarks.registry import BENCHMARKS, benchmark
 
@@ -72,13 +74,15 @@ def _resolve_predictor(name: str | None, space: SearchSpace, catalog: Catalog) -
 def _resolve_supernet(name: str | None, space: SearchSpace, catalog: Catalog) -> ResolvedGuide:
     if name is None:
         hint = f"train one with: python -m oneshot train --space '{space.name}'"
-        names = [run.name for run in catalog.supernets().values() if run.space == space.name]
+        runs = catalog.supernets().values()
+        names = [run.name for run in runs if _covers(run.space, space)]
         name = _only_name(names, "a supernet", space, hint)
 
     with blaming("guide.name"):
         run, weights = catalog.supernet(name)
 
-    _check_space(f"the supernet {name!r} is of", run.space, space)
+    if not _covers(run.space, space):
+        _check_space(f"the supernet {name!r} is of", run.space, space)
 
     return ResolvedGuide(name, supernet=weights)
 
@@ -110,6 +114,15 @@ def _only_name(names: list[str], kind: str, space: SearchSpace, hint: str) -> st
     listed = ", ".join(names) or f"none; {hint}"
     detail = f"guide.name is needed, the name of {kind} of {space.name}; available: {listed}"
     raise invalid(detail, "guide.name", known=names)
+
+
+def _covers(run_space: str, space: SearchSpace) -> bool:
+    """Return whether the supernet of a run evaluates the architectures of a space."""
+    # A run may be of a space of a plug-in that this service lacks.
+    try:
+        return run_space == space.name or get(run_space).covers(space)
+    except PathfitError:
+        return False
 
 
 def _check_space(subject: str, actual: str, space: SearchSpace) -> None:

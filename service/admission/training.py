@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
+from oneshot.retraining.source import deployed
 from service.admission.tasks import Admission, PredictorTask, RetrainTask
 from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference
@@ -114,7 +115,8 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
     Raises:
         Problem: The network cannot be trained. The problem names the field.
     """
-    architecture = _resolve_architecture(request, catalog, search)
+    # Of a search in a smaller network, the network that the search is for is trained.
+    architecture = deployed(_resolve_architecture(request, catalog, search))
     with blaming("data"):
         data = catalog.data_set(request.data)
 

@@ -120,11 +120,17 @@ def _inherit(
 ) -> tuple[nn.Module, dict[str, str]]:
     """Build the network with its weights in a supernet's run, and the metadata about them."""
     from oneshot.data.request import title
+    from oneshot.errors import InvalidRun
     from oneshot.retraining.supernet_weights import inherit
     from oneshot.run import read_run
     from spaces.modules.supernet import Supernet
 
     run = read_run(folder, "supernet")
+    if architecture.space != run.space.name:
+        raise InvalidRun(
+            f"the supernet {name!r} is of {run.space.name}, a smaller network for searching; its"
+            f" weights fit no network of {architecture.space}"
+        )
     supernet = run.load()
     assert isinstance(supernet, Supernet)
     data = run.settings.data

@@ -95,3 +95,16 @@ def test_impossible_retrainings_are_refused(
     asked = {"architecture": spaces.get(SPACE).architecture([0] * 6).to_dict(), **parts}
     answer = http.post("/retrain", json=asked)
     assert (answer.status_code, json.loads(answer.data)["field"]) == (status, field), answer.text
+
+
+def test_of_a_search_in_a_smaller_network_the_deployed_one_is_trained(
+    app: APIFlask, http: FlaskClient
+) -> None:
+    searched = spaces.get("darts-search").architecture([0] * 24)
+
+    answer = http.post("/retrain", json={"architecture": searched.to_dict()})
+
+    assert answer.status_code == 202
+    assert answer.json["request"]["space"] == "darts"
+    task = RetrainTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task)
+    assert task.architecture == {"space": "darts", "choices": searched.choices}

@@ -107,6 +107,26 @@ def test_a_search_in_it_finds_an_architecture_of_the_requested_space(tmp_path: P
     assert read_run(tmp_path).load().space.name == recorded["space"]
 
 
+def test_the_network_of_the_deployment_is_retrained(tmp_path: Path) -> None:
+    searched = spaces.get(SMALL).search_space
+    source = tmp_path / "found.json"
+    source.write_text(searched.architecture([0] * len(searched.choices)).to_json())
+    command = ["retrain", "--arch", str(source), "--data", "digits", "--limit", "16"]
+    command += ["--steps", "1", "--batch-size", "8", "--no-tensorboard", "-o"]
+
+    deployed = CliRunner().invoke(main, [*command, str(tmp_path / "deployed")])
+    small = CliRunner().invoke(
+        main, [*command, str(tmp_path / "small"), "--space", searched.name, "--norm-batches", "0"]
+    )
+
+    assert deployed.exit_code == 0, deployed.output
+    assert f"training the network of {SMALL}" in deployed.output
+    assert read_run(tmp_path / "deployed").space.name == SMALL
+    assert small.exit_code == 0, small.output
+    assert "training the network of" not in small.output
+    assert read_run(tmp_path / "small").space == searched
+
+
 def test_its_weights_are_not_offered_as_the_networks(tmp_path: Path) -> None:
     result = train(tmp_path, "--algorithm", "gdas", "--with-network")
 
