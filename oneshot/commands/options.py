@@ -335,12 +335,13 @@ def resumable() -> Iterator[None]:
         raise SystemExit(130) from interrupt
 
 
-def name_and_value(text: str, example: str) -> tuple[str, Any]:
+def name_and_value(text: str, example: str, option: str = "--option") -> tuple[str, Any]:
     """Parse an option NAME=VALUE; the value is a JSON number, or else text.
 
     Args:
-        text: Value of `--option`.
+        text: Value of the option.
         example: Example for the error.
+        option: Name of the option, for the error.
 
     Raises:
         InvalidOption: The name or the value is missing.
@@ -349,7 +350,7 @@ def name_and_value(text: str, example: str) -> tuple[str, Any]:
 
     name, separator, value = text.partition("=")
     if not separator or not name.strip() or not value.strip():
-        raise InvalidOption(f"--option {text!r}: write NAME=VALUE, such as {example}")
+        raise InvalidOption(f"{option} {text!r}: write NAME=VALUE, such as {example}")
     try:
         return name.strip(), json.loads(value)
     except ValueError:

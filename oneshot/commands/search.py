@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from oneshot.search.objective import Objective
     from oneshot.search.problem import SearchProblem
     from oneshot.search.result import Candidate, SearchResult
+    from oneshot.search.training_guide import ShortTrainingOptions
     from spaces.space import SearchSpace
     from tables.cost.model import CostSource
     from tables.evaluation import Journal
 
 # Sub-networks of a supernet that are evaluated between two reports of progress.
 _CHUNK = 25
+
+# Kinds of guides whose evaluations take so long that they are stored.
+_JOURNALLED = ("supernet", "train")
 
 
 @click.command(
@@ -34,6 +38,8 @@ _CHUNK = 25
             --constraint 'latency_ms<=12@TABLE' -o a.json
         python -m oneshot search --space nasbench201 --guide benchmark:nasbench201 \\
             --strategy pareto -o b.json
+        python -m oneshot search --space spos-tiny --guide train:digits --strategy random \\
+            --option evaluations=16 --training steps=100 -o c.json
         """
     )
 )
@@ -42,7 +48,14 @@ _CHUNK = 25
     "--guide",
     "guide_text",
     required=True,
-    help="Score by predictor:FILE, supernet:FOLDER or benchmark:NAME (or NAME:METRIC).",
+    help="Score by predictor:FILE, supernet:FOLDER, train:DATA (short trainings; train:FOLDER"
+    " begins with a supernet's weights) or benchmark:NAME (or NAME:METRIC).",
+)
+@click.option(
+    "--training",
+    "training_options",
+    multiple=True,
+    help="Setting of train:..., such as steps=200, rungs=3 or factor=2; may be repeated.",
 )
 @click.option(
     "--rank-by",
@@ -125,6 +138,7 @@ _CHUNK = 25
 def search(
     space_name: str,
     guide_text: str,
+    training_options: tuple[str, ...],
     rank_by: str | None,
     constraints: tuple[str, ...],
     objectives: tuple[str, ...],
@@ -148,8 +162,11 @@ def search(
 
     Evaluations by a supernet are written to OUTPUT.evaluations.jsonl, so that --resume continues
     an interrupted search and ends with the same result. The options from --images on apply to
-    supernets and have the meaning that they have for `evaluate`.
+    supernets and have the meaning that they have for `evaluate`. Short trainings are written and
+    resumed likewise, with the files of unfinished ones in OUTPUT.trainings, and heed --task,
+    --device, --threads, --engine, --workers and --address.
     """
+    from oneshot.search.guide import Describing
     from oneshot.search.guide_registry import guide_named
     from oneshot.search.plot import check_plot, plot_search
     from oneshot.search.problem import SearchProblem
@@ -167,23 +184,29 @@ def search(
     limits, traded = _costs(space, constraints, objectives, margin)
     SearchProblem(space, _NoGuide(), limits).check_feasible()
 
-    journal = _journal(output, space, resume) if guide_text.startswith("supernet:") else None
+    kind = guide_text.partition(":")[0]
+    training = _training(guide_text, training_options, output, evaluation)
+    journal = _journal(output, space, resume) if kind in _JOURNALLED else None
     guide = guide_named(
         guide_text,
         space,
         lambda run: supernet_evaluation(run, evaluation),
         journal,
         rank_by=rank_by,
+        training=training,
     )
     problem = SearchProblem(space, guide, limits, traded, isomorphic)
 
-    # Ray's processes need whole batches; a predictor scores one at once.
-    chunk = _CHUNK if journal is not None and evaluation["engine"] == "local" else None
+    # Ray's processes need whole batches, candidates of short trainings compete within one, and a
+    # predictor scores one at once.
+    chunk = _CHUNK if kind == "supernet" and evaluation["engine"] == "local" else None
     exporter = None if export_each is None else _exporter(export_each, format_name)
     result = _run(problem, strategy, strategy_options, seed, exporter, chunk, journal)
 
     result.save(output, count)
     click.echo(result.summary())
+    if isinstance(guide, Describing) and (description := guide.describe()):
+        click.echo(description)
     click.echo(f"wrote {output}")
     if plot is not None:
         plot_search(result, plot)
@@ -264,6 +287,29 @@ def _run(
                 f"stopped after {len(journal.done)} evaluations; resume with --resume", err=True
             )
             raise SystemExit(130) from interrupt
+
+
+def _training(
+    guide_text: str, texts: tuple[str, ...], output: Path, evaluation: dict[str, Any]
+) -> ShortTrainingOptions | None:
+    """Return the settings, files and processes of short trainings; None for other guides."""
+    from oneshot.errors import InvalidOption
+
+    if not guide_text.startswith("train:"):
+        if texts:
+            raise InvalidOption(f"--training {texts[0]!r} is for --guide train:..., not this guide")
+        return None
+
+    from oneshot.retraining.short_settings import ShortTrainingSettings
+    from oneshot.search.training_guide import ShortTrainingOptions
+
+    options = dict(name_and_value(text, "steps=200", "--training") for text in texts)
+    names = ("task", "device", "threads", "engine", "workers", "address")
+    return ShortTrainingOptions(
+        output.with_name(f"{output.name}.trainings"),
+        ShortTrainingSettings.from_options(options),
+        **{name: evaluation[name] for name in names},
+    )
 
 
 def _journal(output: Path, space: SearchSpace, resume: bool) -> Journal:

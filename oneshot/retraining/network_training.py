@@ -74,7 +74,7 @@ def train_network(
         # Recompute the statistics of batch normalisation with the final weights.
         device = device_of(execution)
         size = max(recipe.batch_size, _LEAST_BATCH)
-        batches = _batches(train, size, options.norm_batches, seed, device)
+        batches = plain_batches(train, size, options.norm_batches, seed, device)
         recalibrate(network.to(device), batches, task=run.task)
 
     run.save(network.cpu())
@@ -149,7 +149,7 @@ def _with_head(run: Run) -> nn.Module:
     return space.network(architecture, run.settings.num_classes, generator)
 
 
-def _batches(
+def plain_batches(
     images: Split, size: int, limit: int, seed: int, device: torch.device
 ) -> Iterator[Tensor]:
     """Yield up to `limit` batches of training images without augmentation, of at most one pass."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,14 @@ class Guide(Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that a search result records."""
+
+
+@runtime_checkable
+class Describing(Protocol):
+    """A guide that can say how far its scores are to be trusted."""
+
+    def describe(self) -> str:
+        """Describe the evidence behind the scores in one line; empty where there is none."""
 
 
 class PredictorGuide:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from oneshot.errors import InvalidGuide
 from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide
@@ -15,6 +16,7 @@ from spaces.plugins import Registry
 if TYPE_CHECKING:
     from oneshot.evaluation.work import SupernetEvaluation
     from oneshot.run import Run
+    from oneshot.search.training_guide import ShortTrainingOptions
     from spaces.space import SearchSpace
     from tables.evaluation import Journal
 
@@ -31,6 +33,7 @@ class GuideRequest:
         journal: Journal of a supernet's evaluations; None: they are not stored.
         name: Name of a supernet in results; None: its folder.
         rank_by: Metric by which a supernet scores; None: the score of its task.
+        training: Settings, files and processes of short trainings; None: they are not possible.
     """
 
     text: str
@@ -40,6 +43,7 @@ class GuideRequest:
     journal: Journal | None = None
     name: str | None = None
     rank_by: str | None = None
+    training: ShortTrainingOptions | None = None
 
     def check_space(self, space: SearchSpace) -> None:
         """Raise InvalidGuide where a guide is for another space than the requested one."""
@@ -56,6 +60,7 @@ GUIDES = Registry["Callable[[GuideRequest], Guide]"](
         "predictor": "oneshot.search.guide_registry:predictor_guide",
         "supernet": "oneshot.search.guide_registry:supernet_guide",
         "benchmark": "oneshot.search.guide_registry:benchmark_guide",
+        "train": "oneshot.search.guide_registry:short_training_guide",
     },
     broken=InvalidGuide,
 )
@@ -109,6 +114,59 @@ def benchmark_guide(request: GuideRequest) -> Guide:
     return guide
 
 
+def short_training_guide(request: GuideRequest) -> Guide:
+    """Score architectures by short trainings: `train:DATA` or `train:FOLDER`.
+
+    With the folder of a supernet's run the trainings begin with its weights, on its data set.
+    """
+    from oneshot.data.registry import load
+    from oneshot.data.request import title
+    from oneshot.retraining.short_training import ShortTraining
+    from oneshot.run import SETTINGS, read_run
+    from oneshot.search.training_guide import TrainingGuide
+    from oneshot.tasks.registry import DEFAULT, canonical, make_task
+    from spaces.plugins.loading import loaded_files
+
+    options = request.training
+    if options is None:
+        raise InvalidGuide(
+            f"--guide {request.text!r}: short trainings are a guide of `python -m oneshot search`"
+        )
+
+    supernet = None
+    task_name = options.task or DEFAULT
+    if (Path(request.location) / SETTINGS).is_file():
+        supernet = read_run(request.location, "supernet")
+        request.check_space(supernet.space)
+        task_name = options.task or supernet.settings.task
+        data: Mapping[str, Any] = supernet.settings.data
+    else:
+        data = load(request.location, request.space.input_shape).record()
+
+    task_name = canonical(task_name)
+    training = ShortTraining(
+        options.folder.resolve(),
+        request.space.name,
+        task_name,
+        data,
+        options.settings,
+        None if supernet is None else str(supernet.folder.resolve()),
+        options.device,
+        options.threads,
+        loaded_files(),
+    )
+    source = {
+        "kind": "training",
+        "task": task_name,
+        "data": title(data["name"]),
+        "data_digest": str(data.get("digest", ""))[:16],
+        "supernet": None if supernet is None else supernet.weights_digest(),
+        **options.settings.to_dict(),
+    }
+    task = make_task(task_name, request.space)
+    return TrainingGuide(training, request.space, task, source, options, request.journal)
+
+
 def guide_named(
     text: str,
     space: SearchSpace,
@@ -116,17 +174,19 @@ def guide_named(
     journal: Journal | None = None,
     name: str | None = None,
     rank_by: str | None = None,
+    training: ShortTrainingOptions | None = None,
 ) -> Guide:
     """Make the guide that a user names.
 
     Args:
-        text: `predictor:FILE`, `supernet:FOLDER`, `benchmark:NAME`, `benchmark:NAME:METRIC`, or
-            `KIND:LOCATION` of a plug-in's guide.
+        text: `predictor:FILE`, `supernet:FOLDER`, `benchmark:NAME`, `benchmark:NAME:METRIC`,
+            `train:DATA`, `train:FOLDER`, or `KIND:LOCATION` of a plug-in's guide.
         space: Space that the guide must score.
         evaluation: Settles how sub-networks of a supernet's run are evaluated; None: by default.
         journal: Journal of a supernet's evaluations; None: they are not stored.
         name: Name of a supernet in results; None: its folder.
         rank_by: Metric by which a supernet scores; None: the score of its task.
+        training: Settings, files and processes of short trainings; None: they are not possible.
 
     Raises:
         InvalidGuide: The text does not name a guide, or one for another space, or a ranking is
@@ -136,11 +196,12 @@ def guide_named(
     if not location or kind not in GUIDES:
         plug_ins = [f", {other}:LOCATION" for other in GUIDES if not GUIDES.is_built_in(other)]
         raise InvalidGuide(
-            f"--guide {text!r}: a guide is predictor:FILE, supernet:FOLDER or benchmark:NAME (or"
-            f" NAME:METRIC){''.join(plug_ins)}{near_miss(kind, GUIDES)}"
+            f"--guide {text!r}: a guide is predictor:FILE, supernet:FOLDER, train:DATA (or"
+            f" train:FOLDER of a supernet) or benchmark:NAME (or NAME:METRIC){''.join(plug_ins)}"
+            f"{near_miss(kind, GUIDES)}"
         )
     if rank_by is not None and kind != "supernet":
         raise InvalidGuide(f"--rank-by is for supernets, not for --guide {text!r}")
 
-    request = GuideRequest(text, location, space, evaluation, journal, name, rank_by)
+    request = GuideRequest(text, location, space, evaluation, journal, name, rank_by, training)
     return GUIDES.get(kind)(request)
