@@ -24,6 +24,7 @@ PREDICTORS = Registry["type[Predictor]"](
     "pathfit.predictors",
     {
         "gp": "predictor.gaussian.predictor:GaussianProcess",
+        "evidence": "predictor.evidence.predictor:EvidencePredictor",
         "blend": "predictor.trees.blend:Blend",
         "forest": "predictor.trees.baselines:RandomForest",
         "boosting": "predictor.trees.baselines:Boosting",

@@ -87,6 +87,10 @@ class PredictorGuide:
         """Score distributions over candidates, [n]; see `Predictor.score_relaxed`."""
         return self.predictor.score_relaxed(probabilities)
 
+    def describe(self) -> str:
+        """Describe the evidence that the predictor was trained on, where it records some."""
+        return str(self.predictor.trained_on.get("evidence", ""))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the kind and the name."""
         return {"kind": "predictor", "name": self.name}

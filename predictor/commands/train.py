@@ -19,10 +19,20 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog=example(
-        "python -m predictor train --data evaluations.jsonl --space spos -o predictor.safetensors"
+        """
+        python -m predictor train --data evaluations.jsonl --space spos -o predictor.safetensors
+        python -m predictor train --data trained.jsonl --metric projected_cross_entropy \\
+            --columns proxies.jsonl --columns supernet.jsonl --space spos -o predictor.safetensors
+        """
     )
 )
 @click.option("--data", type=FILE, required=True, help="Evaluations, JSON lines.")
+@click.option(
+    "--columns",
+    multiple=True,
+    help="Evaluations or proxies that the data's metric weighs: FILE or FILE:METRIC; may be"
+    " repeated.",
+)
 @click.option("--space", "space_name", required=True, help="Space of the evaluations.")
 @click.option(
     "--encoder", type=KINDS, default=DEFAULT, show_default=True, help="Predictor to train."
@@ -85,6 +95,7 @@ if TYPE_CHECKING:
 )
 def train(
     data: Path,
+    columns: tuple[str, ...],
     space_name: str,
     encoder: str,
     baseline: str,
@@ -105,7 +116,16 @@ def train(
     architectures.
     The same command resumes an interrupted training of a graph predictor: until it is done, its
     state is stored next to the output (FILE.ENCODER.part, FILE.refit.part).
+
+    With --columns the predictor `evidence` is trained on all of the data: a few good values, such
+    as of short trainings, weigh many cheap ones, such as proxies and a supernet's evaluations. Its
+    rank correlation in cross-validation is printed. The columns' files may be of the same choices
+    in another form of the space, such as one with fewer channels.
     """
+    if columns:
+        _train_on_evidence(data, columns, space_name, encoder, metric, seed, report, output)
+        return
+
     from predictor.training import PredictorTraining, TrainingSettings
     from spaces.console.progress import Bar
     from spaces.files import write_text
@@ -148,6 +168,35 @@ def train(
 
     used = len(training.data.codes) if refit else training.count
     click.echo(f"wrote {output}, trained on {used} evaluations")
+
+
+def _train_on_evidence(
+    data: Path,
+    columns: tuple[str, ...],
+    space_name: str,
+    encoder: str,
+    metric: str,
+    seed: int,
+    report: Path | None,
+    output: Path,
+) -> None:
+    """Train the predictor of mixed evidence, and print how well it ranks in cross-validation."""
+    from predictor.errors import InvalidValues
+    from predictor.evidence.training import train_on_evidence
+    from spaces.console.progress import Bar
+    from spaces.files import write_text
+
+    if encoder not in (DEFAULT, "evidence"):
+        raise InvalidValues(f"--columns are for --encoder evidence, not for {encoder}")
+
+    with Bar("fitting evidence") as bar:
+        model = train_on_evidence(data, columns, space_name, metric, seed, bar.update)
+    model.record_training({"command": command_line()})
+    model.save(output)
+    if report is not None:
+        write_text(report, json.dumps({**model.trained_on, "seed": seed}, indent=1) + "\n")
+    click.echo(model.trained_on["evidence"])
+    click.echo(f"wrote {output}, trained on {model.trained_on['architectures']} evaluations")
 
 
 def _print_figures(training: PredictorTraining) -> None:

@@ -1,0 +1,1 @@
+"""Evidence of several kinds in one predictor: proxies, supernets and a few trainings."""
