@@ -86,7 +86,7 @@ def create_app(settings: Settings, clock: Callable[[], float] | None = None) -> 
 
 
 def _open_service(settings: Settings, clock: Callable[[], float] | None) -> Service:
-    store = Store(settings.store, clock)
+    store = Store(settings.store, clock, settings.timeouts)
     try:
         artifacts = Artifacts(settings.artifacts_url)
         uploads = Uploads(store, artifacts, settings.data / "cache")

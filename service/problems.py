@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 from apiflask import APIFlask, HTTPError
 from flask import Response, json, request
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from oneshot.errors import Infeasible
@@ -19,6 +19,7 @@ from service.artifacts import ArtifactFailed, MissingArtifact
 from service.catalog.names import AmbiguousName
 from service.jobs import IllegalTransition, JsonObject, UnknownJob
 from service.store import IdempotencyConflict, InvalidStore, QuotaExceeded
+from service.store.postgresql import is_locked
 from spaces.errors import PathfitError, UnknownName
 
 MEDIA_TYPE = "application/problem+json"
@@ -158,6 +159,9 @@ def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
 
     @app.errorhandler(SQLAlchemyError)
     def of_store(error: SQLAlchemyError) -> Response:
+        if isinstance(error, DBAPIError) and is_locked(error):
+            return respond(busy("another process is changing the same rows; try again"))
+
         _LOG.error(
             "the job store failed while answering %s %s: %s", request.method, request.path, error
         )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from service.store.timeouts import Timeouts
 from spaces.errors import PathfitError
 
 DATA = Path("runs/service")
@@ -63,6 +64,7 @@ class Settings:
         waiting: Greatest number of requests that wait for a result at once.
         gpus: Number of GPUs of this machine that jobs may use.
         ray_address: Address of a Ray cluster that runs the jobs. None runs them on this machine.
+        timeouts: Seconds after which work on the job store fails.
 
     Raises:
         InvalidSetting: A value is out of range, or the host is not a loopback address and there is
@@ -98,6 +100,7 @@ class Settings:
     waiting: int = 24
     gpus: int = 0
     ray_address: str | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
     def __post_init__(self) -> None:
         # Exactly one of the two.

@@ -44,7 +44,7 @@ def main() -> None:
 def run(order: EngineOrder) -> int:
     """Run an engine, and return the exit code."""
     settings = order.settings
-    store = Store(settings.store)
+    store = Store(settings.store, timeouts=settings.timeouts)
     room = Needs(settings.workers, settings.gpus)
     session = RaySession(settings.data, settings.ray_address, room)
 

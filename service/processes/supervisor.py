@@ -55,7 +55,7 @@ def serve(settings: Settings) -> None:
 
     # First: everything below may be in use by a service that runs already.
     lock = FolderLock(settings.data)
-    store = Store(settings.store)
+    store = Store(settings.store, timeouts=settings.timeouts)
     try:
         if settings.exposed and not store.tokens.list():
             raise InvalidSetting(

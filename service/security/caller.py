@@ -16,9 +16,12 @@ from service.settings import Settings
 from service.store import Store, Token
 
 COOKIE = "pathfit_session"
+LIVENESS = "health.healthz"
+"""Endpoint that never reads the store."""
+
 PUBLIC = frozenset(
     {
-        "health.healthz",
+        LIVENESS,
         "health.readyz",
         "openapi.spec",
         "page.index",
@@ -65,6 +68,10 @@ class Access:
         """
         g.token = None
         g.by_cookie = False
+        # It must answer also while the store does not, which has the tokens.
+        if request.endpoint == LIVENESS:
+            return
+
         header = request.headers.get("Authorization")
         cookie = request.cookies.get(COOKIE)
         if header is not None:

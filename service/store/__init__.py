@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from service.store.idempotency import IdempotencyKey as IdempotencyKey
     from service.store.rows import ANY as ANY
     from service.store.store import Store as Store
+    from service.store.timeouts import Timeouts as Timeouts
     from service.store.tokens import InvalidToken as InvalidToken
     from service.store.tokens import QuotaExceeded as QuotaExceeded
     from service.store.tokens import Token as Token
@@ -30,6 +31,7 @@ __getattr__, __dir__ = exports(
         "InvalidToken": ".tokens",
         "QuotaExceeded": ".tokens",
         "Store": ".store",
+        "Timeouts": ".timeouts",
         "Token": ".tokens",
     },
 )

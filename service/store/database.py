@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as WaitTimeout
 from sqlalchemy.orm import Session
 
+from service.store.postgresql import create_postgresql_engine, unbounded
 from service.store.schema import JobRow
+from service.store.timeouts import Timeouts
 from spaces.errors import PathfitError
-
-BUSY_TIMEOUT = 30.0
-"""Seconds for which a writer waits for the writers of other processes on SQLite."""
 
 # Execution option of a connection: the statement that begins its transactions.
 _BEGIN = "pathfit_begin"
@@ -41,19 +41,24 @@ class Database:
         url: `sqlite:///FILE`, `postgresql://USER@HOST/NAME`, or the path of a SQLite file.
         clock: Returns seconds since 1970. None takes this machine's clock for SQLite and the
             server's for PostgreSQL, which several machines may share.
+        timeouts: Seconds after which work on the database fails. None takes the defaults.
 
     Raises:
         InvalidStore: The URL is malformed or names another kind of database.
     """
 
-    def __init__(self, url: str | Path, clock: Callable[[], float] | None = None):
+    def __init__(
+        self,
+        url: str | Path,
+        clock: Callable[[], float] | None = None,
+        timeouts: Timeouts | None = None,
+    ):
         self.url = parse_url(url)
         self.name = str(self.path or self.url.render_as_string(hide_password=True))
         self._clock = clock or (time.time if self.path is not None else None)
+        self._timeouts = timeouts or Timeouts()
         # SQLite has one writer at a time: a lock is fairer, and faster, than SQLite's own retries.
-        self._write_lock: contextlib.AbstractContextManager[Any] = (
-            threading.Lock() if self.path else contextlib.nullcontext()
-        )
+        self._write_lock = threading.Lock() if self.path is not None else None
         self.engine = self._create_engine()
 
     @property
@@ -65,21 +70,30 @@ class Database:
 
     def _create_engine(self) -> Engine:
         if self.path is None:
-            return create_engine(
-                self.url, pool_size=8, max_overflow=56, pool_pre_ping=True, json_serializer=_to_json
-            )
+            return create_postgresql_engine(self.url, self._timeouts, {"json_serializer": _to_json})
 
         engine = create_engine(
             self.url,
-            connect_args={"timeout": BUSY_TIMEOUT},
+            connect_args={"timeout": self._timeouts.busy},
             pool_size=8,
             max_overflow=-1,
             json_serializer=_to_json,
         )
-        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "connect", self._configure_sqlite)
         event.listen(engine, "begin", _begin)
 
         return engine
+
+    def _configure_sqlite(self, connection: Any, _record: object) -> None:
+        # `_begin` begins transactions; the driver would guess where they begin.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        _enable_write_ahead_log(cursor, self._timeouts.busy)
+        # An accepted job survives a power failure.
+        cursor.execute("PRAGMA synchronous=FULL")
+        # SQLite ignores foreign keys unless every connection turns them on.
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
 
     def close(self) -> None:
         """Close all connections."""
@@ -90,10 +104,9 @@ class Database:
         try:
             with self.reading() as session:
                 session.execute(select(JobRow.sequence).limit(1)).all()
-        except DatabaseError as error:
-            raise InvalidStore(
-                f"the job store {self.name} does not answer: {error.orig}"
-            ) from error
+        except (DatabaseError, WaitTimeout) as error:
+            reason = error.orig if isinstance(error, DatabaseError) else error
+            raise InvalidStore(f"the job store {self.name} does not answer: {reason}") from error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
@@ -107,17 +120,42 @@ class Database:
         """Open a transaction that is committed if the block ends without an error."""
         # expire_on_commit=False: rows are converted after the commit, and must not be read again.
         writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-        with self._write_lock, Session(writer, expire_on_commit=False) as session, session.begin():
+        with (
+            self._only_writer(),
+            Session(writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            # SQLite's lock is taken here: a time that is read before a long wait for it would be
+            # out of date when it is written.
+            session.connection()
             yield session
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[Connection]:
         """Open a transaction that excludes every other exclusive one, in any process."""
         writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-        with self._write_lock, writer.begin() as connection:
+        with self._only_writer(), writer.begin() as connection, contextlib.ExitStack() as stack:
             if self.path is None:
+                # A migration may take minutes, and so does waiting for that of another process.
+                stack.enter_context(unbounded(connection.connection.driver_connection))
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
             yield connection
+
+    @contextlib.contextmanager
+    def _only_writer(self) -> Iterator[None]:
+        """Exclude the other threads of this process from writing to SQLite."""
+        if self._write_lock is None:
+            yield
+            return
+
+        if not self._write_lock.acquire(timeout=self._timeouts.busy):
+            raise WaitTimeout(
+                f"{self.name} was busy with other writers for {self._timeouts.busy:g} s"
+            )
+        try:
+            yield
+        finally:
+            self._write_lock.release()
 
     def lock_topic(self, session: Session, topic: str) -> None:
         """Serialise the writing transactions of a topic, in any process, until each ends."""
@@ -159,24 +197,12 @@ def parse_url(url: str | Path) -> URL:
     return parsed
 
 
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    # `_begin` begins transactions; the driver would guess where they begin.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    _enable_write_ahead_log(cursor)
-    # An accepted job survives a power failure.
-    cursor.execute("PRAGMA synchronous=FULL")
-    # SQLite ignores foreign keys unless every connection turns them on.
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _enable_write_ahead_log(cursor: sqlite3.Cursor) -> None:
+def _enable_write_ahead_log(cursor: sqlite3.Cursor, patience: float) -> None:
     """Switch to the write-ahead log, retrying while other processes open the file.
 
     SQLite's own busy timeout does not cover this statement.
     """
-    deadline = time.monotonic() + BUSY_TIMEOUT
+    deadline = time.monotonic() + patience
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")

@@ -11,23 +11,27 @@ from sqlalchemy.exc import DatabaseError
 
 from service.store.database import Database, InvalidStore
 from service.store.schema import HEAD
+from service.store.timeouts import Timeouts
 
 # alembic keeps one context for the whole process.
 _ALEMBIC_LOCK = threading.Lock()
 
 
-def open_database(url: str | Path, clock: Callable[[], float] | None = None) -> Database:
+def open_database(
+    url: str | Path, clock: Callable[[], float] | None = None, timeouts: Timeouts | None = None
+) -> Database:
     """Open a database whose tables are up to date; missing ones are created.
 
     Args:
         url: See `Database`.
         clock: See `Database`.
+        timeouts: See `Database`.
 
     Raises:
         InvalidStore: The database is no job store, was written by a newer version, or cannot be
             opened.
     """
-    database = Database(url, clock)
+    database = Database(url, clock, timeouts)
     try:
         if database.path is not None:
             database.path.parent.mkdir(parents=True, exist_ok=True)

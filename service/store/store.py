@@ -14,6 +14,7 @@ from service.store.jobs import Jobs
 from service.store.leases import Leases
 from service.store.migration import open_database
 from service.store.sessions import Sessions
+from service.store.timeouts import Timeouts
 from service.store.tokens import Tokens
 
 
@@ -24,6 +25,7 @@ class Store:
         url: `sqlite:////FOLDER/jobs.sqlite`, the path of that file, or
             `postgresql://USER:PASSWORD@HOST/NAME`.
         clock: Returns seconds since 1970. None takes the database's own clock.
+        timeouts: Seconds after which work on the store fails. None takes the defaults.
 
     Attributes:
         jobs: Jobs: creation, listing, waiting, reports of attempts, removal.
@@ -40,8 +42,13 @@ class Store:
             opened.
     """
 
-    def __init__(self, url: str | Path, clock: Callable[[], float] | None = None):
-        self.database = open_database(url, clock)
+    def __init__(
+        self,
+        url: str | Path,
+        clock: Callable[[], float] | None = None,
+        timeouts: Timeouts | None = None,
+    ):
+        self.database = open_database(url, clock, timeouts)
         self.changes = Changes(self.database)
         self.idempotency = IdempotencyKeys(self.database)
         self.jobs = Jobs(self.database, self.changes, self.idempotency)

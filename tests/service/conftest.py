@@ -21,6 +21,9 @@ from service.context import Service, service_of
 from service.settings import Settings
 from spaces.chains.chain import ChainSpace
 from tables.lookup_table import BlockCost, LookupTable, Measurement, NetworkSample
+from tests.service.postgresql import postgresql, proxy, shared_url
+
+__all__ = ["postgresql", "proxy", "shared_url"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = "spos-tiny"
