@@ -21,7 +21,7 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator, named
 from oneshot.training.batches import HeldOut
-from oneshot.training.loop import moved_inputs
+from oneshot.training.passes import moved_inputs
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData

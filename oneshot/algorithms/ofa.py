@@ -28,6 +28,7 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator
 from oneshot.search.feasible import feasible_sample
+from oneshot.training.passes import moved_inputs
 from oneshot.training.recipe import Recipe
 from spaces.modules.elastic_supernet import elastic_of
 from spaces.modules.supernet import Supernet
@@ -294,7 +295,7 @@ class Ofa(ArchitectureAlgorithm):
                 for inputs, targets in batches:
                     loss = self.passes.held_out(
                         self.model,
-                        inputs.to(device),
+                        moved_inputs(inputs, device),
                         functools.partial(self.task.loss, targets=targets.to(device)),
                     )
                     losses[index] += loss.cpu() / len(batches)

@@ -122,6 +122,8 @@ def proxies(
     """
     import numpy as np
 
+    from oneshot.data.structured import is_single
+    from oneshot.errors import InvalidOption
     from oneshot.evaluation.device import find_device
     from oneshot.tasks.registry import DEFAULT, canonical, make_task
     from predictor.proxies.survey import Survey
@@ -137,6 +139,10 @@ def proxies(
     codes = _codes(space, archs, count, seed)
     data = load_data(options, space.input_shape)
     task.check(data)
+    if not is_single(data):
+        raise InvalidOption(
+            f"proxies are measured with images; the examples of {data.title} are several tensors"
+        )
     rows = np.random.default_rng(seed).permutation(len(data.train))[:images]
     pixels, targets = data.train.tensors(np.sort(rows))
     torch_device = find_device(device)

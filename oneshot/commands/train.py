@@ -232,8 +232,10 @@ def _check(run: Run, data: ImageData) -> None:
         )
 
     from oneshot.algorithms.training import make_algorithm
+    from oneshot.data.structured import check_inputs
     from spaces.modules.supernet import Supernet
 
+    check_inputs(data, run.space)
     steps = len(data.train) // min(run.settings.recipe.batch_size, len(data.train))
     with torch.device("cpu"):
         supernet = run.build()

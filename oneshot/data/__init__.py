@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from oneshot.data.registry import load as load
     from oneshot.data.registry import register_data as register_data
     from oneshot.data.request import DataRequest as DataRequest
+    from oneshot.data.structured import StructuredSplit as StructuredSplit
 
 __all__ = [
     "Augmentation",
     "DataRequest",
     "ImageData",
     "ImageSplit",
+    "StructuredSplit",
     "available",
     "load",
     "register_data",
@@ -30,6 +32,7 @@ __getattr__, __dir__ = exports(
         "DataRequest": ".request",
         "ImageData": ".images",
         "ImageSplit": ".images",
+        "StructuredSplit": ".structured",
         "available": ".registry",
         "load": ".registry",
         "register_data": ".registry",

@@ -7,8 +7,10 @@ import signal
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from oneshot.data.decoding import measure_size
+from oneshot.data.errors import InvalidData
 from oneshot.data.folder_split import FolderSplit
 from oneshot.data.images import ImageData
 from oneshot.data.split import Split
@@ -80,6 +82,8 @@ def inspect(data: ImageData, progress: Progress = silent) -> dict[str, Inspectio
 
 def _in_memory(split: Split, classes: int) -> Inspection:
     images, _ = split.tensors([0])
+    if not isinstance(images, Tensor) or images.ndim != 4:
+        raise InvalidData("only images can be inspected; this data set has other inputs")
     return Inspection(_per_class(split, classes), np.tile(images.shape[:1:-1], (len(split), 1)), {})
 
 

@@ -46,7 +46,8 @@ class PixelSplit(MemorySplit):
     @property
     def images(self) -> Tensor:
         """All preprocessed images, float [n, channels, height, width], computed at each access."""
-        return self.tensors()[0]
+        images: Tensor = self.tensors()[0]
+        return images
 
     def tensors(self, indices: Indices | None = None) -> Batch:
         """Return the preprocessed images and the labels."""

@@ -95,6 +95,8 @@ def load(
 
     # A folder without a registered name is read as `image-folder`.
     canonical, source, path = _find(str(name))
+    if _is_built_in(canonical):
+        _check_images(str(name), input_shape)
     return source(
         DataRequest(
             canonical,
@@ -131,6 +133,20 @@ def check_name(name: str) -> None:
     # A registered name needs no look at its reader, whose import takes seconds.
     if name not in DATA:
         _find(name)
+
+
+def _is_built_in(canonical: str) -> bool:
+    """Return whether a canonical name means one of the data sets of images that Pathfit has."""
+    key = canonical.partition(":")[0]
+    return key not in DATA or DATA.is_built_in(key)
+
+
+def _check_images(name: str, input_shape: tuple[int, ...]) -> None:
+    """Raise InvalidOption where networks of another input are to be trained on images."""
+    if len(input_shape) != 3:
+        raise InvalidOption(
+            f"data: {name} has images; the networks take an input of the shape {input_shape}"
+        )
 
 
 def _find(name: str) -> tuple[str, Source, Path | None]:

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation
 
-Batch = tuple[Tensor, Any]
+Batch = tuple[Any, Any]
 """Inputs and targets, which are a tensor or `Padded`.
 
-Images are float [b, channels, height, width], channels-last and normalised. Classes are int64 [b].
+Images are float [b, channels, height, width], channels-last and normalised. Inputs of a model that
+takes several are a tuple or a dictionary of tensors [b, ...]. Classes are int64 [b].
 """
 
 Indices = Sequence[int] | np.ndarray | Tensor

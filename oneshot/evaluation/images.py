@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.evaluation.device import free_bytes
+from spaces.modules.nested import batch_size, mapped
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -27,13 +29,14 @@ class EvaluationImages:
     """Images of an evaluation, which stay on the device.
 
     Args:
-        recalibration: Batches [b, channels, height, width] of training images, all of one size.
+        recalibration: Batches [b, channels, height, width] of training images, all of one size; or
+            tuples or dictionaries of tensors [b, ...].
         validation: Batches of validation images; the last one may be smaller.
         targets: Targets of the validation batches [b].
     """
 
-    recalibration: list[Tensor]
-    validation: list[Tensor]
+    recalibration: list[Any]
+    validation: list[Any]
     targets: list[Any]
 
     @classmethod
@@ -60,18 +63,18 @@ class EvaluationImages:
         training, _ = _read(data.train, rows, settings.precision, device)
 
         # Batches of one size: a smaller one would have the same weight as the others.
-        size = min(settings.recalibration_batch_size, len(training))
-        recalibration = torch.split(training[: len(training) // size * size], size)
+        count = batch_size(training)
+        size = min(settings.recalibration_batch_size, count)
+        recalibration = _batches(training, count // size * size, size)
 
         # Sorted, so that files are read in their order.
         validation_rows = np.sort(sample_rows(len(data.validation), settings.images, settings.seed))
         images, targets = _read(data.validation, validation_rows, settings.precision, device)
-        batch = settings.batch_size
-        slices = [slice(begin, begin + batch) for begin in range(0, len(images), batch)]
+        count = batch_size(images)
         return cls(
-            list(recalibration),
-            [images[index] for index in slices],
-            [targets[index] for index in slices],
+            recalibration,
+            _batches(images, count, settings.batch_size),
+            [targets[index] for index in _slices(count, settings.batch_size)],
         )
 
     @property
@@ -82,7 +85,7 @@ class EvaluationImages:
     @property
     def recalibration_count(self) -> int:
         """Number of images on which statistics are computed."""
-        return sum(map(len, self.recalibration))
+        return sum(map(batch_size, self.recalibration))
 
 
 def sample_rows(count: int, size: int, seed: int) -> NDArray[np.int64]:
@@ -114,5 +117,21 @@ def _read(split: Split, rows: NDArray[np.int64], precision: str, device: torch.d
     images, targets = split.tensors(rows)
     if not len(targets):
         raise InvalidRun("none of the images that an evaluation needs can be read")
-    converted = images.to(device, _TYPES[precision]).contiguous(memory_format=torch.channels_last)
-    return converted, targets.to(device)
+    dtype = _TYPES[precision]
+    return mapped(images, lambda tensor: _converted(tensor, device, dtype)), targets.to(device)
+
+
+def _converted(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return a tensor on a device, images in channels-last memory format."""
+    # Tokens and masks keep their type.
+    moved = tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
+    return moved.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else moved
+
+
+def _batches(inputs: Any, count: int, size: int) -> list[Any]:
+    """Return the batches of the first `count` rows, of which the last one may be smaller."""
+    return [mapped(inputs, operator.itemgetter(index)) for index in _slices(count, size)]
+
+
+def _slices(count: int, size: int) -> list[slice]:
+    return [slice(begin, min(begin + size, count)) for begin in range(0, count, size)]

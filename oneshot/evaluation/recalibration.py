@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from oneshot.tasks.task import Task
@@ -18,7 +18,7 @@ from oneshot.training.passes import Passes
 @torch.no_grad()
 def recalibrate(
     model: nn.Module,
-    images: Iterable[Tensor],
+    images: Iterable[Any],
     modules: Iterable[nn.Module] | None = None,
     task: Task | None = None,
 ) -> None:
@@ -32,7 +32,8 @@ def recalibrate(
 
     Args:
         model: Model that runs the images.
-        images: Batches [b, channels, height, width] of training images.
+        images: Batches of training images [b, channels, height, width], or of a tuple or dictionary
+            of tensors.
         modules: Modules whose statistics are computed; None: the model. Those that do not run, or
             that the model's own code sets to evaluation mode, keep their statistics.
         task: Task that runs the model; None: classification.
@@ -97,7 +98,7 @@ class Gathering:
     def __init__(self, norms: list[_BatchNorm]):
         self.norms = norms
 
-    def average_over(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+    def average_over(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Yield the batches, each of which must be run before the next one is read."""
         for number, batch in enumerate(batches, 1):
             for norm in self.norms:

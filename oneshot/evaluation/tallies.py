@@ -12,7 +12,7 @@ from torch import nn
 
 from oneshot.perturbations.conditions import Conditions
 from oneshot.tasks.classification import Classification
-from oneshot.training.passes import Passes
+from oneshot.training.passes import Passes, moved_inputs
 
 if TYPE_CHECKING:
     from oneshot.data.split import Batch
@@ -48,7 +48,7 @@ def metrics_under(
             passes.begin(seed, number, 0)
             on_device = targets.to(device)
             _, outputs = passes.loss(
-                model, inputs.to(device), functools.partial(task.loss, targets=on_device)
+                model, moved_inputs(inputs, device), functools.partial(task.loss, targets=on_device)
             )
             tally.add(outputs, on_device)
         metrics |= {condition.metric(name): value for name, value in tally.metrics().items()}
@@ -74,5 +74,6 @@ def tally_of(
     passes = Passes(task)
     tally = task.tally(device)
     for inputs, targets in batches:
-        tally.add(passes.forward(model, inputs.to(device)), targets.to(device))
+        outputs = passes.forward(model, moved_inputs(inputs, device))
+        tally.add(outputs, targets.to(device))
     return tally

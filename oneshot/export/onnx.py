@@ -22,7 +22,7 @@ from oneshot.run import Run
 from oneshot.tasks.registry import DEFAULT
 from spaces.errors import PathfitError
 from spaces.files import replacing
-from spaces.modules.nested import tensors_in, with_tensor_arguments
+from spaces.modules.nested import arranged, tensors_in, with_tensor_arguments
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -348,7 +348,9 @@ def compare(
     # Two sizes, since a batch size that was exported as a constant agrees with one of them only.
     batches = [inputs.make(count) for count in (1, 3)]
     if images is not None:
-        batches.extend(images if isinstance(images, list) else [images])
+        further = images if isinstance(images, list) else [images]
+        # The dictionaries of a data set may have their keys in any order, the file's inputs not.
+        batches.extend(arranged(batch, batches[0]) for batch in further)
 
     worst = 0.0
     for batch in batches:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from oneshot.data.images import ImageData
 from oneshot.data.split import Split
+from oneshot.data.structured import check_inputs, is_single
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.evaluation.recalibration import recalibrate
 from oneshot.retraining.algorithm import Retraining
@@ -17,6 +19,7 @@ from oneshot.retraining.supernet_weights import inherit
 from oneshot.run import Run, read_run
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
+from oneshot.training.passes import moved_inputs
 from spaces.errors import InvalidParameter
 from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
@@ -84,7 +87,12 @@ def train_network(
 def check(run: Run, data: ImageData) -> None:
     """Raise the errors of `train_network` before anything is trained or written."""
     options = run.settings.retraining or RetrainOptions()
+    check_inputs(data, run.space)
     augmented(data.train, options).epochs(1, 0, augment=options.augment)
+    if options.mixup and not is_single(data):
+        raise InvalidOption(
+            f"mixup is for images; the examples of {data.title} are several tensors"
+        )
     run.task.check(data)
     Retraining(_initial_network(run, options), run.settings.recipe, options, run.passes)
 
@@ -151,10 +159,10 @@ def _with_head(run: Run) -> nn.Module:
 
 def plain_batches(
     images: Split, size: int, limit: int, seed: int, device: torch.device
-) -> Iterator[Tensor]:
+) -> Iterator[Any]:
     """Yield up to `limit` batches of training images without augmentation, of at most one pass."""
     loader = images.epochs(min(size, len(images)), seed)
     for number, (batch, _) in enumerate(loader):
         if number == limit:
             return
-        yield batch.to(device)
+        yield moved_inputs(batch, device)

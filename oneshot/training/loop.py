@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption, InvalidRun
@@ -20,6 +19,7 @@ from oneshot.training.batches import Source, updates
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.normalisation import WholeBatch
+from oneshot.training.passes import moved_inputs
 from oneshot.training.reports import Reports
 from spaces.progress import Progress
 
@@ -195,14 +195,6 @@ def _update(
     algorithm.passes.commit()
     algorithm.after_step(step)
     engine.meter.count(sum(len(targets) for _, targets in moved))
-
-
-def moved_inputs(inputs: Tensor, device: torch.device) -> Tensor:
-    """Return inputs on a device, images in channels-last memory format."""
-    # Other data than images, of a user's model.
-    if inputs.ndim != 4:
-        return inputs.to(device, non_blocking=True)
-    return inputs.to(device, non_blocking=True, memory_format=torch.channels_last)
 
 
 def _report(engine: Engine, reports: Reports | None, step: int) -> None:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from oneshot.perturbations.conditions import Conditions, generator_of
 from oneshot.tasks.classification import Classification
 from oneshot.tasks.task import Task
-from spaces.modules.nested import mapped
+from spaces.modules.nested import mapped, tensors_in
 
 
 class Passes:
@@ -53,7 +54,7 @@ class Passes:
         self._key = (seed, step, rank)
         self._count = 0
 
-    def forward(self, model: nn.Module, inputs: Tensor) -> Any:
+    def forward(self, model: nn.Module, inputs: Any) -> Any:
         """Return a model's outputs in single precision, and carry its state on."""
         outputs, following = self._run(model, inputs, self._state)
 
@@ -62,7 +63,7 @@ class Passes:
         return outputs
 
     def loss(
-        self, model: nn.Module, inputs: Tensor, loss_of: Callable[[Any], Tensor]
+        self, model: nn.Module, inputs: Any, loss_of: Callable[[Any], Tensor]
     ) -> tuple[Tensor, Any]:
         """Return the loss of a batch and the outputs, under several conditions of the first one.
 
@@ -88,9 +89,7 @@ class Passes:
         self._state = states[0]
         return functools.reduce(operator.add, [loss for loss, _ in results]), results[0][1]
 
-    def held_out(
-        self, model: nn.Module, inputs: Tensor, value_of: Callable[[Any], Tensor]
-    ) -> Tensor:
+    def held_out(self, model: nn.Module, inputs: Any, value_of: Callable[[Any], Tensor]) -> Tensor:
         """Return a value of a model's outputs from the initial state, such as a loss.
 
         Args:
@@ -108,8 +107,8 @@ class Passes:
         return functools.reduce(operator.add, values)
 
     def _perturbed(
-        self, model: nn.Module, inputs: Tensor, loss_of: Callable[[Any], Tensor]
-    ) -> Iterator[tuple[float, AbstractContextManager[Tensor]]]:
+        self, model: nn.Module, inputs: Any, loss_of: Callable[[Any], Tensor]
+    ) -> Iterator[tuple[float, AbstractContextManager[Any]]]:
         """Yield the weight and the context of each condition."""
         self._count += 1
         for number, condition in enumerate(self.conditions or ()):
@@ -125,18 +124,19 @@ class Passes:
                 ),
             )
 
-    def from_start(self, model: nn.Module, inputs: Tensor) -> Any:
+    def from_start(self, model: nn.Module, inputs: Any) -> Any:
         """Return a model's outputs in single precision from the initial state."""
         outputs, _ = self._run(model, inputs, None)
         return outputs
 
-    def _run(self, model: nn.Module, inputs: Tensor, state: Any) -> tuple[Any, Any]:
+    def _run(self, model: nn.Module, inputs: Any, state: Any) -> tuple[Any, Any]:
         """Return outputs in single precision and the following state; both states may be None."""
         if not self.task.carries_state:
             return single_precision(model(inputs)), None
 
         if state is None:
-            state = self.task.initial_state(len(inputs), inputs.device)
+            first = next(tensors_in(inputs))
+            state = self.task.initial_state(len(first), first.device)
         outputs, following = self.task.forward(model, inputs, state)
         return single_precision(outputs), following
 
@@ -161,6 +161,23 @@ class Passes:
         """Restore the state that `state_dict` returned, on a device."""
         self._committed = mapped(state, lambda tensor: tensor.to(device))
         self._state = self._committed
+
+
+def moved_inputs(inputs: Any, device: torch.device) -> Any:
+    """Return inputs on a device, images in channels-last memory format.
+
+    Args:
+        inputs: Tensor, or a tuple or dictionary of tensors for models of several inputs.
+        device: Device of the model.
+    """
+    return mapped(inputs, lambda tensor: _moved(tensor, device))
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    # Other data than images, of a user's model.
+    if tensor.ndim != 4:
+        return tensor.to(device, non_blocking=True)
+    return tensor.to(device, non_blocking=True, memory_format=torch.channels_last)
 
 
 def single_precision(outputs: Any) -> Any:

@@ -43,6 +43,38 @@ def mapped(value: Any, function: Callable[[Tensor], Any]) -> Any:
     return value
 
 
+def arranged(value: Any, like: Any) -> Any:
+    """Return a value with the keys of its dictionaries in the order of another one's.
+
+    Args:
+        value: Nested tuples, lists and dictionaries of tensors.
+        like: Value with the same keys.
+
+    Example:
+        >>> arranged({"mask": 1, "tokens": 2}, {"tokens": 0, "mask": 0})
+        {'tokens': 2, 'mask': 1}
+    """
+    if isinstance(value, Mapping):
+        return {key: arranged(value[key], item) for key, item in like.items()}
+    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
+        return type(value)(map(arranged, value, like))
+    return value
+
+
+def batch_size(value: Any) -> int:
+    """Return the number of rows of a value's tensors, [n, ...] each; 0 where it has none.
+
+    Args:
+        value: Tensor, or nested lists, tuples and dictionaries of tensors.
+
+    Example:
+        >>> import torch
+        >>> batch_size({"tokens": torch.zeros(3, 7), "mask": torch.zeros(3, 7)})
+        3
+    """
+    return next((len(tensor) for tensor in tensors_in(value)), 0)
+
+
 class TensorArguments(nn.Module):
     """A network that takes the tensors of its inputs one by one, as exporters to ONNX need them.
 
