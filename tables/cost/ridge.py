@@ -4,9 +4,9 @@ The sum of block latencies misses the work between blocks and the effect of neig
 other's caches. Whole networks of the same build show both: y = block sum + intercept + one delta
 for each (choice, candidate), with the deltas shrunk towards 0. The penalty is selected, and sigma
 estimated, by leave-one-out residuals in closed form (Allen's PRESS). Samples that the machine
-disturbed lie many deviations off; they are left out and counted. A disturbance of a network's run
-also affects the blocks timed within it, so their excess over the table is divided out first
-(`tables.cost.fitting`), as far as the two correlate.
+disturbed lie many deviations off, also from the prediction of a fit without them; they are left out
+and counted. A disturbance of a network's run also affects the blocks timed within it, so their
+excess over the table is divided out first (`tables.cost.fitting`), as far as the two correlate.
 
 A residual contains the model's error and the noise of the sample that it is compared with. A search
 promises the median of many runs, which is free of that noise: sigma^2 = residual^2 - noise^2. The
@@ -93,6 +93,9 @@ def fit_ridge(
 def undisturbed_mask(features: NDArray[Any], residuals: Array) -> NDArray[np.bool_]:
     """Return which networks [n] were measured without disturbance of the machine.
 
+    Networks far off from the others are set aside, and readmitted where a fit on the others
+    predicts them.
+
     Args:
         features: Features [n, features] of the networks.
         residuals: Measured costs [n] minus block sums.
@@ -101,7 +104,57 @@ def undisturbed_mask(features: NDArray[Any], residuals: Array) -> NDArray[np.boo
     first_fit = _ridge(features[mask], residuals[mask])
     # The first fit's residuals are narrower than the raw ones and show outliers that those hid.
     remaining = residuals - first_fit.intercept - features @ first_fit.deltas
-    return mask & _within_outlier(remaining)
+    mask &= _within_outlier(remaining)
+
+    while not mask.all():
+        readmitted = ~mask & _is_predicted(features, residuals, mask)
+        if not readmitted.any():
+            break
+        mask |= readmitted
+    return mask
+
+
+def _is_predicted(
+    features: NDArray[Any], residuals: Array, mask: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return which networks [n] agree with a fit on those of the mask.
+
+    A fit with nearly as many parameters as networks follows most of them closely, so that an
+    undisturbed network which it follows less looks like an outlier. Errors of prediction, of
+    networks that the fit has not seen, are comparable at any number of parameters.
+
+    Args:
+        features: Features [n, features] of the networks.
+        residuals: Measured costs [n] minus block sums.
+        mask: Networks [n] of the fit; at least 2.
+    """
+    fit = _ridge(features[mask], residuals[mask])
+    count = int(mask.sum())
+    errors = residuals - fit.intercept - features @ fit.deltas
+
+    # A ridge is the posterior mean where deltas have the prior variance s^2 / penalty, and then
+    # s^2 = y' (y - fitted) / (n - 1). An unseen network has the variance s^2 (1 + leverage).
+    centred = residuals[mask] - residuals[mask].mean()
+    variance = max(float(centred @ errors[mask]), 0.0) / (count - 1)
+    features_centred = features - features[mask].mean(0)
+    gram = features_centred[mask].T @ features_centred[mask]
+    gram += fit.penalty * np.eye(gram.shape[0])
+    solved = np.linalg.solve(gram, features_centred.T).T
+    leverage = 1 / count + (features_centred * solved).sum(1)
+
+    # The penalty that is best for these networks may be too weak; their leave-one-out errors show.
+    deviation = np.maximum(np.sqrt(variance * (1 + leverage)), fit.residual)
+    is_predicted: NDArray[np.bool_] = np.abs(errors) <= _student(OUTLIER, count - 1) * deviation
+    return is_predicted
+
+
+def _student(normal: float, degrees: int) -> float:
+    """Return the quantile of Student's t that is as improbable as a normal one.
+
+    It is the inverse of Wallace's approximation (Annals of Mathematical Statistics 30, 1959).
+    """
+    corrected = normal * (8 * degrees + 3) / (8 * degrees + 1)
+    return float(np.sqrt(degrees * np.expm1(corrected**2 / degrees)))
 
 
 def disturbance_slope(disturbance: Array, values: Array) -> float:

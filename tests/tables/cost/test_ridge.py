@@ -114,6 +114,40 @@ def test_disturbed_networks_are_left_out_and_counted() -> None:
     assert np.allclose(found.intercept + features @ found.deltas, 2 + features @ deltas, atol=0.05)
 
 
+def undisturbed(seed: int, count: int) -> tuple[Array, Array]:
+    """Features and values of networks whose noise is bounded, so that none is an outlier."""
+    rng = np.random.default_rng(seed)
+    features = one_hot(rng, count)
+    values = features @ effects(rng) + 0.5 * rng.uniform(-1, 1, count)
+    return features, values
+
+
+def test_few_undisturbed_networks_are_all_in_the_fit() -> None:
+    # 16 parameters follow 20 networks so closely that residuals alone put an outlier in 6% of sets.
+    outliers = 0
+    for seed in range(300):
+        features, values = undisturbed(seed, 20)
+        outliers += fit_ridge(features, np.zeros(20), values).outliers
+
+    assert outliers == 0
+
+
+@pytest.mark.parametrize("count", [20, 60])
+def test_a_disturbed_network_among_few_is_left_out(count: int) -> None:
+    detected = 0
+    for seed in range(100):
+        features, values = undisturbed(seed, count)
+        values[seed % count] += 30
+        correction = fit_ridge(features, np.zeros(count), values)
+
+        # Without it, the others' fit is that of the others alone.
+        others = np.arange(count) != seed % count
+        alone = fit_ridge(features[others], np.zeros(count - 1), values[others])
+        detected += correction.outliers == 1 and correction.intercept == alone.intercept
+
+    assert detected >= 98
+
+
 def test_values_that_are_all_alike_are_no_outliers() -> None:
     features = one_hot(np.random.default_rng(4), 30)
     found = fit_ridge(features, np.zeros(30), np.full(30, 1.5))
