@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +28,6 @@ from service.jobs import (
     MAX_WORKER_CRASHES,
     IllegalTransition,
     JobError,
-    JobState,
     Resources,
     StaleAttempt,
     UnknownJob,
@@ -40,8 +40,9 @@ HEARTBEAT = 2.0
 CANCEL_PATIENCE = 0.2
 """Seconds that a worker has to leave a cancelled job before it is killed."""
 
-_TICK = 0.05
-_CANCEL_INTERVAL = 0.1
+# Seconds between two rounds of checks while a cancelled worker may have to be killed.
+_SHORT_TICK = 0.05
+
 _FAULT_INTERVAL = 1.0
 _CLAIM_INTERVAL = 1.0
 _STORE_RETRY_DELAY = 1.0
@@ -96,6 +97,13 @@ class Engine:
         self._next_time: dict[str, float] = {}
         self._unclaimable: object = None
 
+        # Whether jobs were queued, or room for one has become free, since the last claim.
+        self._may_have_work = True
+
+        # Whether jobs may have been cancelled since the engine last looked.
+        self._may_have_cancelled = False
+        self._thread: int | None = None
+
     def stop(self) -> None:
         """Have `run` return soon; a signal handler may call it."""
         self._stopping = True
@@ -115,24 +123,40 @@ class Engine:
             self._claim_jobs,
             self._pool.make_way,
         )
+        self._thread = threading.get_ident()
         try:
-            while not self._stopping:
-                for step in steps:
-                    self._guard(step)
-                self._handle_reports()
+            with self._store.changes.subscribed(self._notice_change):
+                while not self._stopping:
+                    for step in steps:
+                        self._guard(step)
+                    self._handle_reports()
         finally:
             self._shut_down()
 
+    def _notice_change(self) -> None:
+        """Wake the engine, since a job has changed."""
+        # What it changes itself, in its own thread, gives it nothing to do.
+        if threading.get_ident() != self._thread:
+            self._may_have_work = True
+            self._may_have_cancelled = True
+            self._inbox.put((None, None))
+
     def _handle_reports(self) -> None:
-        """Handle the reports that have come in; wait a moment for the first."""
+        """Handle the reports that have come in; wait for the first, or until checks are due."""
         with contextlib.suppress(queue.Empty):
-            worker, report = self._inbox.get(timeout=_TICK)
+            worker, report = self._inbox.get(timeout=self._tick())
             while True:
                 if worker is not None and report is None:
                     self._guard(self._handle_death, worker)
                 elif worker is not None:
                     self._guard(self._handle, worker, report)
                 worker, report = self._inbox.get_nowait()
+
+    def _tick(self) -> float:
+        """Return the seconds until a regular check is due."""
+        if any(worker.kill_at is not None for worker in self._pool.workers):
+            return _SHORT_TICK
+        return max(0.0, self._next_time["fault"] - time.monotonic())
 
     def _guard(self, step: Callable[..., object], *arguments: Any) -> None:
         """Take a step, again while the store fails; no error except a Fault ends the engine."""
@@ -184,7 +208,11 @@ class Engine:
     def _end_cancelled(self) -> None:
         # Workers were requested to leave their cancelled jobs; some are inside long computations.
         self._pool.kill_late()
-        if self._pool.assignments and self._is_due("cancelled", _CANCEL_INTERVAL):
+        if not self._may_have_cancelled:
+            return
+
+        self._may_have_cancelled = False
+        if self._pool.assignments:
             for job_id, attempt in self._store.leases.cancelled(self._name):
                 self._cancel(Assignment(job_id, attempt))
 
@@ -210,6 +238,11 @@ class Engine:
     # Claiming jobs
 
     def _claim_jobs(self) -> None:
+        # Looked for from time to time as well, should a notification be lost.
+        if not self._may_have_work and not self._is_due("queue", HEARTBEAT):
+            return
+
+        self._may_have_work = False
         while self._pool.may_start():
             free = self._pool.available
             # A claim is a write, for which SQLite has one lock: useless ones are avoided.
@@ -252,11 +285,10 @@ class Engine:
         It is not while the queue is the one of which no job fitted last time; then one claim per
         `_CLAIM_INTERVAL` is made all the same.
         """
-        newest, total = self._store.jobs.list(state=JobState.QUEUED, limit=1)
-        if not total:
+        queue_state = self._store.jobs.queue_state()
+        if queue_state is None:
             return False
 
-        queue_state = (total, newest[0].id if newest else None)
         if queue_state == self._unclaimable and not self._is_due("claim", _CLAIM_INTERVAL):
             return False
 
@@ -264,12 +296,18 @@ class Engine:
 
         return True
 
+    def _expect_work(self) -> None:
+        """Have the queue looked at again, since a worker has become free."""
+        self._unclaimable = None
+        self._may_have_work = True
+
     # Reports of workers
 
     def _handle(self, worker: Worker, report: Report) -> None:
         if isinstance(report, Ready):
             self._pool.mark_ready(worker, report)
             self._announce()
+            self._expect_work()
             return
 
         job_id = report.assignment.job_id
@@ -296,7 +334,7 @@ class Engine:
         if worker.assignment == report.assignment:
             worker.release()
 
-        self._unclaimable = None
+        self._expect_work()
 
     def _record(self, write: Callable[..., None], *arguments: Any) -> None:
         """Write to the store; a report that comes too late is ignored."""
@@ -326,7 +364,7 @@ class Engine:
             self._record(self._lose, lost, worker.ending)
 
         self._pool.remove(worker)
-        self._unclaimable = None
+        self._expect_work()
 
     def _lose(self, lost: Assignment, ending: str) -> None:
         """Queue a job again whose worker died, or fail it if too many workers died."""

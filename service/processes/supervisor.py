@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,7 +27,8 @@ from service.store import Store
 PATIENCE = 3.5
 """Seconds that web and engine have to end when the service stops."""
 
-_POLL_INTERVAL = 0.05
+# Seconds between two looks at the children, which also come as soon as one has ended.
+_INTERVAL = 0.5
 
 # Seconds before the first restart in a row; each further one waits twice as long.
 _FIRST_DELAY = 0.2
@@ -158,14 +161,19 @@ class Supervisor:
             self._store.leases.recover()
 
         try:
-            while not self._stopping:
-                if (ended := self._web.check()) is not None:
-                    _LOG.error("the web process %s %s; it is restarted", ended[0].pid, ended[1])
-                if (ended := self._engine.check()) is not None:
-                    self._handle_dead_engine(*ended)
-                time.sleep(_POLL_INTERVAL)
+            with _signals() as wait_for_signal:
+                self._watch(wait_for_signal)
         finally:
             self._end()
+
+    def _watch(self, wait_for_signal: Callable[[float], None]) -> None:
+        """Start web and engine, again whenever one has ended, until a signal stops the service."""
+        while not self._stopping:
+            if (ended := self._web.check()) is not None:
+                _LOG.error("the web process %s %s; it is restarted", ended[0].pid, ended[1])
+            if (ended := self._engine.check()) is not None:
+                self._handle_dead_engine(*ended)
+            wait_for_signal(_INTERVAL)
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = True
@@ -231,6 +239,33 @@ class Supervisor:
         self._clean_up()
         if self._engine_name:
             self._record_end("stopped", "the service was stopped")
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[Callable[[float], None]]:
+    """Yield a function that waits for a signal, for the given seconds at most.
+
+    The end of a child is a signal too, so that it is noticed at once without looking all the time.
+    """
+    reader, writer = os.pipe()
+    for handle in (reader, writer):
+        os.set_blocking(handle, False)
+    # Python writes a byte for every signal that has a handler.
+    previous_handle = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    previous_handler = signal.signal(signal.SIGCHLD, lambda number, frame: None)
+
+    def wait(timeout: float) -> None:
+        select.select([reader], [], [], timeout)
+        with contextlib.suppress(BlockingIOError):
+            os.read(reader, 1 << 12)
+
+    try:
+        yield wait
+    finally:
+        signal.signal(signal.SIGCHLD, previous_handler)
+        signal.set_wakeup_fd(previous_handle)
+        os.close(reader)
+        os.close(writer)
 
 
 def _try(write: Callable[..., Any], *arguments: Any) -> None:

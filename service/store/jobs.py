@@ -88,13 +88,19 @@ class Jobs:
             "gpus": resources.gpus,
         }
         try:
-            return self._create(columns, owner, idempotency)
+            job, is_new = self._create(columns, owner, idempotency)
         except IntegrityError:
             if idempotency is None:
                 raise
             # The same request reached another process at the same time, which was faster: now its
             # job is found.
-            return self._create(columns, owner, idempotency)
+            job, is_new = self._create(columns, owner, idempotency)
+
+        if is_new:
+            # An engine may be waiting for it.
+            self._changes.notify(job.id)
+
+        return job, is_new
 
     def _create(
         self, columns: Mapping[str, Any], owner: str | None, key: IdempotencyKey | None
@@ -166,6 +172,15 @@ class Jobs:
             total = session.scalar(count) or 0
             rows = session.scalars(newest.limit(limit).offset(offset))
             return [row.job(with_result=False) for row in rows], total
+
+    def queue_state(self) -> tuple[int, int] | None:
+        """Return the number of queued jobs and the newest one's sequence; None without any."""
+        query = select(func.count(), func.max(JobRow.sequence)).where(
+            JobRow.state == JobState.QUEUED
+        )
+        with self._database.reading() as session:
+            total, newest = session.execute(query).one()
+            return (total, newest) if total else None
 
     def wait(
         self, job_id: str, timeout: float, stop: threading.Event | None = None, owner: Owner = ANY

@@ -20,8 +20,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.jobs import Job, JobState, JsonObject, Resources
 
-HEAD = "0003"
+HEAD = "0004"
 """Migration that creates these tables."""
+
+CHANNEL = "pathfit_changes"
+"""Channel on which PostgreSQL announces the id of each job that has a new event."""
 
 _OBJECT = JSON(none_as_null=True)
 _STATE = Enum(
