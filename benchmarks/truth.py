@@ -77,10 +77,10 @@ def main(
         "rankings": rankings,
     }
     write_text(output, json.dumps(result, indent=1) + "\n")
-    _print(f"{len(truth.distinct)} networks of {space_name}", {**rows, **rankings})
+    print_rankings(f"{len(truth.distinct)} networks of {space_name}", {**rows, **rankings})
 
 
-def _print(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
+def print_rankings(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
     table = Table(
         "ranked by",
         *(Column(name, justify="right") for name in ("tau", "P@5%", "regret, points")),

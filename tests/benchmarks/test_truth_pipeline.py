@@ -1,0 +1,93 @@
+"""The pipeline whose ranking is compared with the truth: its stages and their minutes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import truth_pipeline
+from truth_pipeline import SMALL_SPACES, PipelineSettings, Stages, run_stages
+
+import spaces
+
+
+class Commands:
+    """Commands that take 90 processor seconds each; the first one named in `fails` fails."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fails: str = ""):
+        self.calls: list[list[str]] = []
+        self.fails = fails
+        self.seconds = 0.0
+        monkeypatch.setattr(subprocess, "run", self.run)
+        monkeypatch.setattr(truth_pipeline, "_child_seconds", lambda: self.seconds)
+
+    def run(self, command: list[str], **options: Any) -> SimpleNamespace:
+        self.calls.append(command[1:])
+        self.seconds += 90
+        failed = bool(self.fails) and self.fails in command
+        return SimpleNamespace(returncode=int(failed))
+
+    def names(self) -> list[str]:
+        known = ("train", "evaluate", "proxies", "search")
+        return [next(word for word in call if word in known) for call in self.calls]
+
+
+def test_stages_are_the_commands_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = Commands(monkeypatch)
+
+    stages = run_stages(tmp_path, "nasbench201", 3, PipelineSettings())
+
+    assert commands.names() == ["train", "evaluate", "proxies", "search", "train"]
+    assert [call[1] for call in commands.calls] == ["oneshot"] * 4 + ["predictor"]
+    assert all(call[call.index("--seed") + 1] == "3" for call in commands.calls)
+    assert sum(stages.minutes.values()) == pytest.approx(5 * 1.5)
+
+
+def test_finished_stages_are_not_repeated_and_minutes_add_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Commands(monkeypatch, fails="search")
+    with pytest.raises(click.ClickException, match="the stage trained ended with 1"):
+        run_stages(tmp_path, "nasbench-macro", 0, PipelineSettings())
+    # What an interrupted search leaves.
+    (tmp_path / "trained.json.evaluations.jsonl").write_text("")
+
+    commands = Commands(monkeypatch)
+    stages = run_stages(tmp_path, "nasbench-macro", 0, PipelineSettings())
+
+    assert commands.names() == ["search", "train"]
+    assert commands.calls[0][-1] == "--resume"
+    # Both attempts count: the minutes are those from nothing.
+    assert stages.minutes["trained"] == pytest.approx(3.0)
+    assert json.loads((tmp_path / "stages.json").read_text())["trained"]["finished"]
+
+
+def test_stage_that_was_killed_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "supernet").mkdir()
+    (tmp_path / "supernet" / "run.json").write_text("{}")
+    commands = Commands(monkeypatch)
+
+    Stages(tmp_path).run("supernet", "oneshot", "train", "-o", "supernet")
+
+    assert commands.calls[0][-1] == "--resume"
+
+
+@pytest.mark.parametrize("name", SMALL_SPACES)
+def test_small_space_has_the_choices_of_the_space(name: str) -> None:
+    small = spaces.get(SMALL_SPACES[name])
+    space = spaces.get(name)
+    codes = space.sample(np.random.default_rng(0), 20)
+
+    assert [choice.candidates for choice in small.choices] == [
+        choice.candidates for choice in space.choices
+    ]
+    # A quarter of the width and half the resolution: 1/16 and 1/4 of most of the work.
+    assert (small.macs(codes) < space.macs(codes) / 30).mean() > 0.9
