@@ -2,11 +2,18 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import pytest
+
+from oneshot import PredictorGuide
 from oneshot.run import begin
 from oneshot.run_settings import RunSettings
+from oneshot.search.guide import Describing
 from oneshot.search.guide_registry import guide_named
 from oneshot.training.recipe import Recipe
+from predictor.base import Predictor
 from spaces import ChainSpace
 
 
@@ -28,3 +35,18 @@ def test_a_supernet_that_has_a_name_does_not_tell_its_folder(
     assert str(tmp_path) not in json.dumps(named)
     plain = guide_named(f"supernet:{run.folder}", small).to_dict()
     assert plain == {**named, "name": str(run.folder), "run": str(run.folder)}
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "description"),
+    [({"evidence": "evidence: 24 short trainings"}, "evidence: 24 short trainings"), ({}, "")],
+)
+def test_predictor_guide_repeats_the_evidence_of_its_predictor(
+    tiny: ChainSpace, trained_on: dict[str, str], description: str
+) -> None:
+    model = cast("Predictor", SimpleNamespace(space=tiny, trained_on=trained_on))
+
+    guide = PredictorGuide(model, "mine")
+
+    assert isinstance(guide, Describing)
+    assert guide.describe() == description
