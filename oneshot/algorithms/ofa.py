@@ -11,28 +11,18 @@ import functools
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from oneshot.algorithms.algorithm import Setting
-from oneshot.algorithms.architecture import ArchitectureAlgorithm
-from oneshot.algorithms.batch_statistics import by_batch
+from oneshot.algorithms.elastic import ElasticOptions, ElasticTraining
 from oneshot.algorithms.ofa_paths import SandwichPaths
 from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.registry import register_algorithm
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
-from oneshot.mutators.architecture import ArchitectureMutator
-from oneshot.search.feasible import feasible_sample
-from oneshot.training.passes import moved_inputs
 from oneshot.training.recipe import Recipe
-from spaces.modules.elastic_supernet import elastic_of
-from spaces.modules.supernet import Supernet
-from spaces.space import Codes
 
 if TYPE_CHECKING:
     from oneshot.training.engine import Engine
@@ -63,12 +53,9 @@ TINY_RECIPE = Recipe(
     nesterov=True,
 )
 
-# Number of sampled architectures whose frequencies are reported as probabilities.
-_SEEN = 4096
-
 
 @dataclass(frozen=True)
-class OfaOptions:
+class OfaOptions(ElasticOptions):
     """Options of the single-stage training.
 
     Args:
@@ -80,27 +67,17 @@ class OfaOptions:
             network's probabilities, in place of the labels; above 0 it needs the sandwich.
         largest_epochs: Number of first epochs in which only the largest network is trained; then
             its channels are sorted by importance.
-        selection: Number of sub-networks that are compared on held-out images; the best one is
-            returned.
-        selection_batches: Number of held-out batches on which they are compared.
     """
 
     samples: int = 2
     sandwich: bool = True
     distillation: float = 1.0
     largest_epochs: int = 0
-    selection: int = 16
-    selection_batches: int = 2
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("samples", 0),
-            ("largest_epochs", 0),
-            ("selection", 1),
-            ("selection_batches", 1),
-        ):
-            if getattr(self, name) < least:
-                raise InvalidOption(f"{name} must be at least {least}, not {getattr(self, name)}")
+        super().__post_init__()
+        for name in ("samples", "largest_epochs"):
+            self.require(name, 0)
 
         if not 0 <= self.distillation <= 1:
             raise InvalidOption(f"distillation must lie in [0, 1], not {self.distillation}")
@@ -112,18 +89,8 @@ class OfaOptions:
             raise InvalidOption("samples must be at least 1 where sandwich is off")
 
 
-class _Unbound(ArchitectureMutator):
-    """Mutator that leaves sub-networks to `Supernet.activate`.
-
-    The resolution has no mutable, and a sub-network is one decision.
-    """
-
-    def bind(self) -> None:
-        """Bind nothing."""
-
-
 @register_algorithm("ofa")
-class Ofa(ArchitectureAlgorithm):
+class Ofa(ElasticTraining):
     """Trains the largest, the smallest and random sub-networks in every update.
 
     The smaller ones learn from the largest. The product is the supernet, of which every
@@ -148,23 +115,15 @@ class Ofa(ArchitectureAlgorithm):
     }
 
     def __init__(self, setting: Setting, options: OfaOptions):
-        model = setting.model
-        elastic = elastic_of(model)
-        if elastic is None or not isinstance(model, Supernet):
-            raise InvalidOption(
-                "ofa trains elastic supernets: of the spaces ofa-mobilenetv3 and ofa-proxyless"
-            )
-
+        super().__init__(setting, options)
         if options.distillation and not setting.task.distils:
             raise InvalidOption(
                 f"distillation: the task {setting.task.name} has none; give distillation=0"
             )
 
-        super().__init__(setting, _Unbound(model, init_type="zeros", seed=setting.seed))
-        self.supernet = model
         self.options = options
-        self.elastic = elastic
-        self.paths = SandwichPaths(model.space, setting.seed, options.samples, options.sandwich)
+        space = self.supernet.space
+        self.paths = SandwichPaths(space, setting.seed, options.samples, options.sandwich)
 
     # Training
 
@@ -185,7 +144,7 @@ class Ofa(ArchitectureAlgorithm):
             self.options.largest_epochs
             and step == self.options.largest_epochs * self.setting.steps_per_epoch
         ):
-            self._sort(engine)
+            self.sort_channels(engine)
 
         rows = self.paths.of(step)
         if self.trains_largest_only(step):
@@ -229,121 +188,3 @@ class Ofa(ArchitectureAlgorithm):
         if soft is not None:
             losses.append(fraction * self.task.distillation_loss(outputs, soft))
         return functools.reduce(operator.add, losses)
-
-    def _sort(self, engine: Engine) -> None:
-        """Sort the channels by importance, and forget the momenta."""
-        self.elastic.sort_channels()
-
-        # The momenta are in the order of the channels before.
-        for state in engine.optimizers[0].state.values():
-            if state.get("momentum_buffer") is not None:
-                state["momentum_buffer"].zero_()
-
-    # Results
-
-    @cached_property
-    def compared(self) -> Codes:
-        """Sub-networks of which the best is returned, codes [n, choices]."""
-        space = self.supernet.space
-        # The second number separates this generator from the others of the same seed.
-        rng = np.random.default_rng([self.setting.seed, 11])
-        constraint = self.setting.constraint
-        if constraint is not None:
-            return feasible_sample(
-                space, [constraint], rng, self.options.selection, self._cheapest()
-            )
-
-        extremes = np.stack([self.paths.largest, self.paths.smallest])
-        codes = np.concatenate([extremes, space.sample(rng, self.options.selection)])[
-            : self.options.selection
-        ]
-        return np.asfortranarray(codes, dtype=space.dtype)
-
-    def _cheapest(self) -> Codes:
-        """Return the codes [1, choices] of the sub-network with the least constrained cost."""
-        assert self.setting.constraint is not None
-        return self.supernet.space.encode([self.setting.constraint.model.bounds()[0].architecture])
-
-    def codes(self) -> dict[str, int]:
-        """Return the compared sub-network with the least held-out loss, as key -> code."""
-        losses = self.losses(self.compared)
-        row = self.compared[int(losses.argmin())]
-        return {
-            choice.key: int(code)
-            for choice, code in zip(self.supernet.space.choices, row, strict=True)
-        }
-
-    @torch.no_grad()
-    def losses(self, codes: Codes) -> torch.Tensor:
-        """Return the task's losses of sub-networks on held-out images.
-
-        Batch normalisation uses the statistics of each batch.
-
-        Args:
-            codes: Codes of the sub-networks [n, choices].
-
-        Returns:
-            Mean losses [n].
-        """
-        device = next(self.model.parameters()).device
-        batches = [self.held_out.batch(number) for number in range(self.options.selection_batches)]
-
-        losses = torch.zeros(len(codes))
-        with by_batch(self.model):
-            for index, row in enumerate(codes):
-                self.supernet.activate(row)
-                for inputs, targets in batches:
-                    loss = self.passes.held_out(
-                        self.model,
-                        moved_inputs(inputs, device),
-                        functools.partial(self.task.loss, targets=targets.to(device)),
-                    )
-                    losses[index] += loss.cpu() / len(batches)
-
-        return losses
-
-    def report(self) -> dict[str, Any]:
-        """Return the current architecture, the frequencies of the candidates, and the costs."""
-        space = self.supernet.space
-        codes = self.codes()
-        row = np.array([[codes[choice.key] for choice in space.choices]])
-
-        report: dict[str, Any] = {
-            "architecture": {
-                choice.key: choice.candidates[codes[choice.key]] for choice in space.choices
-            },
-            "probabilities": self.probabilities(),
-        }
-
-        cost = self.setting.cost
-        if cost is not None:
-            report["metric"] = cost.metric
-            report["unit"] = cost.unit
-            report["predicted_cost"] = float(cost.estimate(row)[0])
-            report["expected_cost"] = self.expected_cost()
-
-        return report
-
-    @cached_property
-    def _drawn(self) -> Codes:
-        """Random sub-networks from the distribution of the training, codes [4096, choices]."""
-        return self.supernet.space.sample(np.random.default_rng([self.setting.seed, 13]), _SEEN)
-
-    def probabilities(self) -> dict[str, dict[str, float]]:
-        """Return the frequencies of candidates in 4096 random sub-networks, by choice."""
-        # Counted rather than computed: in an irregular space the codes are not independent.
-        frequencies = {}
-        for column, choice in enumerate(self.supernet.space.choices):
-            counts = np.bincount(self._drawn[:, column], minlength=len(choice.candidates)) / len(
-                self._drawn
-            )
-            frequencies[choice.key] = dict(
-                zip(map(str, choice.candidates), counts.tolist(), strict=True)
-            )
-
-        return frequencies
-
-    def expected_cost(self) -> float | None:
-        """Return the mean cost of 4096 random sub-networks."""
-        assert self.setting.cost is not None
-        return float(self.setting.cost.estimate(self._drawn).mean())

@@ -1,10 +1,12 @@
-"""Sub-networks of an update: the largest, the smallest, and random ones."""
+"""Sub-networks of an update: the largest, the smallest, and random ones; those of a stage."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from oneshot.samplers.base import paths_digest
+from spaces.chains.elastic_depth import SKIP
+from spaces.chains.resolution import RESOLUTION
 from spaces.space import Codes, SearchSpace
 
 
@@ -46,6 +48,64 @@ class SandwichPaths:
         """Return 62 bits of the SHA-256 of the paths of `count` updates from `step` on."""
         codes = np.concatenate([self.of(number) for number in range(step, step + count)])
         return paths_digest(codes)
+
+
+def restricted_sample(
+    space: SearchSpace, rng: np.random.Generator, n: int, kernels: int, depths: int, expansions: int
+) -> Codes:
+    """Return random sub-networks of the greatest sizes, codes [n, choices].
+
+    Depths are drawn uniformly, then the kernel and the expansion of each layer. All sub-networks
+    have one resolution, as those of an update see the same images.
+
+    Args:
+        space: Space with elastic depth, and possibly elastic resolution.
+        rng: Source of all randomness.
+        n: Number of sub-networks.
+        kernels: Number of kernel sizes of each layer, the greatest ones.
+        depths: Number of depths of each stage, the greatest ones.
+        expansions: Number of expansions of each layer, the greatest ones.
+    """
+    rows = np.empty((n, len(space.choices)), dtype=space.dtype)
+    optional = [SKIP in choice.candidates for choice in space.choices]
+    for column, choice in enumerate(space.choices):
+        allowed = _greatest_codes(list(map(str, choice.candidates)), kernels, expansions)
+        rows[:, column] = rng.choice(allowed, size=1 if choice.key == RESOLUTION else n)
+
+    # The optional layers of a stage follow each other, behind those that it always has.
+    for columns in _runs(optional):
+        fewest = max(0, len(columns) - depths + 1)
+        stage_depths = rng.integers(fewest, len(columns) + 1, size=n)
+        for index, column in enumerate(columns):
+            skip = space.choices[column].candidates.index(SKIP)
+            rows[:, column] = np.where(index < stage_depths, rows[:, column], skip)
+
+    return space.check(np.asfortranarray(rows))
+
+
+def _greatest_codes(names: list[str], kernels: int, expansions: int) -> list[int]:
+    """Return the codes of the candidates with the greatest kernels and expansions."""
+    if all(name.isdigit() for name in names):
+        return list(range(len(names)))
+    sizes = {code: _size(name) for code, name in enumerate(names) if name != SKIP}
+    largest_expansions = sorted({expansion for expansion, _ in sizes.values()})[-expansions:]
+    largest_kernels = sorted({kernel for _, kernel in sizes.values()})[-kernels:]
+    return [
+        code
+        for code, (expansion, kernel) in sizes.items()
+        if expansion in largest_expansions and kernel in largest_kernels
+    ]
+
+
+def _runs(flags: list[bool]) -> list[list[int]]:
+    """Return the indices of each run of true values."""
+    runs: list[list[int]] = []
+    for index, flag in enumerate(flags):
+        if flag and index and flags[index - 1]:
+            runs[-1].append(index)
+        elif flag:
+            runs.append([index])
+    return runs
 
 
 def greatest(space: SearchSpace) -> Codes:

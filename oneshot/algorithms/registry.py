@@ -57,6 +57,7 @@ ALGORITHMS = Registry["type[SupernetAlgorithm]"](
         "fbnet": "oneshot.algorithms.fbnet:Fbnet",
         "gdas": "oneshot.algorithms.gdas:Gdas",
         "ofa": "oneshot.algorithms.ofa:Ofa",
+        "ofa-progressive": "oneshot.algorithms.ofa_progressive:OfaProgressive",
         "proxyless": "oneshot.algorithms.proxyless.algorithm:Proxyless",
         "snas": "oneshot.algorithms.snas:Snas",
         "spos": "oneshot.algorithms.spos:Spos",

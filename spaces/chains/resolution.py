@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from spaces.modules.supernet import Supernet
 
 
+RESOLUTION = "resolution"
+"""Key of the choice of the input size."""
+
+
 class ResolutionSpace(SearchSpace):
     """One additive space for each input size, with the size as the first choice.
 
@@ -42,7 +46,7 @@ class ResolutionSpace(SearchSpace):
         self._spaces = [at_resolution(size) for size in self.resolutions]
         # The largest input size stands for the space where a size must be fixed.
         largest = self._spaces[int(np.argmax(self.resolutions))]
-        choices = [Values.from_values("resolution", self.resolutions), *largest.choices]
+        choices = [Values.from_values(RESOLUTION, self.resolutions), *largest.choices]
         super().__init__(name, choices, largest.input_shape, largest.num_classes)
         self.irregular = largest.irregular
         self._largest = largest

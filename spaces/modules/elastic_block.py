@@ -187,15 +187,20 @@ class ElasticMBConv(nn.Module):
                 value.copy_(values[name][tuple(map(slice, value.shape))])
 
     @torch.no_grad()
-    def sort_channels(self) -> None:
+    def sort_channels(self, trained: int | None = None) -> None:
         """Sort the hidden channels by descending sum of the projection's magnitudes.
 
         Narrower blocks then have the most important channels (arXiv 1908.09791, section 3.3,
         elastic width). The widest block computes the same as before, up to the order of its sums,
         with every kernel.
+
+        Args:
+            trained: Expansion of a narrower block that was trained already and keeps its channels;
+                None: none.
         """
         # The importance of a channel is the magnitude of the weights that read it.
-        order = self.project.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
+        trained_channels = 0 if trained is None else self.inputs * trained
+        order = _by_importance(self.project.weight, trained_channels)
         _permute(self.project, order, 1)
         for module in (self.expand, self.expand_norm, self.depthwise, self.depthwise_norm):
             _permute(module, order, 0)
@@ -205,11 +210,25 @@ class ElasticMBConv(nn.Module):
             reduce = self.squeeze.reduce
             expand = self.squeeze.expand
             _permute(expand, order, 0)
-            inner_order = expand.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
+            trained_inner = reduced_channels(trained_channels) if trained_channels else 0
+            inner_order = _by_importance(expand.weight, trained_inner)
             _permute(expand, inner_order, 1)
             reduce.weight.copy_(reduce.weight[inner_order][:, order])
             assert reduce.bias is not None
             reduce.bias.copy_(reduce.bias[inner_order])
+
+
+def _by_importance(weight: Tensor, first: int) -> Tensor:
+    """Return the input channels of a convolution by descending sum of their weights' magnitudes.
+
+    Args:
+        weight: Weights [outputs, inputs, height, width].
+        first: Number of channels that remain in front of the others.
+    """
+    importance = weight.abs().sum((0, 2, 3))
+    parts = importance[:first], importance[first:]
+    orders = [part.argsort(descending=True, stable=True) for part in parts]
+    return torch.cat([orders[0], orders[1] + first])
 
 
 def reduced_channels(channels: int) -> int:

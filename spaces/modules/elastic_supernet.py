@@ -87,11 +87,15 @@ class ElasticSupernet(ChainSupernet):
     """
 
     @torch.no_grad()
-    def sort_channels(self) -> None:
-        """Sort the hidden channels by importance; see `ElasticMBConv.sort_channels`."""
+    def sort_channels(self, trained: int | None = None) -> None:
+        """Sort the hidden channels by importance; see `ElasticMBConv.sort_channels`.
+
+        Args:
+            trained: Expansion of narrower blocks that keep their channels; None: none.
+        """
         for choice in self.choices:
             if isinstance(choice, ElasticLayerChoice):
-                choice.whole.sort_channels()
+                choice.whole.sort_channels(trained)
 
     @torch.no_grad()
     def copy_to(self, network: nn.Module, architecture: Architecture) -> None:
