@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from predictor.auxiliary import AuxiliaryFeatures
 from predictor.base import Auxiliary, Predictor, require, training_data
+from predictor.deviations import ValueDeviations
 from predictor.features.groups import groups
 from predictor.ranks import NormalScores
 from predictor.serialization import write
@@ -27,7 +28,8 @@ class GaussianProcess(Predictor):
     See `predictor.features` for the features. The parameters are those of the greatest penalised
     likelihood. The file contains the training data, the parameters and the maps of the auxiliary
     columns; after loading, `auxiliary.provide` sets the functions that return these columns. The
-    deviation includes the noise of the values.
+    deviation includes the noise of the values, and is calibrated on the training data, each
+    architecture predicted from all others; see `predictor.deviations`.
     """
 
     kind: ClassVar[str] = "gp"
@@ -36,6 +38,7 @@ class GaussianProcess(Predictor):
         super().__init__(space, seed)
         self.process: ExactProcess | None = None
         self.scores: NormalScores | None = None
+        self.deviations: ValueDeviations | None = None
         self.codes: Codes | None = None
         self.values: NDArray[np.float64] | None = None
         self.auxiliary = AuxiliaryFeatures({})
@@ -80,6 +83,9 @@ class GaussianProcess(Predictor):
             parameters,
             self.seed,
         )
+        self.deviations = ValueDeviations.fit(
+            self.scores, self.process.left_out_mean, self.process.left_out_deviation, values
+        )
         self.codes = codes
         self.values = values
         self.auxiliary = auxiliary
@@ -90,8 +96,9 @@ class GaussianProcess(Predictor):
         """Predict mean [n] and deviation [n] of architectures; see `Predictor.predict`."""
         require(self.process is not None)
         assert self.scores is not None
+        assert self.deviations is not None
         mean, deviation = self.predict_scores(self.space.codes(architectures))
-        return self.scores.to_values(mean), self.scores.spread(mean, deviation)
+        return self.scores.to_values(mean), self.deviations(mean, deviation)
 
     def predict_scores(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict normal scores of the training values' ranks.

@@ -164,8 +164,9 @@ class ExactProcess:
     def _solve(self) -> None:
         """Compute everything of a prediction that does not depend on its features.
 
-        The covariance of n rows is decomposed and inverted in its own memory: 8 n^2 bytes, and
-        4 n^2 more for the inverse that predictions use.
+        `left_out_mean` and `left_out_deviation` [n] predict each row from all others. The
+        covariance of n rows is decomposed and inverted in its own memory: 8 n^2 bytes, and 4 n^2
+        more for the inverse that predictions use.
         """
         matrix = self._covariance_with_noise()
 
@@ -176,6 +177,11 @@ class ExactProcess:
         solved, _ = lapack.dpotrs(factor, self.targets.numpy(), lower=True)
         inverse, _ = lapack.dpotri(factor, lower=True, overwrite_c=True)
         _mirror(inverse)
+
+        # Rasmussen and Williams (2006), equations 5.10 to 5.12.
+        variance = 1 / np.diagonal(inverse)
+        self.left_out_mean = self.targets.numpy() - variance * solved
+        self.left_out_deviation = np.sqrt(variance)
 
         self.solved = torch.from_numpy(np.ascontiguousarray(solved))
         # Single precision is enough to rank and takes half the time.

@@ -43,15 +43,19 @@ def test_left_out_predictions_are_those_of_processes_without_the_row() -> None:
         whole.parameters,
     )
     noise = whole.parameters["noise"].exp() + 1e-5
-    # Rasmussen and Williams (2006), equation 5.12.
-    predicted = whole.targets - whole.solved / whole.inverse.diagonal()
     for row in (0, 11, 24):
         others = torch.arange(25) != row
         matrix = kernel[others][:, others] + noise * torch.eye(24, dtype=torch.double)
         expected = kernel[row, others] @ torch.linalg.solve(
             matrix, torch.from_numpy(targets)[others]
         )
-        assert float(predicted[row]) == pytest.approx(float(expected), abs=1e-6)
+        assert float(whole.left_out_mean[row]) == pytest.approx(float(expected), abs=1e-6)
+        variance = (
+            whole.prior
+            + noise
+            - kernel[row, others] @ torch.linalg.solve(matrix, kernel[others, row])
+        )
+        assert whole.left_out_deviation[row] == pytest.approx(float(variance.sqrt()), abs=1e-6)
 
 
 def test_the_fit_goes_down_the_likelihood_and_its_penalty() -> None:
