@@ -46,6 +46,9 @@ A running job returns to the queue when its worker died or its lease expired.
 MAX_WORKER_CRASHES = 3
 """Workers that may die on a job before it fails."""
 
+MAX_INTERRUPTIONS = 5
+"""Attempts at a job that may end with their engine or its Ray before the job fails."""
+
 
 class UnknownJob(PathfitError):
     """Raised if no job has an id, or if the job belongs to another owner."""
@@ -120,6 +123,14 @@ class JobError:
         detail = f"{MAX_WORKER_CRASHES} workers died on it; the last one {ending}"
         return cls("WorkerDied", detail)
 
+    @classmethod
+    def from_interruptions(cls, reason: str) -> JobError:
+        """Describe a job too many attempts of which were interrupted, the last one by a reason."""
+        detail = (
+            f"{MAX_INTERRUPTIONS} attempts at it were interrupted; the last one because {reason}"
+        )
+        return cls("Interrupted", detail)
+
     def to_dict(self) -> JsonObject:
         """Return the JSON object that the API answers."""
         return asdict(self)
@@ -144,8 +155,8 @@ class Job:
         owner: Id of the token that requested the job; None if no token was needed.
         resources: Processor cores and GPUs that it occupies while it runs.
         engine: Id of the engine that claimed it last.
-        lease: End of that engine's claim unless it is renewed, in seconds since 1970; None once
-            the engine released it.
+        lease: End of that engine's claim unless it is renewed, in seconds by the ticks of the
+            database; None once the engine released it.
         created: Time of the request, in seconds since 1970.
         started: Time of the first attempt, in seconds since 1970; None before.
         finished: Time of its end, in seconds since 1970; None before.

@@ -96,6 +96,7 @@ class Engine:
         self._announced: tuple[str, str | None] = ("starting", None)
         self._next_time: dict[str, float] = {}
         self._unclaimable: object = None
+        self._interruption: str | None = None
 
         # Whether jobs were queued, or room for one has become free, since the last claim.
         self._may_have_work = True
@@ -130,6 +131,9 @@ class Engine:
                     for step in steps:
                         self._guard(step)
                     self._handle_reports()
+        except Fault as fault:
+            self._interruption = str(fault)
+            raise
         finally:
             self._shut_down()
 
@@ -202,7 +206,7 @@ class Engine:
             self._cancel(Assignment(job_id, attempt))
 
         # Every engine does it, so that the jobs of a dead one are taken over by whichever lives.
-        self._store.leases.expire()
+        self._store.leases.expire(self._name, held)
         self._announce()
 
     def _end_cancelled(self) -> None:
@@ -395,4 +399,9 @@ class Engine:
         self._pool.workers.clear()
 
     def _give_back(self, assignment: Assignment) -> None:
-        self._store.jobs.requeue(assignment.job_id, assignment.attempt, crashed=False)
+        jobs = self._store.jobs
+        if self._interruption is None:
+            jobs.requeue(assignment.job_id, assignment.attempt, crashed=False)
+        else:
+            # Counted, since the job may be what its ground dies of.
+            jobs.interrupt(assignment.job_id, assignment.attempt, self._interruption)

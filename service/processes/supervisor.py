@@ -158,7 +158,7 @@ class Supervisor:
         self._clean_up()
         if self._store.path is not None:
             # This is the only service of the store, so a dead one started all running jobs.
-            self._store.leases.recover()
+            self._store.leases.recover(reason="the service ended without stopping")
 
         try:
             with _signals() as wait_for_signal:
@@ -210,15 +210,21 @@ class Supervisor:
 
         _LOG.error("the engine %s %s; it is restarted", dead.pid, ending)
         self._clean_up()
-        self._record_end("fault", f"the engine {ending}; it is restarted")
+        self._record_end("fault", f"the engine {ending}; it is restarted", f"the engine {ending}")
 
     def _clean_up(self) -> None:
         """End the processes of an engine, and remove the folder of its Ray."""
         clean_up(self._settings.data)
 
-    def _record_end(self, state: str, detail: str) -> None:
-        """Queue the engine's jobs again, and record its state."""
-        _try(self._store.leases.recover, self._engine_name)
+    def _record_end(self, state: str, detail: str, reason: str | None = None) -> None:
+        """Queue the engine's jobs again, and record its state.
+
+        Args:
+            state: State of the engine.
+            detail: Description of the state.
+            reason: How the engine has ended; None if it was stopped.
+        """
+        _try(self._store.leases.recover, self._engine_name, reason)
         _try(self._store.engines.announce, self._engine_name, state, detail)
 
     def _end(self) -> None:

@@ -163,6 +163,17 @@ class Database:
         if self.path is None:
             session.execute(select(func.pg_advisory_xact_lock(func.hashtext(topic))))
 
+    def ticks(self, session: Session) -> float:
+        """Return seconds by a clock that nobody sets, to measure how long ago something was.
+
+        All processes that share the database have it in common. With SQLite it begins anew with
+        each start of the machine.
+        """
+        # The processes that share a SQLite file are on one machine, whose clock may be set.
+        if self.path is not None and self._clock is time.time:
+            return time.monotonic()
+        return self.now(session)
+
     def now(self, session: Session) -> float:
         """Return seconds since 1970 by the one clock of all who share the database."""
         if self._clock is not None:

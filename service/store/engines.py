@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 
 from service.store.database import Database
 from service.store.schema import EngineRow
@@ -14,6 +14,11 @@ STATES = ("starting", "ready", "fault", "stopped")
 
 # Seconds after which a silent engine is forgotten.
 _FORGET_AFTER = 24 * 3600.0
+
+# Seconds by which a report may seem to be in the future. Reports further ahead are of an earlier
+# start of the machine, or older than a change of the database's clock: nobody knows their age, but
+# a living engine would have replaced them.
+_AHEAD = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,10 @@ class Engines:
 
         with self._database.writing() as session:
             now = self._database.now(session)
-            is_forgotten = EngineRow.seen < now - _FORGET_AFTER
+            ticks = self._database.ticks(session)
+            is_forgotten = or_(
+                EngineRow.seen < ticks - _FORGET_AFTER, EngineRow.seen > ticks + _AHEAD
+            )
             session.execute(delete(EngineRow).where(is_forgotten, EngineRow.id != engine))
 
             # An engine announces itself several times under one id; the time of its start remains.
@@ -88,18 +96,22 @@ class Engines:
                 session.add(row)
             row.state = state
             row.detail = detail
-            row.seen = now
+            row.seen = ticks
             if ray is not None:
                 row.ray = asdict(ray)
 
     def list(self) -> Sequence[EngineStatus]:
         """List the engines by their latest report, newest first."""
-        query = select(EngineRow).order_by(EngineRow.seen.desc(), EngineRow.started.desc())
         with self._database.reading() as session:
-            now = self._database.now(session)
-            return [_status_from_row(row, now) for row in session.scalars(query)]
+            ticks = self._database.ticks(session)
+            engines = [_status_from_row(row, ticks) for row in session.scalars(select(EngineRow))]
+
+        return sorted(engines, key=lambda engine: (engine.age_s, -engine.started))
 
 
-def _status_from_row(row: EngineRow, now: float) -> EngineStatus:
+def _status_from_row(row: EngineRow, ticks: float) -> EngineStatus:
     ray = None if row.ray is None else RayStatus(**row.ray)
-    return EngineStatus(row.id, row.state, row.detail, ray, row.started, now - row.seen)
+    age = max(0.0, ticks - row.seen)
+    if row.seen > ticks + _AHEAD:
+        age = _FORGET_AFTER
+    return EngineStatus(row.id, row.state, row.detail, ray, row.started, age)

@@ -21,6 +21,7 @@ from service.store.rows import (
     Owner,
     change,
     find_job,
+    interrupt,
     lock_for_transition,
     lock_running,
     move,
@@ -285,6 +286,24 @@ class Jobs:
         """
         columns = {"progress": None, "lease": None}
         self._move(job_id, JobState.QUEUED, attempt, crashed=crashed, columns=columns)
+
+    def interrupt(self, job_id: str, attempt: int, reason: str) -> None:
+        """Queue a running job again that was interrupted through no fault of its own.
+
+        After too many interruptions it fails, so that it is not begun for ever.
+
+        Args:
+            job_id: Id of the job.
+            attempt: Number of the attempt.
+            reason: Why the attempt has ended.
+
+        Raises:
+            PathfitError: As `finish`.
+        """
+        with self._database.writing() as session:
+            row = lock_for_transition(session, job_id, JobState.QUEUED, attempt)
+            interrupt(session, row, self._database.now(session), reason)
+        self._changes.notify(job_id)
 
     def _move(
         self,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import ColumnElement, and_, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from service.jobs import MAX_WORKER_CRASHES, Job, JobError, JobState, Resources
+from service.jobs import Job, JobState, Resources
 from service.store.changes import Changes
 from service.store.database import Database
-from service.store.rows import find_job, move
+from service.store.rows import find_job, interrupt, move
 from service.store.schema import EngineRow, JobRow
 
 LEASE = 10.0
@@ -48,7 +48,8 @@ class Leases:
         """
         with self._database.writing() as session:
             now = self._database.now(session)
-            job_id = claim_oldest(session, now, engine, lease_s, free)
+            lease = self._database.ticks(session) + lease_s
+            job_id = claim_oldest(session, now, engine, lease, free)
             job = None if job_id is None else find_job(session, job_id).job()
 
         if job is not None:
@@ -68,24 +69,28 @@ class Leases:
             Those of `held` that are no longer its own: cancelled, or queued again meanwhile.
         """
         with self._database.writing() as session:
-            now = self._database.now(session)
+            ticks = self._database.ticks(session)
             # The heartbeat of the engine itself, also if it runs no job.
-            session.execute(update(EngineRow).where(EngineRow.id == engine).values(seen=now))
+            session.execute(update(EngineRow).where(EngineRow.id == engine).values(seen=ticks))
             if not held:
                 return []
 
-            of_engine = (JobRow.engine == engine, JobRow.state == JobState.RUNNING)
-            in_held = tuple_(JobRow.id, JobRow.attempt).in_(list(held))
-            rows = session.execute(
-                update(JobRow)
-                .where(*of_engine, in_held)
-                .values(lease=now + lease_s)
-                .returning(JobRow.id, JobRow.attempt),
+            own = select(JobRow).where(
+                JobRow.engine == engine,
+                JobRow.state == JobState.RUNNING,
+                tuple_(JobRow.id, JobRow.attempt).in_(list(held)),
+            )
+            ids = session.execute(own.with_only_columns(JobRow.id, JobRow.attempt))
+            running = {(job_id, attempt) for job_id, attempt in ids}
+
+            # A row that another transaction has locked must not hold up the heartbeat.
+            unlocked = own.with_only_columns(JobRow.sequence).with_for_update(skip_locked=True)
+            session.execute(
+                update(JobRow).where(JobRow.sequence.in_(unlocked)).values(lease=ticks + lease_s),
                 execution_options={"synchronize_session": False},
             )
-            renewed = {(job_id, attempt) for job_id, attempt in rows}
 
-        return [(job_id, attempt) for job_id, attempt in held if (job_id, attempt) not in renewed]
+        return [(job_id, attempt) for job_id, attempt in held if (job_id, attempt) not in running]
 
     def cancelled(self, engine: str) -> Sequence[Held]:
         """List the jobs that were cancelled while an engine ran them.
@@ -96,41 +101,65 @@ class Leases:
             query = select(JobRow.id, JobRow.attempt).where(
                 JobRow.engine == engine,
                 JobRow.state == JobState.CANCELLED,
-                JobRow.lease > self._database.now(session),
+                JobRow.lease > self._database.ticks(session),
             )
             return [(job_id, attempt) for job_id, attempt in session.execute(query)]
 
-    def expire(self) -> int:
-        """Queue the running jobs again whose lease is over, or fail those with too many crashes.
+    def expire(self, engine: str | None = None, held: Sequence[Held] = ()) -> int:
+        """Queue the running jobs again that nobody runs.
+
+        They are those of other engines whose lease is over, and those of this engine that it does
+        not know of: the answer to its claim was lost. A lease of its own may be over because the
+        store has stalled, which ends no job.
+
+        Args:
+            engine: Id of the engine that asks; None if none does.
+            held: Id and attempt of the jobs that it runs.
 
         Returns:
-            Number of jobs whose lease was over.
+            Number of jobs that nobody ran.
         """
         # A query first: it does not block other processes, as a write would.
         with self._database.reading() as session:
-            is_late = JobRow.lease < self._database.now(session)
-            late = select(JobRow.id).where(JobRow.state == JobState.RUNNING, is_late)
+            condition = self._is_abandoned(session, engine, held)
+            late = select(JobRow.id).where(JobRow.state == JobState.RUNNING, condition)
             if session.scalar(late.limit(1)) is None:
                 return 0
 
         with self._database.writing() as session:
             now = self._database.now(session)
-            rows = _lock_running_jobs(session, JobRow.lease < now)
+            rows = _lock_running_jobs(session, self._is_abandoned(session, engine, held))
             for row in rows:
-                _lose(session, row, now, "did not report in time")
+                if row.engine == engine:
+                    # It was never begun.
+                    move(session, row, JobState.QUEUED, now, progress=None, lease=None)
+                else:
+                    interrupt(session, row, now, "its engine has not reported in time")
 
         self._changes.notify()
 
         return len(rows)
 
-    def recover(self, engine: str | None = None, ending: str | None = None) -> int:
-        """Queue the jobs again at once that a dead engine was running.
+    def _is_abandoned(
+        self, session: Session, engine: str | None, held: Sequence[Held]
+    ) -> ColumnElement[bool]:
+        is_late = JobRow.lease < self._database.ticks(session)
+        if engine is None:
+            return is_late
+
+        is_unheld = JobRow.engine == engine
+        if held:
+            is_unheld &= tuple_(JobRow.id, JobRow.attempt).not_in(list(held))
+        return or_(and_(is_late, JobRow.engine.is_distinct_from(engine)), is_unheld)
+
+    def recover(self, engine: str | None = None, reason: str | None = None) -> int:
+        """Queue the jobs again at once that an engine was running.
 
         Args:
-            engine: Id of the dead engine. None for every engine, as at the start of the only
-                service of a data folder.
-            ending: How the engine ended, such as `was killed by SIGKILL`, if its jobs may be to
-                blame; it then counts as a crash of theirs. None if they are not.
+            engine: Id of the engine, which has ended. None for every engine, as at the start of the
+                only service of a store.
+            reason: How the engine ended, such as `the engine was killed by SIGKILL`; a job that was
+                interrupted too often fails. None if it was stopped in order.
 
         Returns:
             Number of jobs that it was running.
@@ -140,17 +169,17 @@ class Leases:
             conditions = [] if engine is None else [JobRow.engine == engine]
             rows = _lock_running_jobs(session, *conditions)
             for row in rows:
-                if ending is None:
+                if reason is None:
                     move(session, row, JobState.QUEUED, now, progress=None, lease=None)
                 else:
-                    _lose(session, row, now, ending)
+                    interrupt(session, row, now, reason)
 
         self._changes.notify()
         return len(rows)
 
 
 def claim_oldest(
-    session: Session, now: float, engine: str, lease_s: float, free: Resources | None
+    session: Session, now: float, engine: str, lease: float, free: Resources | None
 ) -> str | None:
     """Claim a job inside a transaction, as `Leases.claim`, and return its id."""
     query = select(JobRow).where(JobRow.state == JobState.QUEUED)
@@ -163,20 +192,9 @@ def claim_oldest(
     if row is None:
         return None
 
-    move(session, row, JobState.RUNNING, now, progress=None, engine=engine, lease=now + lease_s)
+    move(session, row, JobState.RUNNING, now, progress=None, engine=engine, lease=lease)
 
     return row.id
-
-
-def _lose(session: Session, row: JobRow, now: float, ending: str) -> None:
-    """Queue a job again whose worker died, or fail it if too many workers died."""
-    row.worker_crashes += 1
-    # The crash is attributed to the job, as the engine cannot report the reason.
-    if row.worker_crashes < MAX_WORKER_CRASHES:
-        move(session, row, JobState.QUEUED, now, progress=None, lease=None)
-        return
-    error = JobError.from_crashes(ending).to_dict()
-    move(session, row, JobState.FAILED, now, state_data={"error": error}, error=error, lease=None)
 
 
 def _lock_running_jobs(session: Session, *conditions: Any) -> Sequence[JobRow]:

@@ -12,7 +12,16 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from service.jobs import LAWFUL, IllegalTransition, JobState, JsonObject, StaleAttempt, UnknownJob
+from service.jobs import (
+    LAWFUL,
+    MAX_INTERRUPTIONS,
+    IllegalTransition,
+    JobError,
+    JobState,
+    JsonObject,
+    StaleAttempt,
+    UnknownJob,
+)
 from service.store.schema import EventRow, JobRow
 
 NewEvent = tuple[str, JsonObject | None]
@@ -127,6 +136,28 @@ def move(
     # After the attempt was counted: the event has the number of the attempt that begins.
     state_event = ("state", {"state": str(target), "attempt": row.attempt, **(state_data or {})})
     change(session, row, [*events_before, state_event], now, **columns)
+
+
+def interrupt(session: Session, row: JobRow, now: float, reason: str) -> None:
+    """Queue a locked running job again whose attempt was interrupted, or fail it after too many.
+
+    Args:
+        session: The transaction.
+        row: Row of the job, locked.
+        now: Seconds since 1970.
+        reason: Why the attempt has ended, through no fault of the job.
+    """
+    # The events count them; a job has few of this kind.
+    query = select(EventRow.data).where(EventRow.job == row.sequence, EventRow.kind == "state")
+    earlier = sum("interrupted" in (data or {}) for data in session.scalars(query))
+    cause: JsonObject = {"interrupted": reason}
+
+    if earlier + 1 < MAX_INTERRUPTIONS:
+        move(session, row, JobState.QUEUED, now, state_data=cause, progress=None, lease=None)
+        return
+
+    error = JobError.from_interruptions(reason).to_dict()
+    move(session, row, JobState.FAILED, now, state_data={"error": error}, error=error, lease=None)
 
 
 def change(

@@ -89,9 +89,14 @@ class Bench:
     """An engine in a thread, with workers that the test controls."""
 
     def __init__(
-        self, folder: Path, room: Needs, warm: int, clock: Callable[[], float] | None = None
+        self,
+        folder: Path,
+        room: Needs,
+        warm: int,
+        clock: Callable[[], float] | None = None,
+        url: str | None = None,
     ):
-        self.store = Store(folder / "jobs.sqlite", clock)
+        self.store = Store(url or folder / "jobs.sqlite", clock)
         self.artifacts = Artifacts(folder / "results")
         self.inbox: Any = queue.SimpleQueue()
         self.processes: list[FakeProcess] = []
@@ -201,9 +206,12 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     benches: list[Bench] = []
 
     def begin(
-        room: Needs | None = None, warm: int = 1, clock: Callable[[], float] | None = None
+        room: Needs | None = None,
+        warm: int = 1,
+        clock: Callable[[], float] | None = None,
+        url: str | None = None,
     ) -> Bench:
-        benches.append(Bench(tmp_path, room or Needs(1, 0), warm, clock))
+        benches.append(Bench(tmp_path, room or Needs(1, 0), warm, clock, url))
         return benches[-1]
 
     yield begin

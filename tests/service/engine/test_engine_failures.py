@@ -101,7 +101,7 @@ def test_heartbeats_renew_leases_and_report_lost_ones(make_bench: Any, monkeypat
     now[0] += 11.0
     bench.process_of(job, 3).done()
     assert bench.within(5, lambda: bench.state(job) == ("done", 3))
-    assert bench.store.jobs.get(job.id).worker_crashes == 1
+    assert bench.store.jobs.get(job.id).worker_crashes == 0
 
 
 def test_a_failing_store_delays_the_result_without_losing_it(
@@ -136,6 +136,11 @@ def test_a_dead_ray_ends_the_engine_without_blaming_its_jobs(
     assert [str(fault) for fault in bench.raised] == ["Ray's raylet has ended"]
     now = bench.store.jobs.get(job.id)
     assert (now.state, now.worker_crashes) == ("queued", 0)
+    assert bench.store.events.list(job.id)[-1].data == {
+        "state": "queued",
+        "attempt": 1,
+        "interrupted": "Ray's raylet has ended",
+    }
 
 
 def test_a_job_that_lost_a_process_runs_again_in_the_same_worker(
@@ -185,3 +190,53 @@ def test_lost_answer_of_a_commit_loses_no_artifact(
     assert bench.artifacts.read(artifact) == b"{}"
 
     assert find_leftovers(bench.store, bench.artifacts) == []
+
+
+def test_stalled_heartbeats_end_no_attempt(
+    make_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.engine.engine.HEARTBEAT", 0.05)
+    now = [1000.0]
+    bench = make_bench(clock=lambda: now[0]).start()
+    job = bench.submit()
+    process = bench.process_of(job)
+    renew = bench.store.leases.renew
+    stalls: list[float] = []
+
+    def stalled(*arguments: Any) -> Any:
+        lost = renew(*arguments)
+        # The store stalls between the renewal and the search for late jobs.
+        now[0] += 12
+        stalls.append(now[0])
+        return lost
+
+    monkeypatch.setattr(bench.store.leases, "renew", stalled)
+    assert bench.within(10, lambda: len(stalls) > 5)
+    monkeypatch.undo()
+    process.done()
+    assert bench.within(5, lambda: bench.state(job) == ("done", 1))
+    assert bench.store.jobs.get(job.id).worker_crashes == 0
+
+
+def test_lost_answer_of_a_claim_loses_no_job(
+    make_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.engine.engine._STORE_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("service.engine.engine.HEARTBEAT", 0.05)
+    bench = make_bench()
+    claim = bench.store.leases.claim
+    answers: list[str] = []
+
+    def commit_without_answer(*arguments: Any, **options: Any) -> Any:
+        job = claim(*arguments, **options)
+        if job is not None and not answers:
+            answers.append("lost")
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+        return job
+
+    monkeypatch.setattr(bench.store.leases, "claim", commit_without_answer)
+    bench.start()
+    job = bench.submit()
+    bench.process_of(job, attempt=2).done()
+    assert bench.within(5, lambda: bench.state(job) == ("done", 2))
+    assert answers == ["lost"]

@@ -50,6 +50,13 @@ def test_doctor_finds_no_fault_on_a_new_machine(run: Any, data: Path, sound: lis
     assert not data.exists(), "looking changes nothing"
 
 
+def announce(data: Path, *report: Any, **details: Any) -> None:
+    """Record the report of an engine, by the clock that the command has as well."""
+    store = Store(data / "jobs.sqlite")
+    store.engines.announce(*report, **details)
+    store.close()
+
+
 def test_doctor_finds_no_fault_in_a_running_service(
     run: Any,
     store: Store,
@@ -59,7 +66,7 @@ def test_doctor_finds_no_fault_in_a_running_service(
     sound: list[str],
     clock: Any,
 ) -> None:
-    store.engines.announce("host-1", "ready", ray=RayStatus("2", "here", False))
+    announce(data, "host-1", "ready", ray=RayStatus("2", "here", False))
     path, digest = artifacts.keep(b"a table")
     store.files.add("table", "cpu", digest, path)
     lock = FolderLock(data)
@@ -79,14 +86,14 @@ def test_doctor_finds_no_fault_in_a_running_service(
 
 def test_a_silent_engine_is_a_fault(run: Any, store: Store, data: Path, sound: list[str]) -> None:
     assert findings(run("doctor", *sound).stdout)["engine"][0] == "!"
-    store.engines.announce("host-1", "stopped")
+    announce(data, "host-1", "stopped")
     lock = FolderLock(data)
     result = run("doctor", *sound)
     lock.release()
     assert result.exit_code == 1
     message = f"the service (process {holder_of(data)}) runs, but its engine does not report"
     assert findings(result.stdout)["engine"] == ("✗", message)
-    store.engines.announce("host-1", "fault", "the raylet [2] is dead")
+    announce(data, "host-1", "fault", "the raylet [2] is dead")
     result = run("doctor", *sound)
     assert result.exit_code == 1
     assert findings(result.stdout)["engine"][1].endswith("s ago: the raylet [2] is dead")

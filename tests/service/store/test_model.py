@@ -11,6 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from service.jobs import (
     LAWFUL,
+    MAX_INTERRUPTIONS,
     MAX_WORKER_CRASHES,
     IllegalTransition,
     JobError,
@@ -37,18 +38,26 @@ class Modelled:
             0.0,
         )
         self.progress: dict[str, int] | None = None
-        self.events = [{"state": "queued", "attempt": 0}]
+        self.interruptions = 0
+        self.events: list[dict[str, Any]] = [{"state": "queued", "attempt": 0}]
 
-    def move(self, target: JobState) -> None:
+    def move(self, target: JobState, **data: str) -> None:
         assert target in LAWFUL[self.state]
         self.state = target
         if target is JobState.QUEUED:
             self.progress, self.lease = None, 0.0
-        self.events.append({"state": str(target), "attempt": self.attempt})
+        self.events.append({"state": str(target), "attempt": self.attempt, **data})
 
     def lose(self) -> None:
         self.worker_crashes += 1
         self.move(JobState.FAILED if self.worker_crashes == MAX_WORKER_CRASHES else JobState.QUEUED)
+
+    def interrupt(self, reason: str) -> None:
+        self.interruptions += 1
+        if self.interruptions == MAX_INTERRUPTIONS:
+            self.move(JobState.FAILED)
+        else:
+            self.move(JobState.QUEUED, interrupted=reason)
 
 
 class Life(RuleBasedStateMachine):
@@ -187,7 +196,25 @@ class Life(RuleBasedStateMachine):
         ]
         assert self.store.leases.expire() == len(late)
         for model in late:
-            model.lose()
+            model.interrupt("its engine has not reported in time")
+
+    @rule(engine=st.sampled_from(ENGINES), forgets=st.booleans())
+    def look_after_own_jobs(self, engine: str, forgets: bool) -> None:
+        """An engine whose own leases may be over, and which may not know of its jobs."""
+        all_running = [m for m in self.model.values() if m.state is JobState.RUNNING]
+        late = [m for m in all_running if m.engine != engine and m.lease < self.now]
+        own = {
+            (job_id, m.attempt): m
+            for job_id, m in self.model.items()
+            if m.engine == engine and m.state is JobState.RUNNING
+        }
+        held = [] if forgets else list(own)
+        num_lost = len(late) + (len(own) if forgets else 0)
+        assert self.store.leases.expire(engine, held) == num_lost
+        for model in late:
+            model.interrupt("its engine has not reported in time")
+        for model in own.values() if forgets else ():
+            model.move(JobState.QUEUED)
 
     @rule(
         engine=st.sampled_from([None, *ENGINES]),
@@ -201,7 +228,7 @@ class Life(RuleBasedStateMachine):
         ]
         assert self.store.leases.recover(engine, ending) == len(remaining)
         for model in remaining:
-            model.move(JobState.QUEUED) if ending is None else model.lose()
+            model.move(JobState.QUEUED) if ending is None else model.interrupt(ending)
 
     @rule(engine=st.sampled_from(ENGINES))
     def look_for_cancelled(self, engine: str) -> None:
