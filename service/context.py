@@ -20,6 +20,9 @@ from service.store import Store
 # Each export runs in a process of its own and takes seconds.
 _MAX_EXPORTS = 2
 
+# Each check of a pipeline is a process that may import torch.
+_MAX_CHECKS = 2
+
 
 @dataclass(frozen=True)
 class Service:
@@ -35,6 +38,7 @@ class Service:
         waiting: Limit on the requests that wait for a result.
         streams: Limit on the event streams.
         exports: Limit on the exports to ONNX.
+        checks: Limit on the checks of pipelines.
         stopping: Set when the service begins to stop, so that waiting requests end.
     """
 
@@ -48,6 +52,9 @@ class Service:
     streams: ConcurrencyLimit
     exports: ConcurrencyLimit = field(
         default_factory=lambda: ConcurrencyLimit(_MAX_EXPORTS, "exports to ONNX")
+    )
+    checks: ConcurrencyLimit = field(
+        default_factory=lambda: ConcurrencyLimit(_MAX_CHECKS, "checks of pipelines")
     )
     stopping: threading.Event = field(default_factory=threading.Event)
 

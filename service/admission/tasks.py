@@ -162,7 +162,57 @@ class RetrainTask:
         return cls(**_with_files(value, "supernet"))
 
 
-Task: TypeAlias = SearchTask | PredictorTask | RetrainTask
+@dataclass(frozen=True)
+class LinkedFile:
+    """A file that a pipeline reads by a link in the folder of the attempt.
+
+    Args:
+        reference: The file, pinned by its content.
+        target: Path that the link points to: the file, or the folder that it is in.
+        link: Path of the link below the folder of the attempt.
+    """
+
+    reference: FileReference
+    target: str
+    link: str
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> LinkedFile:
+        """Read the JSON object of a task."""
+        return cls(FileReference(**value["reference"]), value["target"], value["link"])
+
+
+@dataclass(frozen=True)
+class PipelineTask:
+    """An accepted pipeline, as `pathfit run` runs it.
+
+    Args:
+        name: Name under which its table, evaluations and predictor are added to the catalog.
+        text: The pipeline, with links in place of the names of files.
+        stages: Names of its stages, in order.
+        files: Files of the catalog that it reads.
+        threads: Threads that a stage takes where it does not set their number.
+        version: Version of Pathfit that accepted the job.
+    """
+
+    name: str
+    text: str
+    stages: Sequence[str]
+    files: Sequence[LinkedFile] = ()
+    threads: int = 1
+    version: str = __version__
+
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object that `from_dict` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> PipelineTask:
+        """Read the JSON object that `to_dict` returned."""
+        return cls(**{**value, "files": [LinkedFile.from_dict(file) for file in value["files"]]})
+
+
+Task: TypeAlias = SearchTask | PredictorTask | RetrainTask | PipelineTask
 
 
 @dataclass(frozen=True)
@@ -176,7 +226,7 @@ class Admission:
         resources: Processor cores and GPUs that the job occupies.
     """
 
-    kind: Literal["search", "predictor", "retrain"]
+    kind: Literal["search", "predictor", "retrain", "pipeline"]
     request: JsonObject
     task: Task
     resources: Resources

@@ -12,6 +12,7 @@ from service.api import (
     health,
     jobs,
     page,
+    pipelines,
     predict,
     search,
     session,
@@ -30,6 +31,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     front.blueprint,
     architectures.blueprint,
     jobs.blueprint,
+    pipelines.blueprint,
     page.blueprint,
 )
 """Blueprints of the application, in the order of the OpenAPI file."""

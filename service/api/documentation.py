@@ -96,6 +96,7 @@ _HEADERS = {
     ("/jobs/{job_id}", "get"): (_PREFER,),
     ("/predictors", "post"): (_PREFER, _KEY),
     ("/retrain", "post"): (_PREFER, _KEY),
+    ("/pipelines", "post"): (_PREFER, _KEY),
     ("/search/{job_id}/events", "get"): (_LAST_EVENT,),
     ("/jobs/{job_id}/events", "get"): (_LAST_EVENT,),
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from service.artifacts import Artifacts, MissingArtifact
 from service.catalog.names import make_labels
+from service.catalog.pipeline_files import PipelineFiles
 from service.jobs import Job, JobState
 from service.store import ANY, FileVersion, Store
 from service.store.files import SHARED_LIBRARY
@@ -29,6 +30,7 @@ class Uploads:
         self._store = store
         self._artifacts = artifacts
         self._cache = cache
+        self._pipelines = PipelineFiles(store, artifacts)
         self._published_jobs: set[str] = set()
         self._lock = threading.Lock()
 
@@ -70,6 +72,7 @@ class Uploads:
         """
         if kind == "predictor":
             self._publish_trained()
+        self._pipelines.publish()
 
         versions: dict[str, dict[str, FileVersion]] = {}
         for version in self._store.files.list(kind, libraries=libraries):

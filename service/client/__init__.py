@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from service.client.errors import Unreachable as Unreachable
     from service.client.handles import JobHandle as JobHandle
     from service.client.handles import SearchHandle as SearchHandle
+    from service.client.pipelines import PipelineHandle as PipelineHandle
     from service.client.status import JobProgress as JobProgress
     from service.client.status import JobStatus as JobStatus
     from service.client.status import SearchProgress as SearchProgress
@@ -34,6 +35,7 @@ __getattr__, __dir__ = exports(
         "JobHandle": ".handles",
         "JobProgress": ".status",
         "JobStatus": ".status",
+        "PipelineHandle": ".pipelines",
         "Prediction": ".answers",
         "Range": ".answers",
         "SearchHandle": ".handles",

@@ -14,8 +14,10 @@ from service.client.answers import Bounds, Guide, Prediction, Space, Table, Uplo
 from service.client.bodies import search_body, without_none
 from service.client.errors import ServiceProblem
 from service.client.handles import JobHandle, SearchHandle
+from service.client.pipelines import CHECK_TIMEOUT, PipelineHandle
 from service.client.status import JobStatus
 from service.client.transport import Transport
+from spaces.files import read_text
 
 if TYPE_CHECKING:
     from spaces.architecture import Architecture
@@ -174,6 +176,30 @@ class Client:
         }
         return JobHandle(self, self.request("POST", "/retrain", without_none(body))["id"])
 
+    def run_pipeline(
+        self, pipeline: str | Path, name: str | None = None, *, shared: bool = False
+    ) -> PipelineHandle:
+        """Run a pipeline at the service, which checks it first.
+
+        Args:
+            pipeline: File of the pipeline, or its YAML as a text of several lines.
+            name: Name that its table, evaluations and predictor get in the catalog; None for that
+                of the file.
+            shared: Whether these become everybody's; needs an administrator's token.
+
+        Raises:
+            InvalidFile: The file cannot be read.
+            ServiceProblem: The service refuses the pipeline; `body["errors"]` has every fault.
+        """
+        text = str(pipeline)
+        if isinstance(pipeline, Path) or "\n" not in text:
+            name = name or Path(text).stem
+            text = read_text(text)
+        body = {"name": name or "pipeline", "pipeline": text, **_shared_field(shared)}
+        # The checks of a pipeline take seconds; an impatient repetition would only add to them.
+        answer = self.transport.json("POST", "/pipelines", body, timeout=CHECK_TIMEOUT)
+        return PipelineHandle(self, answer["id"])
+
     def cancel(self, job_id: str) -> JobStatus:
         """Cancel a search or another job; raises ServiceProblem if it is done or has failed."""
         return JobHandle(self, job_id).cancel()
@@ -184,7 +210,7 @@ class Client:
         """List the newest jobs, newest first.
 
         Args:
-            kind: search, predictor or retrain; None for every kind.
+            kind: search, predictor, retrain or pipeline; None for every kind.
             state: queued, running, done, failed or cancelled; None for every state.
             limit: Number of jobs at most.
         """

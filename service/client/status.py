@@ -78,7 +78,7 @@ class JobStatus:
 
     Args:
         id: Id of the job.
-        kind: search, predictor or retrain.
+        kind: search, predictor, retrain or pipeline.
         state: queued, running, done, failed or cancelled.
         attempt: Number of times that it was begun.
         created: Time of the request, in ISO 8601.

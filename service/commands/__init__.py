@@ -19,6 +19,10 @@ LAZY = {
         "service.commands.retrain:retrain",
         "Train a network at a service.",
     ),
+    "pipeline": (
+        "service.commands.pipeline:pipeline",
+        "Run a pipeline at a service.",
+    ),
     "jobs": ("service.commands.jobs:jobs", "List a service's jobs, newest first."),
     "cancel": ("service.commands.cancel:cancel", "Cancel searches and other jobs by their ids."),
     "upload": (

@@ -17,6 +17,7 @@ KINDS = Registry[Callable[[], "JobKind"]](
         "search": "service.kinds.search:Search",
         "predictor": "service.kinds.predictor:TrainPredictor",
         "retrain": "service.kinds.retrain:Retrain",
+        "pipeline": "service.kinds.pipeline:RunPipeline",
     },
 )
 """Name -> class of the kind, which only the workers import."""

@@ -17,9 +17,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 from service.jobs import JsonObject
-from service.kinds.base import Context, ProcessDied
+from service.kinds.base import ProcessDied, Progress
 from spaces.errors import PathfitError
 from spaces.plugins.loading import load_file, loaded_files
 from spaces.progress import listening
@@ -68,9 +70,23 @@ class CommandProgress:
         return {"share": self.fraction, "stage": self.stage, "state": self.state}
 
 
+class Surroundings(Protocol):
+    """What a command needs of an attempt; a `Context` has it."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder that the command runs in."""
+
+    def progress(self, progress: Progress) -> None:
+        """Report progress."""
+
+    def check_cancelled(self) -> None:
+        """Raise Cancelled if the command is to end."""
+
+
 def run(
     command: Sequence[str],
-    context: Context,
+    context: Surroundings,
     threads: int,
     on_poll: Callable[[], None] = lambda: None,
 ) -> None:
@@ -78,7 +94,7 @@ def run(
 
     Args:
         command: Arguments of `python -m`.
-        context: Context of the attempt.
+        context: Context of the attempt, or what a command needs of it.
         threads: Threads that numerical libraries use.
         on_poll: Called again and again while the command runs, and once at its end.
 

@@ -51,7 +51,7 @@ class JobList(BaseModel):
 class KindQuery(JobQuery):
     """Filter of jobs by kind."""
 
-    kind: Literal["search", "predictor", "retrain"] | None = Field(
+    kind: Literal["search", "predictor", "retrain", "pipeline"] | None = Field(
         default=None, description="Only jobs of this kind."
     )
 
@@ -168,5 +168,28 @@ class RetrainRequest(Strict):
     seed: int = Field(default=0, ge=0, lt=1 << 32)
 
 
-REQUESTS = (SearchRequest, PredictorRequest, RetrainRequest)
+class PipelineRequest(Strict):
+    """A pipeline of stages, as `pathfit run` runs it."""
+
+    name: str = Field(
+        max_length=NAME,
+        pattern=FILE_NAME,
+        description="Name that the new table, evaluations and predictor get in the catalog.",
+    )
+    pipeline: str = Field(
+        min_length=1,
+        max_length=1 << 16,
+        description=(
+            "YAML of the pipeline. It has names of the catalog where a file has paths; `plugins`,"
+            " paths, addresses and outputs are refused."
+        ),
+        examples=["space: spos-tiny\ndata: digits\ntrain: {epochs: 10}\nsearch: {}\n"],
+    )
+    shared: bool = Field(
+        default=False,
+        description="Add the files to the shared library, which needs an administrator's token.",
+    )
+
+
+REQUESTS = (SearchRequest, PredictorRequest, RetrainRequest, PipelineRequest)
 QUERIES = (JobQuery, KindQuery)

@@ -1,14 +1,15 @@
-// Shows a training job, from its acceptance to its result.
+// Shows a training or a pipeline, from its acceptance to its result.
 
 import { Away, Problem, ask, get } from "./api.js";
 import { announce, byId, el } from "./dom.js";
 import { Follower, jobPath, over } from "./follow.js";
 import { encoderName, metricName } from "./format.js";
+import { Steps, finishedPipeline, ofPipeline } from "./pipeline.js";
 import { Progress } from "./progress.js";
 import { trainedNetwork, trainedPredictor } from "./trained.js";
 
 export class JobView {
-  // `onChanged` is called when a job changes its state, `catalogChanged` after a predictor's training, `search` to search with it.
+  // `onChanged` is called when a job changes its state, `catalogChanged` after it added files, `search` to search with a predictor.
   constructor({ onChanged, catalogChanged, search }) {
     Object.assign(this, { onChanged, catalogChanged, search, container: byId("result"), id: null });
   }
@@ -37,18 +38,23 @@ export class JobView {
     if (job.kind === "search") return location.replace(`#/search/${job.id}`);
     if (over(job)) return this.showEnd(job);
     const progress = new Progress(() => this.cancel(job), job.kind === "retrain" ? "training" : undefined);
-    this.container.replaceChildren(head(job), progress.element, el("p", { class: "hint" },
-      "The job continues when you close this page; reopen it from the list of jobs."));
-    progress.show(job);
+    const steps = job.kind === "pipeline" ? new Steps(job.request.stages ?? []) : null;
+    const hint = el("p", { class: "hint" }, "The job continues when you close this page; reopen it from the list of jobs.");
+    this.container.replaceChildren(...[head(job), progress.element, steps?.element, hint].filter(Boolean));
+    const shown = (news) => {
+      progress.show(news);
+      if (news.progress?.steps) steps?.show(news.progress.steps);
+    };
+    shown(job);
     let before = job.state;
     const onNews = (news) => {
-      progress.show(news);
+      shown(news);
       if (news.state !== before) this.onChanged();
       before = news.state;
     };
     this.follower = new Follower(job, onNews, async (last) => {
       this.onChanged();
-      if (last.state === "done" && last.kind === "predictor") await this.catalogChanged();
+      if (last.state === "done" && ADDING.includes(last.kind)) await this.catalogChanged();
       if (this.id === last.id) this.showEnd({ ...job, ...last, request: job.request });
     });
   }
@@ -69,20 +75,27 @@ export class JobView {
 
   showEnd(job) {
     if (job.state === "done") {
-      const content = job.kind === "predictor" ? trainedPredictor(job, this.search) : trainedNetwork(job);
-      this.container.replaceChildren(head(job), ...content);
+      this.container.replaceChildren(head(job), ...ENDED[job.kind](job, this.search));
       return announce("Done.");
     }
     const reason = job.error?.detail ? `: ${job.error.detail}` : "";
-    const text = job.state === "cancelled" ? "This training was cancelled." : `This training failed${reason}.`;
-    this.container.replaceChildren(head(job), notice(text, job.state === "failed"));
+    const noun = job.kind === "pipeline" ? "pipeline" : "training";
+    const text = job.state === "cancelled" ? `This ${noun} was cancelled.` : `This ${noun} failed${reason}.`;
+    const content = [head(job), notice(text, job.state === "failed")];
+    if (job.progress?.steps) {
+      const steps = new Steps([]);
+      steps.show(job.progress.steps);
+      content.push(steps.element);
+    }
+    this.container.replaceChildren(...content);
     announce(text);
   }
 }
 
 function head({ id, kind, state, request }) {
-  const [title, details] = (kind === "predictor" ? ofPredictor : ofNetwork)(request, state === "done");
-  const about = [...details, `seed ${request.seed ?? 0}`, id.slice(0, 8)].filter(Boolean);
+  const [title, details] = TITLES[kind](request, state === "done");
+  // The seed of a pipeline is in its text.
+  const about = [...details, kind !== "pipeline" && `seed ${request.seed ?? 0}`, id.slice(0, 8)].filter(Boolean);
   return el("div", {}, el("h2", { class: "sentence" }, title), el("p", { class: "about" }, about.map((text) => el("span", {}, text))));
 }
 
@@ -96,6 +109,10 @@ function ofNetwork({ space, data, supernet, search, options = {} }, done) {
   const recipe = Object.entries(options).filter(([, value]) => value !== null).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
   return [title, [search && searchOf(search), supernet && `initialized from ${supernet}`, ...recipe]];
 }
+
+const TITLES = { predictor: ofPredictor, retrain: ofNetwork, pipeline: ofPipeline };
+const ENDED = { predictor: trainedPredictor, retrain: trainedNetwork, pipeline: finishedPipeline };
+const ADDING = ["predictor", "pipeline"]; // kinds that add files to the catalog
 
 const searchOf = ({ id }) => el("a", { href: `#/search/${id}` }, `found by search ${id.slice(0, 8)}`);
 

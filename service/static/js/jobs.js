@@ -11,7 +11,7 @@ const SHOWN = 12;
 const EVERY_MS = 5000;
 const FILTERS = [
   { options: [{ value: "", text: "all" }] },
-  { label: "Kind", options: [["kind=search", "searches"], ["kind=predictor", "predictors"], ["kind=retrain", "trained networks"]] },
+  { label: "Kind", options: [["kind=search", "searches"], ["kind=predictor", "predictors"], ["kind=retrain", "trained networks"], ["kind=pipeline", "pipelines"]] },
   { label: "State", options: ["queued", "running", "done", "failed", "cancelled"].map((state) => [`state=${state}`, state]) },
 ].map((group) => ({ ...group, options: group.options.map((option) => (Array.isArray(option) ? { value: option[0], text: option[1] } : option)) }));
 
@@ -129,6 +129,7 @@ export class Jobs {
 // A job's name, and the details that distinguish it from others.
 function describe({ kind, request }) {
   if (kind === "predictor") return [`Predictor ${request.name}`, `from ${request.evaluations}`, request.space].filter(Boolean);
+  if (kind === "pipeline") return [`Pipeline ${request.name}`, request.space, (request.stages ?? []).join(", ")].filter(Boolean);
   if (kind === "retrain") return [`Training ${request.space ?? ""}`.trim(), `on ${request.data}`, request.supernet && `from ${request.supernet}`].filter(Boolean);
   const limitTexts = limits(request);
   return [request.space ?? kind, request.device, ...(limitTexts.length ? limitTexts : ["without limits"])].filter(Boolean);

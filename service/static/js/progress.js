@@ -11,7 +11,7 @@ export function fractionOf(progress) {
 
 // Describes the current stage of a training, such as "Training: epoch 3 of 30".
 function stageOf({ stage, state }, doing) {
-  const name = doing ?? stage ?? "running";
+  const name = doing ?? (stage || "running"); // no stage runs between two of a pipeline
   return `${name[0].toUpperCase()}${name.slice(1)}${state ? `: ${state}` : ""}`;
 }
 

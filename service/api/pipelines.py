@@ -1,0 +1,68 @@
+"""`POST /pipelines`, and the files of finished pipelines."""
+
+from __future__ import annotations
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from service.admission.pipeline import admit_pipeline
+from service.api.documentation import content, reading, writing
+from service.api.job_requests import Accepted, accept, get_owned_job
+from service.api.search import IN_TIME
+from service.api.uploads import upload_library
+from service.catalog.pipeline_files import path_of_file
+from service.context import current_service
+from service.problems import Problem
+from service.schemas.jobs import JobStatus, PipelineRequest
+
+blueprint = APIBlueprint("pipelines", __name__, tag="jobs")
+
+
+@blueprint.post("/pipelines")
+@blueprint.input(PipelineRequest, arg_name="body")
+@blueprint.output(
+    JobStatus, status_code=202, description="Accepted; Location is the URL of the job"
+)
+@blueprint.doc(
+    summary="Run a pipeline: profile, train, evaluate, predict, search, retrain, export, measure",
+    description=(
+        "All faults are reported at once, in `errors`. The progress has the stages as `steps`. The"
+        " result lists the files of each stage; the table, the evaluations and the predictor are"
+        " added to the catalog under the request's name."
+    ),
+    responses=writing(409, 429) | IN_TIME,
+)
+def create(body: PipelineRequest) -> Accepted:
+    """Check a pipeline and put it into the queue."""
+    service = current_service()
+    library = upload_library(body.shared)
+    return accept(
+        service, lambda: admit_pipeline(body, service.sender_catalog(), library, service.checks)
+    )
+
+
+@blueprint.get("/jobs/<job_id>/files/<name>")
+@blueprint.doc(
+    summary="A file that a stage of a pipeline wrote",
+    responses=reading(404, 409, 410) | content("The file", "application/octet-stream"),
+)
+def file(job_id: str, name: str) -> Response:
+    """Send a file that the result of a pipeline lists."""
+    service = current_service()
+    job = get_owned_job(service, job_id)
+    if job.artifact is None:
+        detail = f"the job {job_id} is {job.state} and has no files"
+        raise Problem(409, "conflict", "Conflict", detail, "id", state=job.state)
+
+    stages = (job.result or {}).get("stages", [])
+    names = [listed for stage in stages for listed in stage["files"]]
+    # Only names of the list: no other text becomes part of a path.
+    if name not in names:
+        detail = f"the job {job_id} has no file {name!r:.80}; available: {', '.join(names)}"
+        raise Problem(404, "unknown-file", "Unknown file", detail, "name", known=names)
+
+    response = Response(
+        service.artifacts.read(path_of_file(job, name)), content_type="application/octet-stream"
+    )
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response

@@ -1,0 +1,70 @@
+"""Tables, evaluations and predictors of finished pipelines, which become files of the catalog."""
+
+from __future__ import annotations
+
+import threading
+
+from service.artifacts import Artifacts, MissingArtifact
+from service.jobs import Job, JobState
+from service.store import ANY, Store
+from service.store.files import SHARED_LIBRARY
+
+# Jobs whose files are published at most in one pass.
+_MAX_JOBS = 100
+
+
+class PipelineFiles:
+    """Makes the files of finished pipelines versions, which outlive the jobs.
+
+    Args:
+        store: Store of the jobs, and of names and versions.
+        artifacts: Storage of their content.
+    """
+
+    def __init__(self, store: Store, artifacts: Artifacts):
+        self._store = store
+        self._artifacts = artifacts
+        self._published_jobs: set[str] = set()
+        self._lock = threading.Lock()
+
+    def publish(self) -> None:
+        """Publish the files of jobs that are done; raises ArtifactFailed."""
+        with self._lock:
+            jobs, _ = self._store.jobs.list(
+                ANY, kind="pipeline", state=JobState.DONE, limit=_MAX_JOBS
+            )
+            # Oldest first, so that the newest of one name is the newest version.
+            for job in reversed(jobs):
+                if job.id not in self._published_jobs:
+                    # Lists leave the results out.
+                    self._publish(self._store.jobs.get(job.id))
+                    self._published_jobs.add(job.id)
+
+    def _publish(self, job: Job) -> None:
+        """Publish what the result of a job names."""
+        published = (job.result or {}).get("published", {})
+        for kind, name in published.items():
+            try:
+                content = self._artifacts.read(path_of_file(job, name))
+            except MissingArtifact:
+                # The job was cleaned up.
+                continue
+            self._add(job, kind, content)
+
+    def _add(self, job: Job, kind: str, content: bytes) -> None:
+        name = str(job.request["name"])
+        path, sha256 = self._artifacts.keep(content)
+        versions = self._store.files.list(kind, name)
+        # After a restart every job is visited again; existing versions are not added twice.
+        if any((version.sha256, version.owner) == (sha256, job.owner) for version in versions):
+            return
+
+        # Without tokens the shared library is everybody's own.
+        library = SHARED_LIBRARY if job.request.get("shared") else job.owner or SHARED_LIBRARY
+        self._store.files.add(kind, name, sha256, path, job.owner, library)
+
+
+def path_of_file(job: Job, name: str) -> str:
+    """Return the path of a file next to a finished job's own artifact."""
+    assert job.artifact is not None
+    return f"{job.artifact.rpartition('/')[0]}/{name}"

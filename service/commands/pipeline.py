@@ -1,0 +1,130 @@
+"""`python -m service pipeline`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from service.commands.connection import with_client
+from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FOLDER
+
+if TYPE_CHECKING:
+    from service.client import Client, PipelineHandle, ServiceProblem
+    from service.jobs import JsonObject
+
+
+@click.command(
+    epilog=example("""
+        python -m service pipeline pipeline.yaml --watch -o results
+        python -m service pipeline pipeline.yaml --name phone --no-wait
+        """)
+)
+@with_client
+@click.argument(
+    "path",
+    metavar="PIPELINE.yaml",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option(
+    "--name",
+    default=None,
+    help="Name of the new table, evaluations and predictor.  [default: the file's name]",
+)
+@click.option(
+    "--shared",
+    is_flag=True,
+    help="Add these to the shared library, which needs an administrator's token.",
+)
+@click.option(
+    "--wait/--no-wait",
+    default=True,
+    show_default=True,
+    help="Wait for the result, or only print the id.",
+)
+@click.option("--watch", is_flag=True, help="Show progress while waiting.")
+@click.option(
+    "-o", "--output", type=OUTPUT_FOLDER, default=None, help="Folder to write all files to."
+)
+def pipeline(
+    client: Client,
+    path: Path,
+    name: str | None,
+    shared: bool,
+    wait: bool,
+    watch: bool,
+    output: Path | None,
+) -> None:
+    """Run a pipeline at a service, with names of its catalog in place of paths.
+
+    Ctrl-C cancels the pipeline. With --no-wait it continues without this command; it resumes if the
+    service restarts.
+    """
+    if not wait and (output is not None or watch):
+        raise click.UsageError(
+            f"{'-o' if output is not None else '--watch'} needs the result: leave out --no-wait"
+        )
+    from service.client import ServiceProblem
+
+    try:
+        handle = client.run_pipeline(path, name, shared=shared)
+    except ServiceProblem as problem:
+        raise _with_all_faults(problem, path) from problem
+    if not wait:
+        click.echo(handle.id)
+        return
+
+    _print_stages(_wait(handle, watch))
+    if output is not None:
+        paths = handle.download(output)
+        click.echo(f"wrote {len(paths)} files to {output}")
+
+
+def _with_all_faults(problem: ServiceProblem, path: Path) -> Exception:
+    """Return the error of a refused pipeline as `pathfit pipeline check` prints it."""
+    from oneshot.pipeline.faults import Fault, InvalidPipeline
+
+    errors = problem.body.get("errors", [])
+    if problem.body.get("type") != "urn:pathfit:problem:invalid-pipeline":
+        return problem
+    faults = [
+        Fault(error["field"].removeprefix("pipeline").lstrip("."), error["detail"], error["line"])
+        for error in errors
+    ]
+    return InvalidPipeline(path, faults)
+
+
+def _print_stages(result: JsonObject) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("stage", "seconds", "result", box=SIMPLE_HEAD, pad_edge=False)
+    for stage in result["stages"]:
+        table.add_row(stage["name"], f"{stage['seconds']:.1f}", stage["result"])
+    Console().print(table)
+    for kind in result["published"]:
+        click.echo(f"added to the service: {kind} {result['name']}")
+
+
+def _wait(handle: PipelineHandle, watch: bool) -> JsonObject:
+    """Wait for the result of a job; Ctrl-C cancels the job."""
+    try:
+        if not watch:
+            return handle.wait()
+        from spaces.console.progress import Bar
+
+        with Bar("pipeline") as bar:
+            return handle.wait(
+                on_progress=lambda now: bar.update(now.fraction, f"{now.stage} {now.state}")
+            )
+    except KeyboardInterrupt:
+        from service.client import ServiceProblem
+
+        # The job has ended or the service is away: Ctrl-C ends this command all the same.
+        with suppress(ServiceProblem):
+            click.echo(f"cancelled {handle.cancel().id}", err=True)
+        raise

@@ -1,0 +1,1 @@
+"""Pipelines as jobs: names in place of paths, stages as steps, checkpoints, files."""

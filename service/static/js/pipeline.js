@@ -1,0 +1,48 @@
+// Shows the stages of a pipeline as steps, and the files of each once it is done.
+
+import { el } from "./dom.js";
+import { jobPath } from "./follow.js";
+import { seconds } from "./format.js";
+
+// The stages of a running pipeline, which `show` replaces whenever one has changed.
+export class Steps {
+  constructor(names) {
+    this.element = el("div", { class: "scroll" });
+    this.show(names.map((name) => ({ name, state: "waiting", seconds: 0, result: "" })));
+  }
+
+  show(steps) {
+    const text = JSON.stringify(steps);
+    if (!steps || text === this.renderedText) return;
+    this.renderedText = text;
+    this.element.replaceChildren(table(steps, ["Stage", "State", "Result"], (step) => [step.state, step.result]));
+  }
+}
+
+// The content of a pipeline that is done: the stages with their results and files.
+export function finishedPipeline(job) {
+  const { name, stages, published } = job.result;
+  const kinds = Object.keys(published);
+  const added = kinds.length ? `Added to the service as ${name}: ${kinds.join(", ")}.` : "";
+  const files = (stage) => stage.files.map((file) => el("a", {
+    class: "button", href: `${jobPath(job.id)}/files/${encodeURIComponent(file)}`, download: file,
+  }, file));
+  return [
+    el("div", { class: "scroll" }, table(stages, ["Stage", "Time", "Result", "Files"], (stage) => [
+      seconds(stage.seconds), stage.result, el("div", { class: "bar" }, files(stage)),
+    ])),
+    added && el("p", { class: "hint" }, added),
+  ].filter(Boolean);
+}
+
+export function ofPipeline({ name, space, stages = [] }, done) {
+  const title = [done ? "The pipeline " : "Running the pipeline ", el("em", {}, name ?? "")];
+  return [title, [space, stages.join(", ")]];
+}
+
+function table(rows, headings, cells) {
+  return el("table", { class: "list steps" },
+    el("thead", {}, el("tr", {}, headings.map((heading) => el("th", { scope: "col" }, heading)))),
+    el("tbody", {}, rows.map((row) => el("tr", { "aria-current": row.state === "running" ? "step" : null },
+      el("th", { scope: "row" }, row.name), cells(row).map((cell) => el("td", {}, cell))))));
+}

@@ -1,0 +1,183 @@
+"""`POST /pipelines` and the files of pipelines, by applications without an engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+from oneshot.pipeline.document import Document
+from oneshot.pipeline.faults import InvalidPipeline
+from service.admission import pipeline
+from service.admission.tasks import PipelineTask
+from service.context import service_of
+from service.pipelines.checking import CheckedPipeline
+from tables.lookup_table import LookupTable
+
+SMALL = "space: spos-tiny\ndata: digits\ntrain: {epochs: 1}\nsearch: {constraint: %s}\n"
+
+
+def body(pipeline: str, name: str = "mine") -> dict[str, Any]:
+    return {"name": name, "pipeline": pipeline}
+
+
+def test_a_pipeline_becomes_a_job_whose_task_has_no_paths(
+    http: FlaskClient, app: APIFlask, world: Any
+) -> None:
+    answer = http.post("/pipelines", json=body(SMALL % "latency_ms<=50@made-up"))
+    assert answer.status_code == 202, answer.json
+    job = answer.json
+    assert job["kind"] == "pipeline"
+    assert job["request"]["stages"] == ["train", "search"]
+    assert job["request"]["space"] == "spos-tiny"
+    assert job["links"]["artifact"] == f"/jobs/{job['id']}/artifact"
+    task = PipelineTask.from_dict(service_of(app).store.jobs.get(job["id"]).task)
+    assert "latency_ms<=50@inputs/table-0.json" in task.text
+    assert str(world.tables) not in task.text
+    assert [file.reference.name for file in task.files] == ["made-up"]
+    assert http.get("/jobs?kind=pipeline").json["total"] == 1
+
+
+def test_all_faults_are_answered_at_once(http: FlaskClient, problem: Any, world: Any) -> None:
+    text = """space: spos-tiny
+plugins: [mine.py]
+train:
+  target: flops
+  epoch: 3
+  data: /etc
+search:
+  plot: a.png
+  constraint: [flops<=3, latency_ms<=5@lacking]
+"""
+    answer = problem(
+        http.post("/pipelines", json=body(text)), 422, "invalid-pipeline", "pipeline.plugins"
+    )
+    assert [(error["line"], error["field"]) for error in answer["errors"]] == [
+        (2, "pipeline.plugins"),
+        (4, "pipeline.train.target"),
+        (5, "pipeline.train.epoch"),
+        (6, "pipeline.train.data"),
+        (8, "pipeline.search.plot"),
+        (9, "pipeline.search.constraint"),
+        (9, "pipeline.search.constraint"),
+    ]
+    assert answer["detail"].startswith("pipeline has 7 faults; the first: line 2: plugins")
+    assert "the table 'lacking' lacks the block" in answer["errors"][-1]["detail"]
+    assert str(world.tables) not in json.dumps(answer)
+
+
+@pytest.mark.parametrize("text", ["a: [", "just a text", "train: *x", "a: b: c"])
+def test_texts_that_are_no_pipeline_are_refused(http: FlaskClient, problem: Any, text: str) -> None:
+    answer = http.post("/pipelines", json=body(text))
+    assert answer.status_code == 422
+    assert answer.json["type"].endswith("invalid-pipeline")
+
+
+def test_a_name_of_the_services_own_folders_is_taken(http: FlaskClient, problem: Any) -> None:
+    answer = http.post("/pipelines", json=body(SMALL % "flops<=9e9", "made-up"))
+    problem(answer, 409, "name-taken", "name")
+
+
+def check_names_alone(document: Document) -> CheckedPipeline:
+    """In place of the check, which is a process of seconds."""
+    if document.faults:
+        raise InvalidPipeline(document.path, document.faults)
+    return CheckedPipeline({"train": (), "search": ()})
+
+
+def test_tables_of_another_user_are_not_reachable(
+    app: APIFlask, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "check", check_names_alone)
+    tokens = service_of(app).store.tokens
+    ada, bob = ({"Authorization": f"Bearer {tokens.create(name)}"} for name in ("ada", "bob"))
+    http = app.test_client()
+    table = {**LookupTable.read(world.tables / "made-up.json").to_dict(), "name": "phone"}
+    assert http.post("/tables", json=table, headers=ada).status_code == 201
+
+    refusals = []
+    for name in ("phone", "ada/phone", "no-such"):
+        text = SMALL % f"latency_ms<=50@{name}"
+        answer = http.post("/pipelines", json=body(text), headers=bob)
+        assert answer.status_code == 422
+        refusals.append(answer.json["errors"][0]["detail"].replace(name, "NAME"))
+    # As a name that does not exist.
+    assert len(set(refusals)) == 1
+
+    text = SMALL % "latency_ms<=50@ada/phone"
+    assert http.post("/pipelines", json=body(text), headers=ada).status_code == 202
+
+
+def finished(app: APIFlask, owner: str | None = None) -> str:
+    """A pipeline that is done, with a table, evaluations and a file of its search."""
+    service = service_of(app)
+    task = PipelineTask("mine", "{}", ["profile", "search"])
+    job, _ = service.store.jobs.create("pipeline", {"name": "mine"}, task.to_dict(), owner)
+    service.store.leases.claim("engine")
+    contents = {"summary.json": b"{}", "profile.json": b"table", "search.json": b"found"}
+    for name, content in contents.items():
+        service.artifacts.write(job.id, 1, name, content)
+    result = {
+        "name": "mine",
+        "stages": [
+            {"name": "profile", "files": ["profile.json"]},
+            {"name": "search", "files": ["search.json"]},
+        ],
+        "published": {"evaluations": "profile.json"},
+    }
+    service.store.jobs.finish(job.id, 1, result, f"{job.id}/1/summary.json")
+    return job.id
+
+
+def test_files_of_a_pipeline_are_those_of_its_list(
+    http: FlaskClient, app: APIFlask, problem: Any
+) -> None:
+    job_id = finished(app)
+    answer = http.get(f"/jobs/{job_id}/files/search.json")
+    assert answer.data == b"found"
+    assert "attachment; filename=search.json" in answer.headers["Content-Disposition"]
+    for name in ("summary.json", "kept-pipeline.json", "..", "%2e%2e%2fx"):
+        answer = http.get(f"/jobs/{job_id}/files/{name}")
+        assert answer.status_code == 404, name
+    problem(http.get(f"/jobs/{job_id}/files/x"), 404, "unknown-file", "name")
+
+
+def test_files_belong_to_the_owner_of_the_pipeline(app: APIFlask) -> None:
+    service = service_of(app)
+    secrets = {name: service.store.tokens.create(name) for name in ("ada", "bob")}
+    ids = {token.name: token.id for token in service.store.tokens.list()}
+    job_id = finished(app, ids["ada"])
+    statuses = {}
+    names = {}
+    for name, secret in secrets.items():
+        headers = {"Authorization": f"Bearer {secret}"}
+        http = app.test_client()
+        answer = http.get(f"/jobs/{job_id}/files/search.json", headers=headers)
+        statuses[name] = answer.status_code
+        names[name] = [
+            version.name
+            for files in service.uploads.latest("evaluations", (ids[name],)).values()
+            for version in files.values()
+        ]
+    assert statuses == {"ada": 200, "bob": 404}
+    assert names == {"ada": ["mine"], "bob": []}
+
+
+def test_files_are_published_once_and_outlive_a_restart(
+    app: APIFlask, world: Any, tmp_path: Path
+) -> None:
+    from service.app import create_app
+
+    finished(app)
+    service = service_of(app)
+    for _ in range(2):
+        service.uploads.latest("evaluations", None)
+    again = create_app(world.settings(tmp_path))
+    service_of(again).uploads.latest("evaluations", None)
+    versions = service.store.files.list("evaluations", "mine")
+    service_of(again).stop()
+    assert [version.version for version in versions] == [1]

@@ -1,0 +1,90 @@
+"""Pipelines on the page: their steps, their files and their cancellation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from service.jobs import Job, JobError
+
+# A table of the world lacks a block, which the search form is told.
+REFUSED = r"status of 422"
+
+Open = Callable[..., Page]
+Picture = Callable[[Page, str], None]
+
+
+@pytest.fixture
+def accept(unattended: Any) -> Callable[[], Job]:
+    """Puts a pipeline into the queue without its check, which is a process of seconds."""
+
+    def create() -> Job:
+        request = {"name": "phone", "space": "spos-tiny", "stages": ["train", "search"]}
+        job: Job = unattended.service.store.jobs.create("pipeline", request, {})[0]
+        return job
+
+    return create
+
+
+def progress(*states: str, share: float = 0.0) -> dict[str, Any]:
+    steps = [
+        {"name": name, "state": state, "seconds": 2.5, "result": "fine" if state == "done" else ""}
+        for name, state in zip(("train", "search"), states, strict=True)
+    ]
+    running = next((step["name"] for step in steps if step["state"] == "running"), "")
+    return {"share": share, "stage": running, "state": "step 3" if running else "", "steps": steps}
+
+
+def test_a_pipeline_is_shown_by_its_steps_until_its_files(
+    unattended: Any, visit: Open, picture: Picture, accept: Callable[[], Job]
+) -> None:
+    handle = accept()
+    page = visit(f"{unattended.url}/#/job/{handle.id}", REFUSED)
+    expect(page.locator("#result h2")).to_have_text("Running the pipeline phone")
+    expect(page.locator(".steps tbody tr")).to_have_count(2)
+    expect(page.locator("#runs li")).to_contain_text("Pipeline phone")
+
+    job = unattended.claim()
+    jobs = unattended.service.store.jobs
+    jobs.report(job.id, job.attempt, progress("done", "running", share=0.6))
+    expect(page.locator(".progress .row span")).to_have_text("Search: step 3")
+    rows = page.locator(".steps tbody tr")
+    expect(rows.nth(0)).to_have_text("traindonefine")
+    expect(rows.nth(1)).to_have_attribute("aria-current", "step")
+    picture(page, "pipeline-running")
+    jobs.report(job.id, job.attempt, progress("done", "done", share=1.0))
+    expect(page.locator(".progress .row span")).to_have_text("Running")
+
+    unattended.service.artifacts.write(job.id, job.attempt, "search.json", b"found")
+    stages = [
+        {"name": "train", "seconds": 2.5, "result": "fine", "files": []},
+        {"name": "search", "seconds": 2.5, "result": "good", "files": ["search.json"]},
+    ]
+    result = {"name": "phone", "stages": stages, "published": {}}
+    unattended.finish(job, result, "summary.json", b"{}")
+    expect(page.locator("#result h2")).to_have_text("The pipeline phone")
+    picture(page, "pipeline-done")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="search.json").click()
+    assert download.value.path().read_bytes() == b"found"
+
+
+def test_a_pipeline_is_cancelled_or_fails_with_the_reason(
+    unattended: Any, visit: Open, accept: Callable[[], Job]
+) -> None:
+    first = accept()
+    page = visit(f"{unattended.url}/#/job/{first.id}", REFUSED)
+    page.locator("#cancel").click()
+    expect(page.locator("#result .notice")).to_have_text("This pipeline was cancelled.")
+
+    second = accept()
+    job = unattended.claim()
+    assert job.id == second.id
+    page.goto(f"{unattended.url}/#/job/{second.id}")
+    jobs = unattended.service.store.jobs
+    jobs.report(job.id, job.attempt, progress("running", "waiting"))
+    reason = "the stage train failed: the loss is not a number"
+    jobs.fail(job.id, job.attempt, JobError("CommandFailed", reason))
+    expect(page.locator("#result .notice")).to_have_text(f"This pipeline failed: {reason}.")
+    expect(page.locator(".steps tbody tr")).to_have_count(2)
