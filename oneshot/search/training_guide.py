@@ -91,7 +91,12 @@ class TrainingGuide:
         self.settings = options.settings
         self.journal = journal
         self.metric = f"projected_{task.score}"
-        self.source = {**source, "metrics": _recorded_metrics(task, self.metric)}
+        lengths = [self.settings.total_steps(rung) for rung in range(self.settings.rungs)]
+        self.metrics_by_rung = [f"{task.score}_at_{updates}" for updates in lengths]
+        self.source = {
+            **source,
+            "metrics": _recorded_metrics(task, [self.metric, *self.metrics_by_rung]),
+        }
         self.agreements: list[float] = []
         """Kendall's tau between the rankings after a rung and after the next, by rung."""
 
@@ -172,8 +177,13 @@ class TrainingGuide:
         last_rung = dict(sorted(results))
         for row, architecture in enumerate(self.space.decode(codes)):
             if self.journal is not None and architecture not in self._journalled:
+                by_rung = {
+                    self.metrics_by_rung[rung]: results[row, rung][self.task.score]
+                    for rung in range(last_rung[row] + 1)
+                }
                 metrics = {
                     **results[row, last_rung[row]],
+                    **by_rung,
                     "updates": self.settings.total_steps(last_rung[row]),
                     self.metric: float(self._sign * projected[row]),
                 }
@@ -235,11 +245,16 @@ def rung_agreements(scores: Array) -> list[float]:
     return agreements
 
 
-def _recorded_metrics(task: Task, projected: str) -> dict[str, Any]:
-    """Return the units and directions of the metrics that other packages do not know."""
+def _recorded_metrics(task: Task, scores: Sequence[str]) -> dict[str, Any]:
+    """Return the units and directions of the metrics that other packages do not know.
+
+    Args:
+        task: Task of the trainings.
+        scores: Names of further metrics that are in the unit of the task's score.
+    """
     metrics: Sequence[tuple[str, Any]] = [
         *((name, metric) for name, metric in task.metrics.items() if name not in QUALITIES),
-        (projected, task.metrics[task.score]),
+        *((name, task.metrics[task.score]) for name in scores),
     ]
     recorded = {
         name: {"unit": metric.unit, "higher_is_better": metric.higher_is_better}

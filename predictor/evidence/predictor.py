@@ -36,6 +36,10 @@ class EvidencePredictor(Predictor):
         space: Space of the architectures.
         seed: Seed of all randomness of the fit.
         columns: Columns of evidence; each needs at least 10 architectures.
+        label_agreement: Correlation between the labels and those of longer trainings, as far as it
+            is known. Where it is no greater than that of the weighted columns with the labels,
+            residuals are mostly what longer trainings would change, and are not corrected. None:
+            the labels are taken as they are.
 
     Example:
         >>> import numpy as np
@@ -53,9 +57,16 @@ class EvidencePredictor(Predictor):
 
     kind: ClassVar[str] = "evidence"
 
-    def __init__(self, space: SearchSpace, seed: int = 0, columns: Sequence[EvidenceColumn] = ()):
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int = 0,
+        columns: Sequence[EvidenceColumn] = (),
+        label_agreement: float | None = None,
+    ):
         super().__init__(space, seed)
         self.columns = tuple(columns)
+        self.label_agreement = label_agreement
         self.models: list[ColumnModel] = []
         self.scores: NormalScores | None = None
         self.weights: EvidenceWeights | None = None
@@ -81,7 +92,10 @@ class EvidencePredictor(Predictor):
 
         # The process is worth its variance only where it predicts labels that it has not seen.
         improves = bool(((corrected - labels) ** 2).sum() < ((linear - labels) ** 2).sum())
-        corrects = improves or not self.columns
+        # Errors that all labels share, as those of trainings that are too short, are predicted too.
+        agreement = self.label_agreement
+        is_stable = agreement is None or agreement > spearman(linear, labels)
+        corrects = (improves and is_stable) or not self.columns
         self.residuals = self._fit_residuals(codes, features, labels) if corrects else None
 
         predicted = corrected if corrects else linear
@@ -96,6 +110,7 @@ class EvidencePredictor(Predictor):
                 )
             ),
             "corrects_residuals": corrects,
+            "label_agreement": agreement,
             "cross_validation": {
                 "folds": min(_FOLDS, len(codes)),
                 "spearman": spearman(predicted, labels),

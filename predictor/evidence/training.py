@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +12,14 @@ import numpy as np
 from predictor.errors import InvalidValues
 from predictor.evidence.columns import adopted_codes, describe, read_columns
 from predictor.evidence.predictor import EvidencePredictor
+from predictor.metrics import kendall_tau
 from spaces.errors import PathfitError
 from spaces.progress import Progress, silent
 from spaces.registry import get
 from tables.errors import InvalidEvaluation
-from tables.evaluation import read, scores
+from tables.evaluation import Evaluation, read, scores
+
+_FEWEST_IN_COMMON = 3
 
 
 def train_on_evidence(
@@ -53,7 +58,8 @@ def train_on_evidence(
     if len(np.unique(codes, axis=0)) < len(codes):
         raise InvalidValues(f"{labels} has several evaluations of one architecture; keep one")
 
-    model = EvidencePredictor(space, seed, read_columns(columns, space))
+    agreement = label_agreement(rows, metric)
+    model = EvidencePredictor(space, seed, read_columns(columns, space), agreement)
     model.fit(codes, values, progress=progress)
 
     files = dict.fromkeys(column.group for column in model.columns)
@@ -65,7 +71,48 @@ def train_on_evidence(
             "data": str(labels),
             "metric": metric,
             "evidence": f"evidence: {evidence}; rank correlation in cross-validation"
-            f" {correlation:.2f}",
+            f" {correlation:.2f}{_in_words(agreement)}",
         }
     )
     return model
+
+
+def label_agreement(rows: Sequence[Evaluation], metric: str) -> float | None:
+    """Estimate how labels of short trainings correlate with those of longer ones.
+
+    Each pair of successive lengths is one estimate, weighted by the number of networks that had
+    both. Kendall's tau is converted as for normal variables, sin(pi tau / 2).
+
+    Args:
+        rows: Evaluations, which may have the metric at several lengths, such as
+            `cross_entropy_at_100`.
+        metric: Metric of the labels, `cross_entropy` or `projected_cross_entropy`.
+
+    Returns:
+        A correlation; None where no two lengths have three networks in common.
+    """
+    prefix = f"{metric.removeprefix('projected_')}_at_"
+    lengths = sorted(
+        {
+            int(name.removeprefix(prefix))
+            for row in rows
+            for name in row.metrics
+            if name.startswith(prefix) and name.removeprefix(prefix).isdigit()
+        }
+    )
+    counts = []
+    correlations = []
+    for shorter, longer in itertools.pairwise(f"{prefix}{updates}" for updates in lengths):
+        both = [row.metrics for row in rows if shorter in row.metrics and longer in row.metrics]
+        if len(both) < _FEWEST_IN_COMMON:
+            continue
+        tau = kendall_tau([row[shorter] for row in both], [row[longer] for row in both])
+        counts.append(len(both))
+        correlations.append(math.sin(math.pi * tau / 2))
+    return float(np.average(correlations, weights=counts)) if counts else None
+
+
+def _in_words(agreement: float | None) -> str:
+    if agreement is None:
+        return ""
+    return f"; labels at successive lengths correlate by {agreement:.2f}"

@@ -88,6 +88,11 @@ def test_journal_has_one_line_per_candidate_with_its_length(
     evaluations = read(tmp_path / "evaluations.jsonl", tiny.name)
 
     assert [item.metrics["updates"] for item in evaluations] == [100, 100, 300, 700]
+    assert [name for name in evaluations[-1].metrics if name.startswith("cross_entropy_at_")] == [
+        "cross_entropy_at_100",
+        "cross_entropy_at_300",
+        "cross_entropy_at_700",
+    ]
     # The predictor's training reads the direction of the projected metric from the file.
     assert scores(evaluations, "projected_cross_entropy") == pytest.approx(values.tolist())
 

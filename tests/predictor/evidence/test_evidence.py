@@ -14,6 +14,7 @@ from predictor.commands.train import train
 from predictor.errors import InvalidValues
 from predictor.evidence.columns import ColumnModel, EvidenceColumn, read_columns
 from predictor.evidence.predictor import EvidencePredictor
+from predictor.evidence.training import label_agreement
 from predictor.evidence.weights import EvidenceWeights
 from predictor.metrics import kendall_tau
 from spaces.space import Codes
@@ -174,6 +175,41 @@ def test_columns_of_other_choices_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidEvaluation, match=r"proxies.jsonl: .*other choices than spos-tiny"):
         read_columns([str(path)], SPACE)
+
+
+def test_unstable_labels_weigh_columns_but_correct_nothing() -> None:
+    """All labels share an error, which cross-validation takes for a gain."""
+    codes = sample(40, 0)
+    columns = [EvidenceColumn("good", "a", codes, quality(codes))]
+    labelled = sample(40, 1)
+    labels = quality(labelled) + 2 * misleading(labelled)
+
+    stable = EvidencePredictor(SPACE, columns=columns)
+    stable.fit(labelled, labels)
+    unstable = EvidencePredictor(SPACE, columns=columns, label_agreement=-0.2)
+    unstable.fit(labelled, labels)
+
+    others = sample(200, 2)
+    truth = quality(others)
+    assert stable.trained_on["corrects_residuals"]
+    assert not unstable.trained_on["corrects_residuals"]
+    assert kendall_tau(unstable.predict(others)[0], truth) > 0.9
+    assert kendall_tau(stable.predict(others)[0], truth) < 0.8
+
+
+def test_agreement_weighs_pairs_of_lengths_by_their_networks() -> None:
+    architectures = SPACE.decode(sample(5, 0))
+    rows = [
+        Evaluation(architecture, {"loss_at_10": row, "loss_at_30": row, "projected_loss": 0.0})
+        for row, architecture in enumerate(architectures)
+    ]
+    for row, last in zip(rows[:3], (3.0, 2.0, 1.0), strict=True):
+        assert isinstance(row.metrics, dict)
+        row.metrics["loss_at_70"] = last
+
+    # Five networks agree fully, three of them not at all with what follows.
+    assert label_agreement(rows, "projected_loss") == pytest.approx((5 * 1 + 3 * -1) / 8)
+    assert label_agreement(rows, "top1") is None
 
 
 def test_command_trains_on_columns_and_prints_the_evidence(tmp_path: Path) -> None:
