@@ -20,6 +20,7 @@ _PLAIN_TEXTS = frozenset(
         "resolution",
         "strategy",
         "task",
+        "training",
         "under",
     }
 )

@@ -22,6 +22,9 @@ _NO_PATHS = "a pipeline of a service names no paths"
 
 _MEASURING = ("profile", "measure")
 
+# Guide of a search that by default takes every core.
+_SHORT_TRAININGS = "train:"
+
 
 @dataclass(frozen=True)
 class InputFile:
@@ -82,6 +85,7 @@ class _Resolver:
             "guide": self._guide,
             "init-from-supernet": self._supernet,
             "arch": self._published,
+            "columns": self._columns,
             "transfer": self._predictor,
             "truth": self._evaluations,
         }
@@ -144,6 +148,9 @@ class _Resolver:
         # These commands take every core by default, while a job has one unless it asks for more.
         if kind.name in _MEASURING and "threads" not in entries:
             resolved["threads"] = Entry("threads", "1")
+        guide = resolved.get("guide")
+        if guide is not None and str(guide.value).startswith(_SHORT_TRAININGS):
+            resolved["workers"] = Entry("workers", "1")
         return resolved
 
     def _option(self, kind: StageKind, option: click.Option, entry: Entry) -> Entry | None:
@@ -235,7 +242,21 @@ class _Resolver:
             return f"{kind}:{self._predictor(name)}"
         if kind == "supernet":
             return f"{kind}:{self._supernet(name)}"
-        raise UnknownName("kind of guide", kind, ("predictor", "supernet", "benchmark"))
+        if text.startswith(_SHORT_TRAININGS):
+            return f"{kind}:{self._data_or_supernet(name)}"
+        raise UnknownName("kind of guide", kind, ("predictor", "supernet", "benchmark", "train"))
+
+    def _data_or_supernet(self, name: str) -> str:
+        """Resolve what short trainings begin with: a data set, or else a supernet's weights."""
+        if name in self.catalog.data_sets():
+            return self.catalog.data_set(name)
+        return self._supernet(name)
+
+    def _columns(self, text: str) -> str:
+        """Resolve evaluations, which the name of a metric may follow."""
+        # A name has no colon, so that the first one is that of the metric.
+        name, colon, metric = text.partition(":")
+        return f"{self._evaluations(name)}{colon}{metric}"
 
     def _published(self, name: str) -> str:
         from spaces.zoo.publications import published_names

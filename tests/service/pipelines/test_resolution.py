@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from oneshot.pipeline.document import parse_document
@@ -29,6 +30,7 @@ NAMED = {
     "arch",
     "transfer",
     "truth",
+    "columns",
 }
 
 PATH = "/etc/passwd"
@@ -47,12 +49,14 @@ def keys(text: str, catalog: Catalog) -> list[str]:
     return [fault.key for fault in resolved(text, catalog).document.faults]
 
 
-def test_every_option_is_plain_or_named_or_refused() -> None:
+def test_options_that_are_neither_plain_nor_named_are_refused(catalog: Catalog) -> None:
     for kind in STAGES.values():
         for option in StageOptions(kind).all():
             key = key_of(option)
-            is_settled = key in NAMED or key in REFUSED or is_output(option) or key == "resume"
-            assert is_settled or is_plain(key, option), (kind.name, key)
+            if is_plain(key, option) or key in NAMED or key == "resume":
+                continue
+            assert keys(f"{kind.name}: {{{key}: x}}", catalog) == [f"{kind.name}.{key}"]
+            assert key in REFUSED or is_output(option) or isinstance(option.type, click.Path)
 
 
 def test_names_become_files_and_links(world: Any, catalog: Catalog) -> None:
@@ -118,6 +122,8 @@ search: {constraint: ["latency_ms<=5@made-up", "latency_ms<=6@profile", flops<=9
         (f"search: {{guide: 'predictor:{PATH}'}}", "search.guide"),
         (f"search: {{guide: 'supernet:{PATH}'}}", "search.guide"),
         (f"search: {{guide: 'mine:{PATH}'}}", "search.guide"),
+        (f"search: {{guide: 'train:{PATH}'}}", "search.guide"),
+        (f"predict: {{columns: ['{PATH}:top1']}}", "predict.columns"),
         (f"search: {{objective: ['flops', 'latency_ms@{PATH}']}}", "search.objective"),
         ("search: {plot: a.png}", "search.plot"),
         ("search: {export-each: folder}", "search.export-each"),
@@ -134,6 +140,12 @@ def test_measurements_take_one_core_unless_they_ask_for_more(catalog: Catalog) -
     text = "profile:\nmeasure: {threads: 3}\ntrain:\n"
     runnable = json.loads(runnable_text(resolved(text, catalog).document, {}))
     assert runnable == {"profile": {"threads": "1"}, "measure": {"threads": "3"}, "train": {}}
+
+
+def test_short_trainings_take_one_process(catalog: Catalog) -> None:
+    text = "search: {guide: 'train:digits', training: steps=5}\n"
+    runnable = json.loads(runnable_text(resolved(text, catalog).document, {}))
+    assert runnable["search"] == {"guide": "train:digits", "training": "steps=5", "workers": "1"}
 
 
 def test_a_document_survives_json() -> None:

@@ -84,7 +84,7 @@ search: {guide: 'predictor:undisturbed', strategy: random, option: {evaluations:
     handle = client.run_pipeline(text, "second")
     handle.wait(200)
     paths = handle.download(tmp_path / "files")
-    assert [path.name for path in paths] == ["predict.json", "predict.safetensors", "search.json"]
+    assert [path.name for path in paths] == ["predict.safetensors", "predict.json", "search.json"]
     for path in paths:
         assert str(served.data).encode() not in path.read_bytes()
 
