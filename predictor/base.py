@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from predictor.errors import InvalidValues, NotFitted, NotRelaxable, TooFewArchitectures
 from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
+from tables.metrics import describe_metric
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,6 +124,14 @@ class Predictor(ABC):
         raise NotRelaxable(
             f"relaxed architectures are scored by the predictor gates, not by {self.kind}"
         )
+
+    def describe_metric(self) -> dict[str, Any]:
+        """Return the name, the unit and the direction of the predicted metric.
+
+        Predictions are scores, of which greater is better: values of a metric of which lower is
+        better have changed their sign. Empty where the metric is not recorded.
+        """
+        return describe_metric(self.trained_on)
 
     def record_training(self, details: Mapping[str, Any]) -> None:
         """Add details, such as the file of the data, to `trained_on`, which `save` writes."""

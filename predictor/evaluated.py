@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.errors import TooFewArchitectures
+from predictor.errors import InvalidValues, TooFewArchitectures
 from spaces.space import Codes, SearchSpace
 from tables.errors import InvalidEvaluation
-from tables.evaluation import read, scores
+from tables.evaluation import default_metric, find_metric, read, scores
+from tables.metrics import Metric
 
 _FEWEST_TO_TEST = 5
 
@@ -27,6 +28,7 @@ class EvaluatedArchitectures:
         metric: Name of the metric.
         codes: Codes of the architectures, [n, choices].
         values: Scores by the metric, [n]; greater is better.
+        definition: Unit and direction of the metric.
     """
 
     path: Path
@@ -34,22 +36,40 @@ class EvaluatedArchitectures:
     metric: str
     codes: Codes
     values: NDArray[np.float64]
+    definition: Metric
 
     @classmethod
-    def from_file(cls, path: Path, space: SearchSpace, metric: str) -> EvaluatedArchitectures:
-        """Read a file of evaluations of `space`.
+    def from_file(
+        cls, path: Path, space: SearchSpace, metric: str | None = None
+    ) -> EvaluatedArchitectures:
+        """Read a file of evaluations.
+
+        Args:
+            path: The file, JSON lines.
+            space: Space that the architectures must be of.
+            metric: Name of the metric. None: the score of the evaluations' task; see
+                `tables.evaluation.default_metric`.
 
         Raises:
             InvalidEvaluation: A line is not an evaluation of the space, or lacks the metric.
+            InvalidValues: The evaluations have several metrics of no task, and none was named.
             UnknownName: No evaluation has the metric.
         """
         evaluations = read(path, space.name)
+        metric = metric or default_metric(evaluations)
+        if metric is None:
+            names = dict.fromkeys(name for item in evaluations for name in item.metrics)
+            raise InvalidValues(
+                f"--metric: the evaluations have {', '.join(names)}; name one of them"
+            )
         try:
             values = np.array(scores(evaluations, metric))
         except InvalidEvaluation as error:
             raise InvalidEvaluation(f"{path}: {error}") from error
         codes = space.encode([evaluation.architecture for evaluation in evaluations])
-        return cls(path, space, metric, codes, values)
+        definition = find_metric(evaluations, metric)
+        assert definition is not None, "scores() refuses metrics without a direction"
+        return cls(path, space, metric, codes, values, definition)
 
     @cached_property
     def networks(self) -> NDArray[np.int64]:

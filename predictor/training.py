@@ -40,7 +40,7 @@ class TrainingSettings:
         space: Name of the space of the evaluations.
         encoder: Kind of the predictor to train.
         baseline: Kind of the predictor that is fitted on the same split for comparison.
-        metric: Metric of the evaluations to predict.
+        metric: Metric of the evaluations to predict. None: the score of their task.
         fraction: Fraction of the evaluations to train on, between 0 and 1.
         count: Number of evaluations to train on. None: `fraction` decides.
         seed: Seed of the split and of the fits.
@@ -53,7 +53,7 @@ class TrainingSettings:
     space: str
     encoder: str
     baseline: str
-    metric: str
+    metric: str | None
     fraction: float
     count: int | None = None
     seed: int = 0
@@ -121,7 +121,12 @@ class PredictorTraining:
         """
         predictor = self._predictors[self.settings.encoder]
         predictor.record_training(
-            {"data": str(self.data.path), "metric": self.data.metric, "command": command}
+            {
+                "data": str(self.data.path),
+                "metric": self.data.metric,
+                **self.data.definition.to_dict(),
+                "command": command,
+            }
         )
         predictor.save(self.output)
         for checkpoint in self._checkpoints:

@@ -23,7 +23,7 @@ from spaces.errors import PathfitError, UnknownName
 from spaces.files import JsonLines, read_text
 from spaces.formats.json_text import bounded_int
 from tables.errors import InvalidEvaluation
-from tables.metrics import QUALITIES, Metric, metric_of
+from tables.metrics import QUALITIES, Metric, known_metric
 
 
 @dataclass(frozen=True)
@@ -174,22 +174,58 @@ def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
         InvalidEvaluation: Some evaluations have the metric and others lack it.
     """
     evaluations = list(evaluations)
-    definition = QUALITIES.get(metric) or metric_of(metric) or _recorded_metric(evaluations, metric)
+    definition = find_metric(evaluations, metric)
     if definition is None:
-        raise UnknownName("metric", metric, QUALITIES)
+        # A metric that evaluations have, but that nothing describes, has no better direction.
+        names = dict.fromkeys(name for evaluation in evaluations for name in evaluation.metrics)
+        described = [name for name in names if find_metric(evaluations, name)]
+        raise UnknownName("metric", metric, described or QUALITIES)
 
-    sign = 1.0 if definition.higher_is_better else -1.0
-    return [sign * value for value in values(evaluations, metric)]
+    return [definition.sign * value for value in values(evaluations, metric)]
 
 
-def _recorded_metric(evaluations: Sequence[Evaluation], metric: str) -> Metric | None:
-    """Return the unit and direction that evaluations record of a task's own metric."""
+def find_metric(evaluations: Iterable[Evaluation], name: str) -> Metric | None:
+    """Return the unit and the direction of a metric of evaluations; None if they are unknown.
+
+    Args:
+        evaluations: Evaluations, whose sources record the metrics of tasks other than
+            classification.
+        name: Name of the metric.
+    """
+    definition = known_metric(name)
+    if definition is not None:
+        return definition
     for evaluation in evaluations:
         recorded = evaluation.source.get("metrics")
-        if isinstance(recorded, Mapping) and isinstance(recorded.get(metric), Mapping):
-            values = recorded[metric]
-            return Metric(str(values.get("unit", "")), values.get("higher_is_better") is True)
+        if isinstance(recorded, Mapping) and isinstance(recorded.get(name), Mapping):
+            return Metric.from_dict(recorded[name])
     return None
+
+
+def default_metric(evaluations: Sequence[Evaluation]) -> str | None:
+    """Return the metric that evaluations are judged by where none is named.
+
+    It is the score of their task, which is their first metric: the cross-entropy of a
+    classification. Evaluations of no task, such as those of a benchmark, are judged by their only
+    metric; None if they have several.
+
+    Example:
+        >>> from spaces import published
+        >>> default_metric([Evaluation(published("fbnet-c"), {"top1": 74.9})])
+        'top1'
+    """
+    names = dict.fromkeys(name for evaluation in evaluations for name in evaluation.metrics)
+    for name in QUALITIES:
+        if name in names:
+            return name
+
+    recorded = evaluations[0].source.get("metrics") if evaluations else None
+    if isinstance(recorded, Mapping):
+        # In the order of the task; an evaluation under conditions may list theirs first.
+        first = next(iter(recorded), None)
+        if first in names:
+            return str(first)
+    return next(iter(names)) if len(names) == 1 else None
 
 
 class Journal:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from spaces.errors import UnknownName
 
@@ -16,15 +18,44 @@ class Metric:
         higher_is_better: Whether a greater value is better.
         measured: Whether a device has to measure it. Other metrics follow from the architecture
             alone, or from its training.
+        title: Name for people; empty where the metric's own name will do.
 
     Example:
         >>> Metric("ms", measured=True)
-        Metric(unit='ms', higher_is_better=False, measured=True)
+        Metric(unit='ms', higher_is_better=False, measured=True, title='')
     """
 
     unit: str
     higher_is_better: bool = False
     measured: bool = False
+    title: str = ""
+
+    @property
+    def sign(self) -> float:
+        """Factor that makes a value a score, of which greater is better."""
+        return 1.0 if self.higher_is_better else -1.0
+
+    def title_of(self, name: str) -> str:
+        """Return the title, or else the metric's name as words."""
+        return self.title or name.replace("_", " ")
+
+    def text(self, value: float) -> str:
+        """Return a value as text: two decimals of percentages, four of other units."""
+        return f"{value:.2f}" if self.unit == "percent" else f"{value:.4f}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object that evaluations, predictors and results record."""
+        value: dict[str, Any] = {"unit": self.unit, "higher_is_better": self.higher_is_better}
+        return {**value, "title": self.title} if self.title else value
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Metric:
+        """Read the JSON object that `to_dict` returned."""
+        return cls(
+            str(value.get("unit", "")),
+            value.get("higher_is_better") is True,
+            title=str(value.get("title", "")),
+        )
 
 
 COSTS = {
@@ -49,9 +80,9 @@ MARGIN = 1.64
 """Standard deviations kept between an estimate and a limit: a one-sided 95% confidence."""
 
 QUALITIES = {
-    "cross_entropy": Metric("nats"),
-    "top1": Metric("percent", higher_is_better=True),
-    "top5": Metric("percent", higher_is_better=True),
+    "cross_entropy": Metric("nats", title="cross-entropy"),
+    "top1": Metric("percent", higher_is_better=True, title="top-1 accuracy"),
+    "top5": Metric("percent", higher_is_better=True, title="top-5 accuracy"),
 }
 """The metrics of trained networks in evaluations."""
 
@@ -101,6 +132,41 @@ def unit_of(name: str) -> str:
         'ms'
     """
     return COSTS[name].unit if name in COSTS else ""
+
+
+def known_metric(name: str) -> Metric | None:
+    """Return a metric of trained networks or of benchmarks by its name, None for an unknown name.
+
+    Example:
+        >>> known_metric("top1").unit
+        'percent'
+    """
+    return QUALITIES.get(name) or metric_of(name)
+
+
+def describe_metric(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the name, unit, direction and title of the metric that a predictor records.
+
+    Args:
+        record: Record of the predictor's training, with its `metric`.
+
+    Returns:
+        The JSON object; without a direction where it is unknown, and empty where the record has no
+        metric.
+
+    Example:
+        >>> describe_metric({"metric": "top1", "architectures": 240})
+        {'metric': 'top1', 'unit': 'percent', 'higher_is_better': True, 'title': 'top-1 accuracy'}
+    """
+    name = record.get("metric")
+    if not isinstance(name, str):
+        return {}
+    if "higher_is_better" in record:
+        definition: Metric | None = Metric.from_dict(record)
+    else:
+        # Files of older versions record the name alone.
+        definition = known_metric(name)
+    return {"metric": name} | ({} if definition is None else definition.to_dict())
 
 
 def metric_of(name: str) -> Metric | None:

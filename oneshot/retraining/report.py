@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from oneshot.evaluation.tallies import metrics_under, tally_of
 from oneshot.perturbations.conditions import Conditions
 from oneshot.tasks.classification import Classification
 from oneshot.tasks.task import Task
+from tables.metrics import Metric
 
 _BATCH = 250
 
@@ -66,20 +67,26 @@ def report_on_test(
     }
 
 
-def in_words(report: dict[str, Any], task: Task | None = None) -> str:
+def in_words(
+    report: dict[str, Any], task: Task | None = None, metrics: Mapping[str, Metric] | None = None
+) -> str:
     """Describe a report in one line, first the metrics with an interval.
 
     Args:
         report: Report of `report_on_test`.
         task: Task of the report; None: classification.
+        metrics: Name -> metric of the report's task, where the task itself is not on this machine;
+            None: those of `task`.
     """
     task = task or Classification()
-    names = [name for name in task.metrics if name in report]
+    described = task.metrics if metrics is None else metrics
+    names = [name for name in described if name in report]
     fields = []
     for name in sorted(names, key=lambda name: f"{name}_interval" not in report):
-        field = f"{task.title(name)} {task.text(name, report[name])}"
+        title = task.title(name) if metrics is None else metrics[name].title_of(name)
+        field = f"{title} {described[name].text(report[name])}"
         if f"{name}_interval" in report:
-            low, high = (task.text(name, end) for end in report[f"{name}_interval"])
+            low, high = (described[name].text(end) for end in report[f"{name}_interval"])
             field += f" (95%: {low} to {high})"
         fields.append(field)
     return f"test {', '.join(fields)} on {report['images']} images of {report['data']}"

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from oneshot.errors import InvalidOption
 from spaces.plugins import Registry
+from tables.metrics import QUALITIES
 
 if TYPE_CHECKING:
     from oneshot.tasks.task import Task
     from spaces.space import SearchSpace
+    from tables.metrics import Metric
 
 DEFAULT = "classification"
 """Task where none is named, and of runs and evaluations that record none."""
@@ -86,6 +88,26 @@ def canonical(text: str) -> str:
     name, options = TASKS.parse(text)
     TASKS.check(name, options)
     return name + _in_parentheses(options)
+
+
+def metrics_of(text: str) -> Mapping[str, Metric]:
+    """Return the metrics of a task, the first of which is its score.
+
+    Args:
+        text: Name of the task, with options in parentheses or without.
+
+    Raises:
+        UnknownName: There is no such task.
+        InvalidOption: An option is not accepted.
+
+    Example:
+        >>> list(metrics_of("classification"))
+        ['cross_entropy', 'top1', 'top5']
+    """
+    # Known without torch, which the service's web process does without.
+    if text == DEFAULT:
+        return QUALITIES
+    return make_task(text).metrics
 
 
 def with_task(source: Mapping[str, Any]) -> dict[str, Any]:

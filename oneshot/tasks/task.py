@@ -43,7 +43,7 @@ class Task(ABC):
     """Name -> unit and direction of each metric; the first is the score of searches."""
 
     titles: ClassVar[Mapping[str, str]] = {}
-    """Name -> title in tables and reports, where it is not the name itself."""
+    """Name -> title in tables and reports, where it is neither the metric's nor its name."""
 
     distils: ClassVar[bool] = False
     """Whether `soft_targets` and `distillation_loss` exist."""
@@ -127,8 +127,10 @@ class Task(ABC):
 
     def title(self, name: str) -> str:
         """Return the title of a metric in tables and reports."""
-        return self.titles.get(name, name.replace("_", " "))
+        if name in self.titles:
+            return self.titles[name]
+        return self.metrics[name].title_of(name) if name in self.metrics else name.replace("_", " ")
 
     def text(self, name: str, value: float) -> str:
         """Return a metric's value as text: two decimals of percentages, four of other units."""
-        return f"{value:.2f}" if self.metrics[name].unit == "percent" else f"{value:.4f}"
+        return self.metrics[name].text(value)

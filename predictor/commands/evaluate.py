@@ -33,11 +33,11 @@ def evaluate(file: Path, data: Path, metric: str | None) -> None:
     from predictor.registry import load
 
     model = load(file)
-    metric = metric or str(model.trained_on.get("metric", "cross_entropy"))
+    metric = metric or model.trained_on.get("metric")
     evaluated = EvaluatedArchitectures.from_file(data, model.space, metric)
     count = len(evaluated.codes)
     if count < 2:
         raise TooFewArchitectures(f"{data} has {count} evaluations; a ranking needs 2")
 
     figures = ranking_figures(model, evaluated.codes, evaluated.values)
-    click.echo(json.dumps({"evaluations": count, "metric": metric, **figures}, indent=1))
+    click.echo(json.dumps({"evaluations": count, "metric": evaluated.metric, **figures}, indent=1))

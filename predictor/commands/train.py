@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--metric",
-    default="cross_entropy",
-    show_default=True,
-    help="Metric of the evaluations to predict.",
+    default=None,
+    help="Metric of the evaluations to predict.  [default: the score of their task, which is"
+    " cross_entropy for a classification]",
 )
 @click.option(
     "--train-fraction",
@@ -99,7 +99,7 @@ def train(
     space_name: str,
     encoder: str,
     baseline: str,
-    metric: str,
+    metric: str | None,
     fraction: float,
     count: int | None,
     refit: bool,
@@ -153,7 +153,8 @@ def train(
             "predictor": str(output),
             "data": str(data),
             "space": training.data.space.name,
-            "metric": metric,
+            "metric": training.data.metric,
+            **training.data.definition.to_dict(),
             "trained_on": training.count,
             "tested_on": len(training.test_rows),
             "refit": refit,

@@ -18,7 +18,6 @@ from spaces.files import read_text
 from tables import evaluation
 from tables.errors import InvalidEvaluation
 from tables.evaluation import Evaluation
-from tables.metrics import QUALITIES, metric_of
 
 if TYPE_CHECKING:
     from tables.benchmarks.oracle import Benchmark
@@ -43,6 +42,7 @@ class Scores:
         architectures: The architectures, [n].
         values: Their values, [n]; greater is better.
         subject: Estimator that the values come from, such as `this supernet`.
+        unit: Unit of the metric; empty where it is unknown.
     """
 
     path: Path
@@ -50,6 +50,7 @@ class Scores:
     architectures: Sequence[Architecture]
     values: NDArray[np.float64]
     subject: str
+    unit: str = ""
 
     @classmethod
     def from_file(cls, path: Path, metric: str | None = None, space: str | None = None) -> Scores:
@@ -59,8 +60,7 @@ class Scores:
 
         Args:
             path: The file, JSON lines.
-            metric: Metric of the evaluations. None: cross_entropy or top1 where they have it, else
-                their only metric.
+            metric: Metric of the evaluations. None: the score of their task, or their only metric.
             space: Name of the space of the architectures. None: that of the first one.
 
         Raises:
@@ -92,7 +92,9 @@ class Scores:
         for row, item in enumerate(evaluations):
             rows.setdefault(item.architecture, []).append(row)
         means = np.array([values[indices].mean() for indices in rows.values()])
-        return cls(path, name, list(rows), means, _SUBJECTS.get(kind, "this estimator"))
+        definition = evaluation.find_metric(evaluations, name)
+        unit = "" if definition is None else definition.unit
+        return cls(path, name, list(rows), means, _SUBJECTS.get(kind, "this estimator"), unit)
 
     def with_benchmark(self, benchmark: Benchmark, metric: str | None = None) -> JudgedScores:
         """Return the scores with the values of a benchmark as the truth.
@@ -108,10 +110,9 @@ class Scores:
         name = metric or truth_metric(benchmark)
         truth = benchmark.query(list(self.architectures), name)
         definition = benchmark.metrics[name]
-        sign = 1.0 if definition.higher_is_better else -1.0
         labels = (self.metric, f"{name} of {benchmark.name}")
         step = _sparse_step(definition.unit)
-        return JudgedScores(self.values, sign * truth, step, self.subject, labels)
+        return JudgedScores(self.values, definition.sign * truth, step, self.subject, labels)
 
     def with_truth(self, truth: Scores) -> JudgedScores:
         """Return the scores with those of a second file, of the architectures that both have.
@@ -130,8 +131,7 @@ class Scores:
                 f"{truth.path} has {len(rows)} of the {len(self.architectures)} architectures of"
                 f" {self.path}; a verdict needs at least {FEWEST_NETWORKS}"
             )
-        definition = QUALITIES.get(truth.metric) or metric_of(truth.metric)
-        step = _sparse_step(definition.unit if definition is not None else "")
+        step = _sparse_step(truth.unit)
         labels = (self.metric, f"{truth.metric} of {truth.path.name}")
         return JudgedScores(self.values[rows], truth.values[true_rows], step, self.subject, labels)
 
@@ -180,13 +180,11 @@ def _sparse_step(unit: str) -> float | None:
 
 
 def _default_metric(evaluations: Sequence[Evaluation]) -> str:
-    names = list(dict.fromkeys(name for item in evaluations for name in item.metrics))
-    for name in QUALITIES:
-        if name in names:
-            return name
-    if len(names) != 1:
+    name = evaluation.default_metric(evaluations)
+    if name is None:
+        names = dict.fromkeys(name for item in evaluations for name in item.metrics)
         raise InvalidValues(f"--metric: the evaluations have {', '.join(names)}; name one of them")
-    return names[0]
+    return name
 
 
 def _read(path: Path) -> list[Evaluation]:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
 
+import predictor
 import spaces
 from predictor.errors import TooFewArchitectures
 from predictor.evaluated import EvaluatedArchitectures, network_numbers
+from predictor.training import PredictorTraining, TrainingSettings
 from spaces.errors import UnknownName
 from spaces.space import Codes, SearchSpace
 from tables import Evaluation
 from tables.errors import InvalidEvaluation
+from tables.metrics import QUALITIES
 
 SPACE = spaces.get("nasbench201")
 
 
 def evaluated(codes: Codes, space: SearchSpace = SPACE) -> EvaluatedArchitectures:
     values = np.arange(len(codes), dtype=np.float64)
-    return EvaluatedArchitectures(Path("e.jsonl"), space, "top1", codes, values)
+    return EvaluatedArchitectures(Path("e.jsonl"), space, "top1", codes, values, QUALITIES["top1"])
 
 
 def write(path: Path, metrics: list[dict[str, float]]) -> list[str]:
@@ -106,3 +110,47 @@ def test_compressed_evaluations_equal_plain_ones(tmp_path: Path) -> None:
     second = EvaluatedArchitectures.from_file(packed, SPACE, "top1")
     assert second.codes.tolist() == first.codes.tolist()
     assert second.values.tolist() == first.values.tolist()
+
+
+def test_predictor_records_the_metric_of_the_evaluations_task(tmp_path: Path) -> None:
+    space = spaces.get("spos-tiny")
+    codes = np.unique(space.sample(np.random.default_rng(0), 60), axis=0)[:20]
+    recorded = {"unit": "degrees", "higher_is_better": False}
+    source = {"kind": "supernet", "task": "angle", "metrics": {"degrees": recorded}}
+    lines = [
+        Evaluation(item, {"degrees": float(np.log(macs))}, source).to_json()
+        for item, macs in zip(space.decode(codes), space.macs(codes), strict=True)
+    ]
+    (tmp_path / "turned.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    settings = TrainingSettings("spos-tiny", "forest", "forest", None, 0.6)
+    output = tmp_path / "forest.safetensors"
+    training = PredictorTraining(tmp_path / "turned.jsonl", settings, output, lambda _: Bar())
+    training.run()
+    training.save("test")
+
+    loaded = predictor.load(output)
+    assert loaded.describe_metric() == {"metric": "degrees", **recorded}
+    # Of a metric of which lower is better the predictions are negative.
+    assert (loaded.predict(codes)[0] < 0).all()
+
+
+def test_predictor_of_an_older_file_has_the_unit_of_its_known_metric() -> None:
+    model = predictor.make("forest", spaces.get("spos-tiny"))
+    assert model.describe_metric() == {}
+    model.record_training({"metric": "top1"})
+    assert model.describe_metric()["unit"] == "percent"
+    model.record_training({"metric": "something"})
+    assert model.describe_metric() == {"metric": "something"}
+
+
+class Bar:
+    """A progress bar that shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def update(self, fraction: float, state: str = "") -> None:
+        pass

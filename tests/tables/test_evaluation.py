@@ -201,3 +201,40 @@ def test_metrics_say_their_unit_and_direction() -> None:
         name: metric.higher_is_better for name, metric in QUALITIES.items()
     }
     assert directions == {"cross_entropy": False, "top1": True, "top5": True}
+
+
+def of_task(metrics: dict[str, float], recorded: dict[str, Any]) -> list[Evaluation]:
+    source = {"kind": "supernet", "task": "angle", "metrics": recorded}
+    return [
+        Evaluation(item.architecture, metrics, source if recorded else {})
+        for item in evaluations(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "recorded", "expected"),
+    [
+        ({"top1": 50.0, "cross_entropy": 0.5}, {}, "cross_entropy"),
+        ({"degrees_pgd": 9.0, "degrees": 5.0}, {"degrees": {}, "degrees_pgd": {}}, "degrees"),
+        ({"a_test_acc": 90.0}, {}, "a_test_acc"),
+        ({"a_test_acc": 90.0, "b_test_acc": 80.0}, {}, None),
+    ],
+)
+def test_default_metric_is_the_score_of_the_task_or_the_only_one(
+    metrics: dict[str, float], recorded: dict[str, Any], expected: str | None
+) -> None:
+    assert evaluation.default_metric(of_task(metrics, recorded)) == expected
+
+
+def test_recorded_metric_has_its_unit_direction_and_title() -> None:
+    recorded = {"unit": "percent", "higher_is_better": True, "title": "mean IoU"}
+    found = evaluation.find_metric(of_task({"miou": 50.0}, {"miou": recorded}), "miou")
+    assert found is not None
+    assert found.to_dict() == recorded
+    assert (found.sign, found.title_of("miou"), found.text(50.0)) == (1.0, "mean IoU", "50.00")
+
+
+def test_metric_that_nothing_describes_is_refused_with_those_that_are_known() -> None:
+    items = of_task({"miou": 50.0, "loss": 1.0}, {"miou": {"higher_is_better": True}})
+    with pytest.raises(UnknownName, match="unknown metric 'loss'; available: miou"):
+        evaluation.scores(items, "loss")
