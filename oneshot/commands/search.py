@@ -60,8 +60,8 @@ _JOURNALLED = ("supernet", "train")
 @click.option(
     "--rank-by",
     default=None,
-    help="Metric by which a supernet scores, such as top1.  [default: cross_entropy, or the first"
-    " of the supernet's task]",
+    help="Metric by which a supernet scores, such as top1, or several with weights:"
+    " top1=1,top1_pgd=0.5.  [default: the score of its task; cross_entropy for a classification]",
 )
 @click.option(
     "--constraint",

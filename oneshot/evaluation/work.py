@@ -14,7 +14,7 @@ from oneshot.errors import InvalidOption
 from oneshot.evaluation.settings import EvaluationSettings
 from oneshot.parallel.fanout import Fanout
 from oneshot.parallel.outcome import Resources
-from oneshot.perturbations.conditions import Conditions
+from oneshot.perturbations.conditions import Conditions, conditional_metrics
 from oneshot.run import Run, read_run
 from oneshot.tasks.registry import canonical, make_task
 from spaces.plugins.loading import loaded_files
@@ -209,9 +209,8 @@ class SupernetEvaluation:
         """Return the conditions, and the metrics that other packages do not know."""
         conditions = () if self.conditions is None else self.conditions.evaluated()
         metrics = {
-            name: {"unit": metric.unit, "higher_is_better": metric.higher_is_better}
-            for base, metric in self.metrics_task.metrics.items()
-            for name in [base, *(condition.metric(base) for condition in conditions)]
+            name: metric.to_dict()
+            for name, metric in conditional_metrics(self.metrics_task.metrics, conditions).items()
             if name not in QUALITIES
         }
         source: dict[str, Any] = {"under": list(self.under)} if self.under else {}

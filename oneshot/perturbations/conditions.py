@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from oneshot.perturbations.registry import CLEAN, PERTURBATIONS
 
 if TYPE_CHECKING:
     from oneshot.perturbations.perturbation import Perturbation
+    from tables.metrics import Metric
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,24 @@ class Conditions:
         if any(item.name == CLEAN for item in self.items):
             return list(self.items)
         return [Condition(CLEAN, CLEAN, 0.0, PERTURBATIONS.make(CLEAN)), *self.items]
+
+
+def conditional_metrics(
+    metrics: Mapping[str, Metric], conditions: Iterable[Condition]
+) -> dict[str, Metric]:
+    """Return the metrics of a task and those under conditions, by name.
+
+    Args:
+        metrics: Name -> metric of the task.
+        conditions: The conditions.
+    """
+    named = {}
+    for base, metric in metrics.items():
+        named[base] = metric
+        for condition in conditions:
+            # The title is that of the metric without a perturbation.
+            named.setdefault(condition.metric(base), replace(metric, title=""))
+    return named
 
 
 def generator_of(*key: int) -> torch.Generator:

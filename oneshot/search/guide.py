@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -44,7 +44,10 @@ class Guide(Protocol):
         """
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object that a search result records."""
+        """Return the JSON object that a search result records.
+
+        Where the score is one metric it has `metric`, `unit` and `higher_is_better`.
+        """
 
 
 @runtime_checkable
@@ -92,8 +95,8 @@ class PredictorGuide:
         return str(self.predictor.trained_on.get("evidence", ""))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the kind and the name."""
-        return {"kind": "predictor", "name": self.name}
+        """Return the kind, the name, and the predicted metric where it is recorded."""
+        return {"kind": "predictor", "name": self.name, **self.predictor.describe_metric()}
 
 
 class BenchmarkGuide:
@@ -125,7 +128,7 @@ class BenchmarkGuide:
 
         # An unknown metric is refused before the search.
         benchmark.values(self.metric)
-        self._sign = 1.0 if benchmark.metrics[self.metric].higher_is_better else -1.0
+        self._sign = benchmark.metrics[self.metric].sign
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the metric's values [n], without deviation; raises NotInBenchmark."""
@@ -133,8 +136,30 @@ class BenchmarkGuide:
         return self._sign * values, np.zeros(len(codes))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the kind, the name, the metric and the benchmark's files."""
-        return {**self.benchmark.to_dict(), "metric": self.metric}
+        """Return the kind, the name, the benchmark's files, and the metric."""
+        definition = self.benchmark.metrics[self.metric]
+        return {**self.benchmark.to_dict(), "metric": self.metric, **definition.to_dict()}
+
+
+def scored_metric(guide: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the metric that a guide's scores are of: its name, unit, direction and title.
+
+    Scores of a metric of which lower is better are its values with their sign changed.
+
+    Args:
+        guide: Description of the guide, as results record it.
+
+    Returns:
+        The JSON object; None where the scores are of several metrics, or the metric is unknown.
+
+    Example:
+        >>> scored_metric({"kind": "predictor", "metric": "top1", "higher_is_better": True})
+        {'metric': 'top1', 'higher_is_better': True}
+    """
+    if "metric" not in guide or "higher_is_better" not in guide:
+        return None
+    fields = ("metric", "unit", "higher_is_better", "title")
+    return {name: guide[name] for name in fields if name in guide}
 
 
 def check_scores(space: ChoiceSpace, codes: Codes, scores: NDArray[np.float64]) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.errors import InvalidGuide, InvalidRun
+from oneshot.errors import InvalidRun
+from oneshot.evaluation.ranking import Ranking
 from oneshot.tasks.registry import with_task
 from spaces.space import Codes
 from tables.evaluation import Evaluation, Journal
@@ -33,13 +34,15 @@ class SupernetGuide:
         journal: Journal that evaluations are written to and looked up in; None for no journal.
         name: Name of the supernet in results; None for its run's folder.
         rank_by: Metric of the task that scores architectures, such as `top1` as in the release of
-            SPOS (arXiv 1904.00420); its sign is changed where lower values are better. None: the
-            task's score.
+            SPOS (arXiv 1904.00420); its sign is changed where lower values are better. Under
+            conditions it is summed over them with their weights. Several metrics with weights of
+            their own, such as `top1=1,top1_pgd=0.5`, are summed as they are named. None: the task's
+            score.
         space: Space of the architectures that are scored, which the run's covers; None: the run's.
 
     Raises:
         InvalidRun: The journal has evaluations of another supernet, data set or setting.
-        InvalidGuide: The task has no such metric.
+        InvalidGuide: The task has no such metric, or a weight is not above 0.
     """
 
     def __init__(
@@ -52,9 +55,7 @@ class SupernetGuide:
     ):
         self.task = evaluation.metrics_task
         self.rank_by = rank_by or self.task.score
-        if self.rank_by not in self.task.metrics:
-            names = ", ".join(self.task.metrics)
-            raise InvalidGuide(f"rank_by must be one of {names}, not {rank_by!r}")
+        self.ranking = Ranking.under(self.rank_by, self.task.metrics, evaluation.conditions)
         self.evaluation = evaluation
         self.space = evaluation.run.space if space is None else space
         self.journal = journal
@@ -69,7 +70,7 @@ class SupernetGuide:
                         f"{journal.path} holds evaluations of another supernet, data set or"
                         " setting; remove it, or choose another output"
                     )
-                self._scores[evaluated.architecture] = self._score(evaluated.metrics)
+                self._scores[evaluated.architecture] = self.ranking.score(evaluated.metrics)
 
     @classmethod
     def from_run(
@@ -102,7 +103,7 @@ class SupernetGuide:
             with closing(self._stream(np.asfortranarray(codes[new_rows]))) as results:
                 for index, metrics in results:
                     architecture = architectures[new_rows[index]]
-                    self._scores[architecture] = self._score(metrics)
+                    self._scores[architecture] = self.ranking.score(metrics)
                     if self.journal is not None:
                         self.journal.append(Evaluation(architecture, metrics, self.source))
         scores = np.array([self._scores[architecture] for architecture in architectures])
@@ -115,15 +116,7 @@ class SupernetGuide:
         # Results without the entry are ranked by the task's score.
         if self.rank_by != self.task.score:
             description["rank_by"] = self.rank_by
-        return description
-
-    def _score(self, metrics: Mapping[str, float]) -> float:
-        conditions = self.evaluation.conditions
-        if conditions is None:
-            value = float(metrics[self.rank_by])
-        else:
-            value = sum(item.weight * metrics[item.metric(self.rank_by)] for item in conditions)
-        return value if self.task.metrics[self.rank_by].higher_is_better else -value
+        return {**description, **self.ranking.describe()}
 
     def _stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
         evaluation = self.evaluation
