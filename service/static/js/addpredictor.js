@@ -5,11 +5,9 @@ import { catalog, labelOf } from "./catalog.js";
 import { el, fill, pageData } from "./dom.js";
 import { Field, choice, number, text } from "./field.js";
 import { Form } from "./form.js";
-import { count, encoderName, metricName } from "./format.js";
+import { betterOf, count, encoderName, metricName, metricUnit } from "./format.js";
 import { intro } from "./sheet.js";
 import { shareBox } from "./sharing.js";
-
-const METRICS = ["cross_entropy", "top1", "top5"]; // best learned first
 
 export function predictorForm({ onAccepted }) {
   const about = intro("Train a predictor",
@@ -34,15 +32,21 @@ export function predictorForm({ onAccepted }) {
   fill(baseline.input, [{ options: kinds }], "forest");
   name.input.addEventListener("input", () => (name.typed = true));
   evaluations.input.addEventListener("change", showEvaluations);
+  metric.input.addEventListener("change", showMetric);
   showEvaluations();
 
   function showEvaluations() {
     const uploaded = catalog.evaluations.find((entry) => entry.name === evaluations.value);
-    const metrics = uploaded?.metrics ?? ["cross_entropy"];
-    const first = METRICS.find((entry) => metrics.includes(entry)) ?? metrics[0];
-    fill(metric.input, [{ options: metrics.map((entry) => ({ value: entry, text: metricName(entry) })) }], first);
+    const { metrics = [], definitions = {}, default_metric: first = metrics[0] } = uploaded ?? {};
+    fill(metric.input, [{ options: metrics.map((entry) => ({ value: entry, text: metricName(entry, definitions[entry]) })) }], first);
+    showMetric();
     if (!name.typed) name.input.value = (uploaded?.name ?? "").split("/").pop();
-    evaluations.help(uploaded?.space ? `${count(uploaded.networks)} networks of ${uploaded.space}` : "");
+    evaluations.help(uploaded?.space ? `${count(uploaded.networks)} networks of ${uploaded.space}${uploaded.task ? `, ${uploaded.task}` : ""}` : "");
+  }
+
+  function showMetric() {
+    const definition = catalog.evaluations.find((entry) => entry.name === evaluations.value)?.definitions?.[metric.value];
+    metric.help(definition ? [metricUnit(definition), betterOf(definition)].filter(Boolean).join(", ") : "");
   }
 
   const form = new Form({

@@ -7,7 +7,7 @@ import { announce, byId, el } from "./dom.js";
 import { networkFiles, searchFiles } from "./downloads.js";
 import { figures } from "./figures.js";
 import { Follower, over, pathOf } from "./follow.js";
-import { cost, count, deviation, limits, most, score, seconds, unitOf } from "./format.js";
+import { cost, count, deviation, limits, most, seconds, unitOf } from "./format.js";
 import { frontTable } from "./front.js";
 import { drawNetwork } from "./network.js";
 import { Plot } from "./plot.js";
@@ -123,7 +123,7 @@ export class Answer {
         searchFiles(current.search)),
       this.plot.element, this.comparing, this.table, this.network,
     );
-    announce(`Done: best score ${score(current.scores[0])}`);
+    announce(`Done: best ${current.scoreName.toLowerCase()} ${current.valueText(0)}`);
     this.redraw();
     this.choose(0);
   }
@@ -170,7 +170,7 @@ export class Answer {
         el("div", { class: "bar" },
           el("h3", { id: "network-title" }, rank === 0 ? "The best network" : `Network ${rank + 1} of ${count(current.length)}`),
           networkFiles(current.search, rank)),
-        el("p", { class: "about hint" }, `Score ${current.scoreText(rank)}, ${costs.join(", ")}`),
+        el("p", { class: "about hint" }, `${current.scoreName} ${current.scoreText(rank)}, ${costs.join(", ")}`),
         picture,
         training(current, rank, (job) => this.onTrained(job)),
       );
@@ -199,7 +199,7 @@ function head(search) {
 
 function numbers(current) {
   return figures([
-    [current.scoreName, score(current.scores[0], current.deviations[0]), deviation(current.deviations[0])],
+    [current.scoreName, current.valueText(0), [deviation(current.deviations[0]), current.scoreUnit].filter(Boolean).join(" ")],
     ...current.metrics.map((metric) => {
       const [value, unit] = cost(metric, current.costs[metric][0]).split(" ");
       return [unitOf(metric).name, value, unit ?? ""];

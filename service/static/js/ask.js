@@ -4,7 +4,7 @@ import { Away, Problem, create } from "./api.js";
 import { boundsOf, catalog, guidesOf, labelOf, spaceOf } from "./catalog.js";
 import { announce, byId, el, fill } from "./dom.js";
 import { Field, choice } from "./field.js";
-import { conditionsOf, large } from "./format.js";
+import { betterOf, conditionsOf, large, metricName, metricUnit, scoredMetric } from "./format.js";
 import { Limits } from "./limits.js";
 import { StrategyFields } from "./strategy.js";
 
@@ -27,6 +27,7 @@ export class Question {
     );
     this.space.input.addEventListener("change", () => this.spaceChosen());
     this.device.input.addEventListener("change", () => this.deviceChosen());
+    this.guide.input.addEventListener("change", () => this.showGuide());
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.send();
@@ -79,10 +80,19 @@ export class Question {
     fill(this.guide.input, [{ options: guideOptions }]);
     this.guide.input.disabled = guides.length === 0;
     this.guide.complain("");
-    this.guide.help(...(guides.length || !space ? [] : [`No guide for ${space.name} yet: `, el("a", { href: "#/add/predictor" }, "train a predictor"), "."]));
+    this.showGuide();
+    if (space && !guides.length) this.guide.help(`No guide for ${space.name} yet: `, el("a", { href: "#/add/predictor" }, "train a predictor"), ".");
     this.space.complain("");
     this.button.disabled = guides.length === 0;
     return this.deviceChosen();
+  }
+
+  // Shows what the selected guide scores by, as far as the service reports it.
+  showGuide() {
+    const guide = guidesOf(this.space.value).find(({ kind, name }) => `${kind}:${name}` === this.guide.value);
+    const metric = scoredMetric(guide);
+    const unit = metric && [metricUnit(metric), betterOf(metric)].filter(Boolean).join(", ");
+    this.guide.help(metric ? `Predicts ${metricName(metric.metric, metric)} (${unit})` : guide?.task ? `Trained for ${guide.task}` : "");
   }
 
   // Loads the bounds of the limits; `bounding` resolves when they are known.

@@ -1,7 +1,7 @@
 // The networks that a search evaluated, in columns with one row per network, best first.
 
 import { candidatesOf, inLines } from "./catalog.js";
-import { deviation, score } from "./format.js";
+import { betterOf, capital, deviation, metricName, metricUnit, metricValue, score, scoredMetric } from "./format.js";
 
 export class Candidates {
   constructor(search) {
@@ -16,15 +16,36 @@ export class Candidates {
     return this.scores.length;
   }
 
+  // The metric that the guide scores by, null if it is unknown or there are several.
+  get quality() {
+    return scoredMetric(this.result.guide);
+  }
+
   // The name of the scores on the page.
   get scoreName() {
-    const { kind, metric } = this.result.guide;
-    if (kind === "benchmark") return metric ?? "Score";
-    return kind === "supernet" ? "Score in the supernet" : "Predicted score";
+    const { kind } = this.result.guide;
+    const name = this.quality ? metricName(this.quality.metric, this.quality) : "score";
+    if (kind === "benchmark") return capital(name);
+    return kind === "supernet" ? `${capital(name)} in the supernet` : `Predicted ${name}`;
+  }
+
+  // The unit of the scores and which of them are better, such as "nats, lower is better".
+  get scoreUnit() {
+    return this.quality ? [metricUnit(this.quality), betterOf(this.quality)].filter(Boolean).join(", ") : "";
+  }
+
+  // The value of the guide's metric, in its own direction.
+  value(rank) {
+    return metricValue(this.quality, this.scores[rank]);
+  }
+
+  valueText(rank) {
+    return score(this.value(rank), this.deviations[rank]);
   }
 
   scoreText(rank) {
-    return `${score(this.scores[rank], this.deviations[rank])} ${deviation(this.deviations[rank])}`.trim();
+    const unit = this.quality ? metricUnit(this.quality) : "";
+    return [this.valueText(rank), deviation(this.deviations[rank]), unit].filter(Boolean).join(" ");
   }
 
   // Costs that can be an axis: the objectives first, then the limited costs, then the others.

@@ -6,7 +6,8 @@ import { cost, count, limits, seconds, unitOf } from "./format.js";
 export function comparison(runs, paint) {
   const metrics = [...new Set(runs.flatMap((run) => run.metrics))];
   const guides = new Set(runs.map(({ result }) => JSON.stringify([result.guide.kind, result.guide.name])));
-  const titles = ["Search", "Limits", "Best score", ...metrics.map((name) => unitOf(name).name), "Evaluated", "Time"];
+  const names = new Set(runs.map((run) => run.scoreName));
+  const titles = ["Search", "Limits", names.size > 1 ? "Best score" : runs[0].scoreName, ...metrics.map((name) => unitOf(name).name), "Evaluated", "Time"];
   return el("section", { class: "compare", "aria-labelledby": "compare-title" },
     el("div", { class: "bar" }, el("h3", { id: "compare-title" }, "Comparison")),
     guides.size > 1 && el("p", { class: "hint" }, "Different guides scored these searches; their scores may not be comparable."),

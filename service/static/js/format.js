@@ -99,5 +99,14 @@ const ENCODERS = {
 };
 export const encoderName = (kind) => ENCODERS[kind] ?? kind;
 
-// The name of an evaluation's metric on the page.
-export const metricName = (name) => ({ top1: "top-1 accuracy", top5: "top-5 accuracy" })[name] ?? name.replaceAll("_", " ");
+// The name of a metric on the page; `definition` is its description by the service.
+export const metricName = (name, definition) => definition?.title ?? name.replaceAll("_", " ");
+export const metricUnit = ({ unit } = {}) => (unit === "percent" ? "%" : unit ?? "");
+export const betterOf = ({ higher_is_better }) => `${higher_is_better ? "higher" : "lower"} is better`;
+export const capital = (text) => `${text[0].toUpperCase()}${text.slice(1)}`;
+
+// The description of the metric that scores are of, null if they are of several or unknown.
+export const scoredMetric = (value) => (value?.metric && value.higher_is_better !== undefined ? value : null);
+
+// Turns a score, of which greater is better, into a value of its metric.
+export const metricValue = (definition, value) => (definition && !definition.higher_is_better ? 0 - value : value);

@@ -1,7 +1,7 @@
 // The front as a table: the networks of the plot, for keyboards and screen readers.
 
 import { el } from "./dom.js";
-import { cost, unitOf } from "./format.js";
+import { betterOf, cost, unitOf } from "./format.js";
 
 export function frontTable(candidates, metric, selected, onChoose) {
   const metrics = candidates.metrics;
@@ -10,7 +10,7 @@ export function frontTable(candidates, metric, selected, onChoose) {
   return el("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": "The front" },
     el("table", { class: "list front" },
       el("thead", {}, el("tr", {},
-        el("th", { scope: "col" }, "Score"),
+        el("th", { scope: "col" }, candidates.scoreName, candidates.quality && el("span", { class: "hint" }, ` ${betterOf(candidates.quality)}`)),
         metrics.map((name) => el("th", { scope: "col", class: "right" }, unitOf(name).name)),
         el("th", { scope: "col" }, "Network"),
       )),

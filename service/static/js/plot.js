@@ -1,4 +1,4 @@
-// Plots the front: the predicted score with its deviation over a cost; loads Plotly on first use.
+// Plots the front: the guide's metric with its deviation over a cost; loads Plotly on first use.
 
 import { el, pageData } from "./dom.js";
 import { cost, unitOf } from "./format.js";
@@ -103,7 +103,7 @@ function scatter(candidates, metric, ranks, name) {
     name,
     meta: candidates.id,
     x: ranks.map((rank) => candidates.costs[metric][rank] / scale),
-    y: ranks.map((rank) => candidates.scores[rank]),
+    y: ranks.map((rank) => candidates.value(rank)),
     customdata: ranks,
     text: ranks.map((rank) => `${candidates.scoreText(rank)}, ${cost(metric, candidates.costs[metric][rank])}<br>${candidates.hover(rank)}`),
     hovertemplate: "%{text}<extra></extra>",
@@ -111,6 +111,8 @@ function scatter(candidates, metric, ranks, name) {
 }
 
 const nameOf = ({ search }) => `${search.request.space} ${search.request.device ?? ""} ${search.id.slice(0, 6)}`.replace("  ", " ");
+
+const axisTitle = ({ scoreName, scoreUnit }) => `${scoreName}${scoreUnit ? `<br>(${scoreUnit})` : ""}`;
 
 function layout(candidates, metric, legend, paint) {
   const { name, unit, scale } = unitOf(metric);
@@ -128,7 +130,7 @@ function layout(candidates, metric, legend, paint) {
     hovermode: "closest",
     hoverlabel: { bgcolor: paint.card, bordercolor: paint.line, font: { family: paint.mono, size: 12, color: paint.ink }, align: "left" },
     xaxis: { ...axis, title: { ...axis.title, text: `${name}${unit ? `, ${unit}` : ""}` } },
-    yaxis: { ...axis, title: { ...axis.title, text: candidates.scoreName } },
+    yaxis: { ...axis, title: { ...axis.title, text: axisTitle(candidates) } },
     showlegend: legend,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } },
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",

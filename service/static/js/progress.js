@@ -1,7 +1,7 @@
 // Shows a running job: its progress, a search's best score so far, and a button that cancels it.
 
 import { announce, el, svg } from "./dom.js";
-import { count, score } from "./format.js";
+import { capital, count, metricName, metricValue, score, scoredMetric } from "./format.js";
 
 // Returns the completed fraction: a search counts networks, other jobs report a fraction.
 export function fractionOf(progress) {
@@ -12,7 +12,7 @@ export function fractionOf(progress) {
 // Describes the current stage of a training, such as "Training: epoch 3 of 30".
 function stageOf({ stage, state }, doing) {
   const name = doing ?? (stage || "running"); // no stage runs between two of a pipeline
-  return `${name[0].toUpperCase()}${name.slice(1)}${state ? `: ${state}` : ""}`;
+  return `${capital(name)}${state ? `: ${state}` : ""}`;
 }
 
 export class Progress {
@@ -45,9 +45,11 @@ export class Progress {
       return;
     }
     const { evaluated, planned, best } = progress;
+    const metric = scoredMetric(progress.metric);
     const fraction = fractionOf(progress);
     this.bar.value = fraction;
-    const now = planned === undefined ? stageOf(progress, this.doing) : `best score ${score(best)}`;
+    const name = metric ? metricName(metric.metric, metric) : "score";
+    const now = planned === undefined ? stageOf(progress, this.doing) : `best ${name} ${score(metricValue(metric, best))}`;
     this.label.textContent = planned === undefined ? now : `${count(evaluated)} of ${count(planned)} networks, ${now}`;
     if (planned) this.draw(evaluated, planned, best);
     const tenth = Math.floor(10 * fraction);

@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { figures } from "./figures.js";
 import { jobPath } from "./follow.js";
-import { count, digits, encoderName, metricName, seconds, signed } from "./format.js";
+import { capital, count, digits, encoderName, metricName, metricUnit, seconds, signed } from "./format.js";
 
 export function trainedPredictor(job, search) {
   const { report } = job.result;
@@ -16,7 +16,7 @@ export function trainedPredictor(job, search) {
       ["Tested on", count(report.tested_on), "unseen"],
       ["Time", ...seconds(main.seconds).split(/ (?=s$)/)],
     ]),
-    el("p", { class: "hint" }, `Kendall's tau measures how well the predictor ranks unseen networks by ${metricName(report.metric)}: `
+    el("p", { class: "hint" }, `Kendall's tau measures how well the predictor ranks unseen networks by ${metricName(report.metric, report)}: `
       + "1 is the true order, 0 is chance."),
     rows.length > 1 && el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Comparison of predictors" },
       el("table", { class: "list" },
@@ -35,19 +35,27 @@ export function trainedPredictor(job, search) {
 
 export function trainedNetwork(job) {
   const { test, architecture } = job.result;
-  const [low, high] = test.top1_interval ?? [];
   return [
-    figures([
-      ["Top-1", digits(test.top1, 4), "%"],
-      low !== undefined && ["95% interval", `${digits(low, 3)} to ${digits(high, 3)}`, "%"],
-      test.top5 !== undefined && ["Top-5", digits(test.top5, 4), "%"],
-      ["Cross-entropy", digits(test.cross_entropy, 3), ""],
-      ["Tested on", count(test.images), "images"],
-    ]),
+    figures([...testFigures(job.result), ["Tested on", count(test.images), "inputs"]]),
     el("h3", {}, "The network"),
     el("p", { class: "names" }, Object.values(architecture.choices).join(" ")),
     el("div", { class: "bar" }, file(job, `network-${job.id.slice(0, 8)}.safetensors`, "Download the weights")),
   ];
+}
+
+// The metrics of a test by the task's own names, first those with an interval.
+function testFigures({ test, metrics }) {
+  // Results of older services do not describe their metrics.
+  const names = Object.keys(metrics ?? test).filter((name) => typeof test[name] === "number" && name !== "images");
+  const interval = (name) => test[`${name}_interval`];
+  names.sort((one, other) => Boolean(interval(other)) - Boolean(interval(one)));
+  return names.flatMap((name) => {
+    const unit = metricUnit(metrics?.[name]);
+    const title = capital(metricName(name, metrics?.[name]));
+    const [low, high] = interval(name) ?? [];
+    const ends = low !== undefined && ["95% interval", `${digits(low, 3)} to ${digits(high, 3)}`, unit];
+    return [[title, digits(test[name], 4), unit], ends].filter(Boolean);
+  });
 }
 
 const figure = (value) => (value === null ? "–" : signed(value.toFixed(3)));
