@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.table import Table
 
+from oneshot.tasks.registry import metrics_of
 from service.jobs import JsonObject
 from service.quickstart.paths import NETWORKS, Paths
+from tables.metrics import Metric
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,13 @@ class NetworkFigures:
         onnx_ms: Measured latency under onnxruntime.
         macs: Multiply-accumulates.
         params: Parameters.
-        predicted_cross_entropy: Predicted validation cross-entropy in the supernet, in nats.
+        metric: Metric that the search was guided by.
+        definition: Unit and direction of that metric.
+        predicted: Predicted validation value of that metric in the supernet.
         deviation: Standard deviation of that prediction.
         supernet: Metrics of the network in the supernet.
         test: Test of the retrained network.
+        metrics: Name -> unit and direction of each metric of the task, in its order.
     """
 
     maximum_ms: float
@@ -41,16 +48,31 @@ class NetworkFigures:
     onnx_ms: float
     macs: float
     params: float
-    predicted_cross_entropy: float
+    metric: str
+    definition: Metric
+    predicted: float
     deviation: float
     supernet: JsonObject
     test: JsonObject
+    metrics: Mapping[str, Metric]
 
     @property
-    def test_interval(self) -> str:
-        """The 95% confidence interval of the test top-1."""
-        low, high = self.test["top1_interval"]
-        return f"{low:.2f} to {high:.2f}"
+    def tested(self) -> list[str]:
+        """Metrics whose test has a 95% confidence interval."""
+        return [name for name in self.metrics if f"{name}_interval" in self.test]
+
+    def interval(self, name: str) -> tuple[float, float]:
+        """Return the 95% confidence interval of a metric's test."""
+        low, high = self.test[f"{name}_interval"]
+        return low, high
+
+    def title(self, name: str) -> str:
+        """Return a metric's name for people."""
+        return self.metrics[name].title_of(name)
+
+    def text(self, name: str, value: float) -> str:
+        """Return a metric's value: two decimals of percentages, four of other units."""
+        return self.metrics[name].text(value)
 
 
 def figures(paths: Paths) -> dict[str, NetworkFigures]:
@@ -65,6 +87,9 @@ def figures(paths: Paths) -> dict[str, NetworkFigures]:
         result = _read(paths.result(network))
         best = result["best"][0]
         limit = result["constraints"][0]
+        guide = result["guide"]
+        definition = Metric.from_dict(guide)
+        evaluation = _read(paths.evaluation(network))
         torch = measurements[str(paths.architecture(network))]
         onnx = measurements[str(paths.onnx(network))]
         figures_by_name[network] = NetworkFigures(
@@ -76,10 +101,13 @@ def figures(paths: Paths) -> dict[str, NetworkFigures]:
             onnx_ms=onnx["latency_ms"],
             macs=best["costs"]["macs"],
             params=best["costs"]["params"],
-            predicted_cross_entropy=-best["score"],
+            metric=guide["metric"],
+            definition=definition,
+            predicted=definition.sign * best["score"],
             deviation=best["deviation"],
-            supernet=_read(paths.evaluation(network))["metrics"],
+            supernet=evaluation["metrics"],
             test=_read(paths.retrained(network) / "test.json"),
+            metrics=metrics_of(evaluation["source"]["task"]),
         )
 
     return figures_by_name
@@ -89,7 +117,7 @@ def print_summary(paths: Paths, console: Console) -> None:
     """Print the table of both networks, its interpretation, and the files that were written."""
     networks = figures(paths)
     table = Table("", "found", "random", title="predicted and measured")
-    for title, text in _ROWS:
+    for title, text in [*_COSTS, *_quality_rows(networks["found"])]:
         table.add_row(title, *(text(networks[name]) for name in NETWORKS))
 
     console.print(table)
@@ -108,7 +136,9 @@ def print_summary(paths: Paths, console: Console) -> None:
     console.print("written: " + ", ".join(map(str, written)))
 
 
-_ROWS: tuple[tuple[str, Callable[[NetworkFigures], str]], ...] = (
+_Row: TypeAlias = tuple[str, Callable[[NetworkFigures], str]]
+
+_COSTS: tuple[_Row, ...] = (
     ("latency allowed", lambda network: f"{network.maximum_ms:.4g} ms"),
     (
         "latency predicted",
@@ -121,20 +151,37 @@ _ROWS: tuple[tuple[str, Callable[[NetworkFigures], str]], ...] = (
         "MACs, parameters",
         lambda network: f"{network.macs / 1e6:.3g}M, {network.params / 1e3:.3g}k",
     ),
-    (
-        "validation cross-entropy predicted",
-        lambda network: f"{network.predicted_cross_entropy:.4f} +- {network.deviation:.2g}",
-    ),
-    (
-        "validation cross-entropy in the supernet",
-        lambda network: f"{network.supernet['cross_entropy']:.4f}",
-    ),
-    ("validation top-1 in the supernet", lambda network: f"{network.supernet['top1']:.2f}"),
-    (
-        "test top-1 retrained (95%)",
-        lambda network: f"{network.test['top1']:.2f} ({network.test_interval})",
-    ),
 )
+
+
+def _quality_rows(network: NetworkFigures) -> list[_Row]:
+    """Return the rows of the guide's metric, and of those whose test has an interval."""
+    scored = network.title(network.metric)
+    rows: list[_Row] = [
+        (
+            f"validation {scored} predicted",
+            lambda row: f"{row.text(row.metric, row.predicted)} +- {row.deviation:.2g}",
+        )
+    ]
+    evaluated = dict.fromkeys([network.metric, *network.tested])
+    rows += [
+        (f"validation {network.title(name)} in the supernet", partial(_in_supernet, name))
+        for name in evaluated
+    ]
+    tested: list[_Row] = [
+        (f"test {network.title(name)} retrained (95%)", partial(_tested, name))
+        for name in network.tested
+    ]
+    return [*rows, *tested]
+
+
+def _in_supernet(name: str, network: NetworkFigures) -> str:
+    return network.text(name, network.supernet[name])
+
+
+def _tested(name: str, network: NetworkFigures) -> str:
+    low, high = (network.text(name, end) for end in network.interval(name))
+    return f"{network.text(name, network.test[name])} ({low} to {high})"
 
 
 def _remarks(networks: dict[str, NetworkFigures], report: JsonObject) -> list[str]:
@@ -157,17 +204,20 @@ def _remarks(networks: dict[str, NetworkFigures], report: JsonObject) -> list[st
 
     predictors = f"Kendall's tau on {report['tested_on']} unseen sub-networks: {', '.join(taus)}."
 
-    intervals = [networks[name].test["top1_interval"] for name in NETWORKS]
+    return [latency, predictors, *(_compare(networks, name) for name in network.tested)]
+
+
+def _compare(networks: dict[str, NetworkFigures], metric: str) -> str:
+    """Compare the tests of both networks by a metric."""
+    title = networks["found"].title(metric)
+    intervals = [networks[name].interval(metric) for name in NETWORKS]
     # Overlapping intervals are no proof of equality, only no proof of a difference.
     if max(low for low, _ in intervals) <= min(high for _, high in intervals):
-        accuracy = "The intervals of the test top-1 overlap: digits are too easy to rank the two."
-    else:
-        accuracy = (
-            "The intervals of the test top-1 do not overlap; digits are easy, so this does not"
-            " carry over to other data."
-        )
-
-    return [latency, predictors, accuracy]
+        return f"The intervals of the test {title} overlap: digits are too easy to rank the two."
+    return (
+        f"The intervals of the test {title} do not overlap; digits are easy, so this does not"
+        " carry over to other data."
+    )
 
 
 def _read(path: Path) -> JsonObject:

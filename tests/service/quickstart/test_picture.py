@@ -9,6 +9,7 @@ import spaces
 from oneshot import SearchResult
 from service.quickstart.picture import draw_front
 from service.quickstart.summary import NetworkFigures
+from tables.metrics import QUALITIES
 
 
 def search_result(cross_entropies: list[float]) -> SearchResult:
@@ -40,10 +41,13 @@ def network_figures(cross_entropy: float) -> NetworkFigures:
         onnx_ms=1.2,
         macs=1e6,
         params=1e4,
-        predicted_cross_entropy=cross_entropy,
+        metric="cross_entropy",
+        definition=QUALITIES["cross_entropy"],
+        predicted=cross_entropy,
         deviation=0.01,
         supernet={},
-        test={"top1": 95.0},
+        test={"top1": 95.0, "top1_interval": [93.0, 97.0]},
+        metrics=QUALITIES,
     )
 
 

@@ -59,10 +59,7 @@ def test_quickstart_prints_predictions_next_to_measurements(finished: tuple[Path
         assert low <= network.test["top1"] <= high
         assert network.test["images"] == 400
     # The random network is scored by the predictor too; what a search returns is not worse.
-    assert (
-        delivered["found"].predicted_cross_entropy
-        <= delivered["random"].predicted_cross_entropy + 1e-9
-    )
+    assert delivered["found"].predicted <= delivered["random"].predicted + 1e-9
 
 
 @pytest.mark.slow
