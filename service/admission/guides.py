@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from oneshot.evaluation.ranking import Ranking
+from oneshot.tasks.registry import metrics_of
 from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference
 from service.problems import blaming, invalid
-from service.schemas.search import SearchRequest
+from service.schemas.search import GuideChoice, SearchRequest
 from spaces.errors import PathfitError
 from spaces.registry import get
 from spaces.space import SearchSpace
@@ -51,10 +53,13 @@ def resolve_guide(request: SearchRequest, space: SearchSpace, catalog: Catalog) 
             f"guide.rank_by is for supernets only; a {choice.kind} has none", "guide.rank_by"
         )
 
+    if choice.under and choice.kind != "supernet":
+        raise invalid(f"guide.under is for supernets only; a {choice.kind} has none", "guide.under")
+
     if choice.kind == "predictor":
         return _resolve_predictor(choice.name, space, catalog)
     if choice.kind == "supernet":
-        return _resolve_supernet(choice.name, space, catalog)
+        return _resolve_supernet(choice, space, catalog)
 
     return _resolve_benchmark(choice.name, choice.metric, space)
 
@@ -71,7 +76,8 @@ def _resolve_predictor(name: str | None, space: SearchSpace, catalog: Catalog) -
     return ResolvedGuide(reference.name, predictor=reference)
 
 
-def _resolve_supernet(name: str | None, space: SearchSpace, catalog: Catalog) -> ResolvedGuide:
+def _resolve_supernet(choice: GuideChoice, space: SearchSpace, catalog: Catalog) -> ResolvedGuide:
+    name = choice.name
     if name is None:
         hint = f"train one with: python -m oneshot train --space '{space.name}'"
         runs = catalog.supernets().values()
@@ -83,8 +89,25 @@ def _resolve_supernet(name: str | None, space: SearchSpace, catalog: Catalog) ->
 
     if not _covers(run.space, space):
         _check_space(f"the supernet {name!r} is of", run.space, space)
+    _check_ranking(choice, run.task)
 
     return ResolvedGuide(name, supernet=weights)
+
+
+def _check_ranking(choice: GuideChoice, task: str) -> None:
+    conditions = None
+    if choice.under:
+        # Imported on demand: perturbations import torch, which the web process does without.
+        from oneshot.perturbations.conditions import Conditions
+
+        with blaming("guide.under"):
+            conditions = Conditions.parse(choice.under)
+
+    if choice.rank_by is not None:
+        with blaming("guide.name"):
+            metrics = metrics_of(task)
+        with blaming("guide.rank_by"):
+            Ranking.under(choice.rank_by, metrics, conditions)
 
 
 def _resolve_benchmark(name: str | None, metric: str | None, space: SearchSpace) -> ResolvedGuide:

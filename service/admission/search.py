@@ -72,6 +72,7 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
         benchmark=guide.benchmark,
         benchmark_files=guide.benchmark_files,
         rank_by=request.guide.rank_by,
+        under=request.guide.under,
         device=None if isinstance(device, FileReference) else device,
     )
     problem = bind_problem(task, _UnusedGuide(), _Fields(request))

@@ -56,7 +56,9 @@ class SearchTask:
         supernet: Trained weights of the supernet's run.
         benchmark: `NAME` or `NAME:METRIC` of the benchmark.
         benchmark_files: Files of the benchmark, in its own order.
-        rank_by: Metric by which the supernet ranks networks; None: the cross-entropy.
+        rank_by: Metric by which the supernet ranks networks, or several with weights; None: the
+            score of its task.
+        under: Perturbations under which the supernet evaluates networks, with their weights.
         device: Device of a benchmark, in place of a table.
         threads: Threads of torch; another number may change the last digit of a result.
         version: Version of Pathfit that accepted the search.
@@ -76,6 +78,7 @@ class SearchTask:
     benchmark: str | None = None
     benchmark_files: Sequence[FileReference] = ()
     rank_by: str | None = None
+    under: Sequence[str] = ()
     device: RecordedDevice | None = None
     threads: int = 1
     version: str = __version__

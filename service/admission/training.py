@@ -16,7 +16,7 @@ from service.schemas.jobs import PredictorRequest, RetrainRequest
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from spaces.registry import get
-from tables.evaluation import read, scores
+from tables.evaluation import Evaluation, default_metric, read, scores
 
 MIN_TRAINED = 10
 """Networks that a predictor needs for training."""
@@ -48,8 +48,7 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -
 
     # The command's own defaults apply to options that are not given.
     options = _non_default_options(request.options)
-    with blaming("options.metric"):
-        scores(evaluations, options.get("metric", "cross_entropy"))
+    _check_metric(evaluations, options)
 
     _check_encoders(options)
     _check_split(options, [evaluation.architecture for evaluation in evaluations], request.seed)
@@ -68,6 +67,19 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -
         task=task,
         resources=Resources(cpus=float(task.threads)),
     )
+
+
+def _check_metric(evaluations: Sequence[Evaluation], options: JsonObject) -> None:
+    metric = options.get("metric") or default_metric(evaluations)
+    if metric is None:
+        names = list(dict.fromkeys(name for item in evaluations for name in item.metrics))
+        raise invalid(
+            f"options.metric is needed: the evaluations have {', '.join(names)}",
+            "options.metric",
+            known=names,
+        )
+    with blaming("options.metric"):
+        scores(evaluations, metric)
 
 
 def _check_split(options: JsonObject, architectures: Sequence[Architecture], seed: int) -> None:
@@ -123,6 +135,12 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
     supernet = _resolve_supernet(request, catalog, architecture.space)
     options = _non_default_options(request.options)
     _check_steps(options, request.workers)
+    if "task" in options:
+        # Imported on demand: tasks import torch, which the web process does without.
+        from oneshot.tasks.registry import make_task
+
+        with blaming("options.task"):
+            make_task(options["task"], get(architecture.space))
 
     task = RetrainTask(
         architecture.to_dict(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,12 @@ from oneshot.data.request import title
 from service.api.documentation import reading
 from service.catalog import costs
 from service.catalog.catalog import Catalog, NamedFile
-from service.catalog.files import FileReference, read_table, space_of_predictor
+from service.catalog.files import (
+    FileReference,
+    metric_of_predictor,
+    read_table,
+    space_of_predictor,
+)
 from service.catalog.names import AmbiguousName
 from service.context import current_service
 from service.problems import Problem, ambiguous, blaming
@@ -210,12 +215,15 @@ def _table(catalog: Catalog, file: NamedFile) -> dict[str, object]:
 
 def _predictor(catalog: Catalog, file: NamedFile) -> dict[str, object]:
     reference = catalog.pin(file)
-    return {"space": space_of_predictor(Path(reference.path)), "sha256": reference.sha256}
+    path = Path(reference.path)
+    metric = metric_of_predictor(path)
+    return {"space": space_of_predictor(path), "sha256": reference.sha256, **metric}
 
 
 def _supernet(name: str) -> CatalogEntry:
     run = current_service().catalog.supernets()[name]
-    return _entry(name, space=run.space, data=title(str(run.data.get("name", ""))))
+    data = title(str(run.data.get("name", "")))
+    return _entry(name, space=run.space, data=data, task=run.task)
 
 
 def _benchmark(name: str) -> CatalogEntry:
@@ -233,21 +241,17 @@ def _evaluations(catalog: Catalog, file: NamedFile) -> dict[str, object]:
     version = file.file
     # No folder of the service has evaluations.
     assert isinstance(version, FileVersion)
-    space, num_networks, metrics = _summarise(catalog.pin(file))
-
     return {
         "version": version.version,
         "sha256": version.sha256,
-        "space": space,
-        "networks": num_networks,
-        "metrics": metrics,
+        **_summarise(catalog.pin(file)),
     }
 
 
 @functools.lru_cache(maxsize=64)
-def _summarise(file: FileReference) -> tuple[str, int, list[str]]:
-    """Read the space, the number of networks, and the metrics that all of the networks have."""
-    from tables.evaluation import read
+def _summarise(file: FileReference) -> Mapping[str, object]:
+    """Summarise evaluations: space, number of networks, task, and the metrics that all have."""
+    from tables.evaluation import default_metric, find_metric, read
 
     evaluations = read(file.path)
     metrics = [
@@ -255,8 +259,18 @@ def _summarise(file: FileReference) -> tuple[str, int, list[str]]:
         for name in evaluations[0].metrics
         if all(name in evaluation.metrics for evaluation in evaluations)
     ]
+    definitions = {name: find_metric(evaluations, name) for name in metrics}
 
-    return evaluations[0].architecture.space, len(evaluations), metrics
+    return {
+        "space": evaluations[0].architecture.space,
+        "networks": len(evaluations),
+        "task": evaluations[0].source.get("task"),
+        "metrics": metrics,
+        "default_metric": default_metric(evaluations),
+        "definitions": {
+            name: metric.to_dict() for name, metric in definitions.items() if metric is not None
+        },
+    }
 
 
 def _strategy(name: str) -> CatalogEntry:

@@ -7,7 +7,6 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from service.jobs import JsonObject
 from spaces.errors import InvalidFile, PathfitError
@@ -16,10 +15,7 @@ from spaces.space import SearchSpace
 from tables.cost.model import CostModel
 from tables.errors import MissingFigures
 from tables.lookup_table import LookupTable
-from tables.metrics import MEASURED
-
-if TYPE_CHECKING:
-    pass
+from tables.metrics import MEASURED, describe_metric
 
 
 class ChangedFile(PathfitError):
@@ -100,16 +96,33 @@ def device_models(reference: FileReference, space: SearchSpace) -> dict[str, Cos
 
 def space_of_predictor(path: Path) -> str:
     """Read the space of a predictor from its file's header; raises InvalidFile."""
+    return str(_predictor(path)["space"])
+
+
+def metric_of_predictor(path: Path) -> JsonObject:
+    """Read the metric that a predictor was trained on from its file's header.
+
+    Returns:
+        Its name, unit, direction and title; empty where the file does not record it.
+
+    Raises:
+        InvalidFile: The file is no predictor's.
+    """
+    trained_on = _predictor(path).get("trained_on")
+    return describe_metric(trained_on) if isinstance(trained_on, dict) else {}
+
+
+def _predictor(path: Path) -> JsonObject:
     try:
         status = path.stat()
     except OSError as error:
         raise InvalidFile(f"cannot read {path}: {error.strerror}") from error
     # Cached by time and size, so that a replaced file is read again.
-    return _predictor_space(path, status.st_mtime_ns, status.st_size)
+    return _predictor_header(path, status.st_mtime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=64)
-def _predictor_space(path: Path, _modified: int, _size: int) -> str:
+def _predictor_header(path: Path, _modified: int, _size: int) -> JsonObject:
     from safetensors import SafetensorError, safe_open
 
     # Only the header: the tensors would need torch, which the web process does not import.
@@ -122,7 +135,7 @@ def _predictor_space(path: Path, _modified: int, _size: int) -> str:
     # The space is a field of the metadata itself, or of a JSON object in one of its values.
     for head in (metadata, *map(_parsed, metadata.values())):
         if isinstance(head, dict) and isinstance(head.get("space"), str):
-            return str(head["space"])
+            return head
 
     raise InvalidFile(f"{path} is not a predictor's file: its header has no field `space`")
 

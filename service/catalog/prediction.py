@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.catalog.catalog import Catalog
-from service.catalog.files import FileReference, device_models
+from service.catalog.files import FileReference, device_models, metric_of_predictor
 from service.problems import blaming, invalid
 from service.schemas.catalog import Prediction, Predictions, PredictRequest
 from spaces.architecture import Architecture
@@ -59,6 +60,7 @@ def predict(request: PredictRequest, catalog: Catalog) -> Predictions:
     return Predictions(
         space=space.name,
         predictor=reference.name,
+        metric=metric_of_predictor(Path(reference.path)) or None,
         device=request.device,
         predictions=predictions,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oneshot.tasks.registry import DEFAULT
 from spaces.errors import InvalidFile
 from spaces.files import read_text
 
@@ -24,12 +25,14 @@ class SupernetRun:
         space: Canonical name of the space.
         weights: File of the trained weights.
         data: Settings of the data set, as the run recorded them.
+        task: Task of the training.
     """
 
     name: str
     space: str
     weights: Path
     data: Mapping[str, Any]
+    task: str
 
 
 def trained_supernets(locations: tuple[Path, ...]) -> dict[str, SupernetRun]:
@@ -63,8 +66,9 @@ def _read(folder: Path) -> SupernetRun | None:
         # The weights are written at the end of a training.
         if settings["kind"] != "supernet" or not weights.is_file():
             return None
-        return SupernetRun(
-            folder.resolve().name, str(settings["space"]), weights, dict(settings["data"])
-        )
+        # Older runs are classifications, which they do not record.
+        task = str(settings.get("task", DEFAULT))
+        name = folder.resolve().name
+        return SupernetRun(name, str(settings["space"]), weights, dict(settings["data"]), task)
     except (InvalidFile, ValueError, KeyError, TypeError):
         return None

@@ -99,11 +99,17 @@ class Guide:
         error: Reason why it cannot be used; None if it can.
         owner: Name of the token whose library has a predictor, or `shared`; None for other kinds
             and without tokens.
+        task: Task of a supernet; None for other kinds.
+        metric: Metric that a predictor was trained on; None for other kinds, and where it is not
+            recorded.
 
     Example:
         >>> from service.client import Guide
-        >>> Guide.from_dict("predictor", {"name": "gates", "space": "spos-tiny"})
-        Guide(kind='predictor', name='gates', space='spos-tiny', error=None, owner=None)
+        >>> guide = Guide.from_dict(
+        ...     "predictor", {"name": "gates", "space": "spos-tiny", "metric": "top1"}
+        ... )
+        >>> guide.name, guide.metric
+        ('gates', 'top1')
     """
 
     kind: str
@@ -111,11 +117,14 @@ class Guide:
     space: str | None
     error: str | None = None
     owner: str | None = None
+    task: str | None = None
+    metric: str | None = None
 
     @classmethod
     def from_dict(cls, kind: str, value: Mapping[str, Any]) -> Guide:
         """Read an answer of the service."""
-        return cls(kind, value["name"], value.get("space"), value.get("error"), value.get("owner"))
+        fields = ("space", "error", "owner", "task", "metric")
+        return cls(kind, value["name"], **{name: value.get(name) for name in fields})
 
 
 @dataclass(frozen=True)

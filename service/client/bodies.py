@@ -17,6 +17,7 @@ def search_body(
     strategy: Mapping[str, Any],
     guide: str | None,
     rank_by: str | None = None,
+    under: Sequence[str] = (),
 ) -> JsonObject:
     """Build the body of POST /search; values of None are left to the service's defaults.
 
@@ -26,12 +27,14 @@ def search_body(
         objectives: Costs that are traded for the score.
         strategy: Name and options of the strategy.
         guide: Name of a predictor, or `KIND:NAME`.
-        rank_by: Metric by which a supernet ranks networks.
+        rank_by: Metric by which a supernet ranks networks, or several with their weights.
+        under: Perturbations under which a supernet's networks are evaluated.
     """
-    guide_field = None if guide is None else guide_from_text(guide)
-    if rank_by is not None:
-        # Supernets alone rank by a metric: without a name, the space's only one is meant.
-        guide_field = {**(guide_field or {"kind": "supernet"}), "rank_by": rank_by}
+    guide_field: JsonObject | None = None if guide is None else guide_from_text(guide)
+    evaluation = without_none({"rank_by": rank_by, "under": list(under) or None})
+    if evaluation:
+        # Supernets alone are evaluated: without a name, the space's only one is meant.
+        guide_field = {**(guide_field or {"kind": "supernet"}), **evaluation}
     limits = {
         metric: limit if isinstance(limit, Mapping) else {"max": limit}
         for metric, limit in constraints.items()
@@ -47,7 +50,7 @@ def search_body(
     )
 
 
-def guide_from_text(text: str) -> dict[str, str]:
+def guide_from_text(text: str) -> JsonObject:
     """Parse the guide `NAME` (a predictor) or `KIND:NAME`."""
     # A predictor's name may contain a colon itself.
     kind, colon, name = text.partition(":")

@@ -84,6 +84,7 @@ class Client:
         options: Mapping[str, Any] | None = None,
         guide: str | None = None,
         rank_by: str | None = None,
+        under: Sequence[str] = (),
         margin: float | None = None,
         count: int | None = None,
         seed: int | None = None,
@@ -99,7 +100,10 @@ class Client:
             strategy: Name of the strategy.
             options: Options of the strategy.
             guide: Name of a predictor, or `supernet:NAME` or `benchmark:NAME`.
-            rank_by: Metric by which a supernet ranks networks: `cross_entropy` or `top1`.
+            rank_by: Metric by which a supernet ranks networks, or several with their weights, such
+                as `top1=1,top1_pgd=0.5`. None: the score of its task.
+            under: Perturbations under which a supernet's networks are evaluated, with their
+                weights, such as `clean=0.5`.
             margin: Standard deviations that are kept between an estimate and its limit.
             count: Number of best networks that the result describes in full.
             seed: Seed of the search; the same seed gives the same result.
@@ -114,6 +118,7 @@ class Client:
             {"name": strategy, "options": None if options is None else dict(options)},
             guide,
             rank_by,
+            under,
         )
         return SearchHandle(self, self.request("POST", "/search", body)["id"])
 

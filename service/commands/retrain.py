@@ -113,8 +113,14 @@ def retrain(
 
     result = _wait(handle, watch)
     from oneshot.retraining.report import in_words
+    from oneshot.tasks.registry import DEFAULT
+    from tables.metrics import Metric
 
-    click.echo(in_words(result["test"]))
+    # The service's task may be a plug-in's, which this machine need not have.
+    metrics = None
+    if result.get("task", DEFAULT) != DEFAULT:
+        metrics = {name: Metric.from_dict(value) for name, value in result["metrics"].items()}
+    click.echo(in_words(result["test"], metrics=metrics))
     if output is not None:
         from spaces.files import replacing
 

@@ -53,9 +53,15 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--rank-by",
-    type=click.Choice(["cross_entropy", "top1"]),
     default=None,
-    help="Metric by which a supernet ranks networks.  [default: cross_entropy]",
+    help="Metric by which a supernet ranks networks, or several with weights: top1=1,top1_pgd=0.5."
+    "  [default: the score of its task]",
+)
+@click.option(
+    "--under",
+    multiple=True,
+    help="Perturbation of a supernet's evaluation with its weight, such as clean=0.5; may be"
+    " repeated.",
 )
 @click.option(
     "--strategy",
@@ -95,6 +101,7 @@ def search(
     objectives: tuple[str, ...],
     guide: str | None,
     rank_by: str | None,
+    under: tuple[str, ...],
     strategy: str,
     options: tuple[str, ...],
     margin: float | None,
@@ -124,6 +131,7 @@ def search(
         options=parse_assignments(options) or None,
         guide=guide,
         rank_by=rank_by,
+        under=under,
         margin=margin,
         count=count,
         seed=seed,

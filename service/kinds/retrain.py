@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from oneshot.commands.retrain import retrain
+from oneshot.tasks.registry import DEFAULT, canonical, metrics_of
 from service.admission.tasks import RetrainTask
 from service.jobs import JsonObject
 from service.kinds import ray_train
@@ -153,9 +154,13 @@ def _uses_gpu(training: RetrainTask) -> bool:
 
 
 def _result(training: RetrainTask, test: bytes) -> JsonObject:
+    task = training.options.get("task", DEFAULT)
+    metrics = {name: metric.to_dict() for name, metric in metrics_of(task).items()}
     return {
         "architecture": dict(training.architecture),
         "test": json.loads(test),
+        "task": canonical(task),
+        "metrics": metrics,
         "seed": training.seed,
     }
 

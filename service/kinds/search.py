@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import predictor
-from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide
+from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide, scored_metric
 from oneshot.search.guide_registry import guide_named
 from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
@@ -28,6 +28,8 @@ from spaces.space import SearchSpace
 from tables.benchmarks.registry import benchmark
 
 if TYPE_CHECKING:
+    from oneshot.evaluation.work import SupernetEvaluation
+    from oneshot.run import Run
     from predictor.base import Predictor
 
 RESULT = "result.json"
@@ -49,11 +51,13 @@ class SearchProgress:
         evaluated: Networks so far.
         planned: Networks at most.
         best: Greatest score so far.
+        metric: Description of the metric that the scores are of; None if they are of several.
     """
 
     evaluated: int
     planned: int
     best: float
+    metric: JsonObject | None = None
 
     def to_dict(self) -> JsonObject:
         """Return the JSON object that the API answers."""
@@ -69,12 +73,16 @@ class Search:
 
         # Results are reproducible to the last digit only with the same number of threads.
         torch.set_num_threads(search.threads)
+        problem = problem_of(search)
+        metric = scored_metric(problem.guide.to_dict())
         result = run_search(
-            problem_of(search),
+            problem,
             search.strategy,
             options=search.options,
             seed=search.seed,
-            progress=lambda *progress: context.progress(SearchProgress(*progress)),
+            progress=lambda evaluated, planned, best: context.progress(
+                SearchProgress(evaluated, planned, best, metric)
+            ),
             chunk=_SUPERNET_CHUNK if search.supernet is not None else None,
         )
         value = result.to_dict(search.count)
@@ -109,7 +117,11 @@ def _guide(task: SearchTask, space: SearchSpace) -> Guide:
     if task.supernet is not None:
         folder = task.supernet.checked().parent
         return guide_named(
-            f"supernet:{folder}", space, name=task.supernet.name, rank_by=task.rank_by
+            f"supernet:{folder}",
+            space,
+            lambda run: _evaluation(run, task.under),
+            name=task.supernet.name,
+            rank_by=task.rank_by,
         )
 
     if task.benchmark is not None:
@@ -119,6 +131,13 @@ def _guide(task: SearchTask, space: SearchSpace) -> Guide:
         return guide
 
     raise InvalidTask("the search has no guide: expected a predictor, a supernet or a benchmark")
+
+
+def _evaluation(run: Run, under: Sequence[str]) -> SupernetEvaluation:
+    from oneshot.evaluation.settings import EvaluationSettings
+    from oneshot.evaluation.work import SupernetEvaluation
+
+    return SupernetEvaluation(run, EvaluationSettings(), under=tuple(under))
 
 
 def _check_benchmark(guide: BenchmarkGuide, task: SearchTask) -> None:

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from tables.metrics import unit_of
+from oneshot.search.guide import scored_metric
+from tables.metrics import Metric, unit_of
 
 INK = "#20303c"
 ACCENT = "#d1495b"
@@ -68,9 +69,10 @@ def _draw(result: Mapping[str, Any], file_format: str) -> bytes:
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
+    sign, quality = _quality(result["guide"])
     axes.errorbar(
         [cost / scale for cost in costs],
-        [network["score"] for network in front],
+        [sign * network["score"] for network in front],
         yerr=[network["deviation"] for network in front],
         fmt="o-",
         drawstyle="steps-post",
@@ -87,7 +89,7 @@ def _draw(result: Mapping[str, Any], file_format: str) -> bytes:
             )
 
     axes.set_xlabel(f"{objective} ({unit})")
-    axes.set_ylabel("score")
+    axes.set_ylabel(quality)
     axes.set_title(f"{result['space']}: {result['evaluated']} candidates", color=INK)
     axes.legend(loc="lower right", framealpha=0.9)
     axes.grid(alpha=0.2)
@@ -98,3 +100,15 @@ def _draw(result: Mapping[str, Any], file_format: str) -> bytes:
         figure.savefig(target, format=file_format, dpi=130, metadata=metadata)
 
     return target.getvalue()
+
+
+def _quality(guide: Mapping[str, Any]) -> tuple[float, str]:
+    """Return the factor that makes scores values of their metric, and the label of the axis."""
+    metric = scored_metric(guide)
+    if metric is None:
+        return 1.0, "score"
+    definition = Metric.from_dict(metric)
+    title = definition.title_of(str(metric["metric"]))
+    better = "higher" if definition.higher_is_better else "lower"
+    unit = f"{definition.unit}, " if definition.unit else ""
+    return definition.sign, f"{title} ({unit}{better} is better)"

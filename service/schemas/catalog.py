@@ -123,6 +123,13 @@ class Predictions(BaseModel):
 
     space: str
     predictor: str
+    metric: JsonObject | None = Field(
+        default=None,
+        description=(
+            "Name, unit and direction of the predicted metric; scores of one of which lower is"
+            " better are its values with their sign changed. Null if it is not recorded."
+        ),
+    )
     device: str | None
     predictions: list[Prediction]
 

@@ -104,6 +104,12 @@ class SearchArchitecture(Strict):
 class RetrainOptions(Strict):
     """Options of `python -m oneshot retrain`."""
 
+    task: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=NAME,
+        description="Task, such as a plug-in's. Default: classification.",
+    )
     epochs: int | None = Field(default=None, ge=1, le=100_000)
     steps: int | None = Field(
         default=None, ge=1, le=100_000_000, description="Updates, instead of epochs."

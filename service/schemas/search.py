@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -62,9 +62,23 @@ class GuideChoice(Strict):
     metric: str | None = Field(
         default=None, max_length=NAME, description="Metric of a benchmark. Default: its own."
     )
-    rank_by: Literal["cross_entropy", "top1"] | None = Field(
+    rank_by: str | None = Field(
         default=None,
-        description="Metric by which a supernet ranks networks. Default: the cross-entropy.",
+        min_length=1,
+        max_length=NAME,
+        description=(
+            "Metric by which a supernet ranks networks, or several with weights, such as"
+            " top1=1,top1_pgd=0.5. Default: the score of its task; cross_entropy for a"
+            " classification."
+        ),
+    )
+    under: list[Annotated[str, Field(min_length=1, max_length=NAME)]] = Field(
+        default_factory=list,
+        max_length=8,
+        description=(
+            "Perturbations under which a supernet's networks are evaluated, with their weights,"
+            " such as clean=0.5. Default: none."
+        ),
     )
 
 
@@ -149,6 +163,10 @@ class Progress(BaseModel):
     evaluated: int
     planned: int
     best: float = Field(description="Greatest score so far.")
+    metric: dict[str, Any] | None = Field(
+        default=None,
+        description="Name, unit and direction of the metric of the scores; null for several.",
+    )
 
 
 QUERIES = (Detail, EventQuery, ArchitectureQuery)

@@ -112,7 +112,7 @@ def missing_block() -> str:
 class Served:
     """A real service in processes of its own."""
 
-    def __init__(self, world: World, data: Path, *extra: str):
+    def __init__(self, world: World, data: Path, *extra: str, plugin: Path | None = None):
         folders = [
             "--data",
             str(data),
@@ -125,6 +125,7 @@ class Served:
             sys.executable,
             "-m",
             "service",
+            *([] if plugin is None else ["--plugin", str(plugin)]),
             "serve",
             "--port",
             "0",
@@ -210,8 +211,8 @@ def start(world: World) -> Iterator[Callable[..., Served]]:
     """Starts services that are ended with the test."""
     started: list[Served] = []
 
-    def begin(data: Path, *extra: str) -> Served:
-        started.append(Served(world, data, *extra))
+    def begin(data: Path, *extra: str, plugin: Path | None = None) -> Served:
+        started.append(Served(world, data, *extra, plugin=plugin))
         return started[-1]
 
     yield begin

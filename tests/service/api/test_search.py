@@ -37,6 +37,7 @@ def test_an_accepted_search_is_stored(app: APIFlask, http: FlaskClient) -> None:
         "name": "small",
         "metric": None,
         "rank_by": None,
+        "under": [],
     }
     assert (body["request"]["margin"], body["request"]["strategy"]["name"]) == (1.64, "evolution")
     assert http.get(answer.headers["Location"]).json == body
