@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from predictor.base import Predictor
 from predictor.encoders.registry import ENCODERS
 from predictor.ensemble.predictor import GraphPredictor
+from predictor.errors import InvalidValues
 from predictor.evaluated import EvaluatedArchitectures
 from predictor.metrics import ranking_figures
 from predictor.registry import make
@@ -92,6 +93,7 @@ class PredictorTraining:
         self._open_progress = open_progress
         self._predictors: dict[str, Predictor] = {}
         self._checkpoints: list[Path] = []
+        self._refitted = False
 
     def run(self) -> None:
         """Fit the predictor and the baseline on the training rows and test both on the others."""
@@ -106,12 +108,44 @@ class PredictorTraining:
                 "seconds": time.monotonic() - begin,
             }
             self._predictors[kind] = predictor
+        self._predictors[self.settings.encoder].record_training(
+            {"metric": self.data.metric, **self.data.definition.to_dict()}
+        )
 
     def refit(self) -> None:
         """Fit the predictor again, on all evaluations."""
         encoder = self.settings.encoder
         rows = np.arange(len(self.data.codes))
-        self._fit(self._predictors[encoder], rows, "refit", f"fitting {encoder} on all {len(rows)}")
+        predictor = self._predictors[encoder]
+        metric = predictor.describe_metric()
+        self._fit(predictor, rows, "refit", f"fitting {encoder} on all {len(rows)}")
+        # A fit begins a new record.
+        predictor.record_training(metric)
+        self._refitted = True
+
+    def judge(self, name: str) -> dict[str, Any]:
+        """Judge the predictor by a benchmark, and record the verdict with it.
+
+        Args:
+            name: Name of the benchmark, which must be of the predictor's space.
+
+        Raises:
+            InvalidValues: The benchmark is of another space.
+            TooFewArchitectures: It has fewer than 10 networks besides those of the training.
+        """
+        from predictor.verdict.benchmark import judge_predictor
+        from tables.benchmarks.registry import benchmark
+
+        truth = benchmark(name)
+        if truth.space != self.data.space:
+            raise InvalidValues(
+                f"the benchmark {name} is of {truth.space.name}, not {self.data.space.name}"
+            )
+        predictor = self._predictors[self.settings.encoder]
+        rows = slice(None) if self._refitted else self.train_rows
+        verdict = judge_predictor(predictor, truth, self.data.codes[rows])
+        predictor.record_training({"verdict": verdict})
+        return verdict
 
     def save(self, command: str) -> None:
         """Write the predictor with the origin of its data, and remove the states of the trainings.
@@ -120,14 +154,7 @@ class PredictorTraining:
             command: The command line that is recorded in the file.
         """
         predictor = self._predictors[self.settings.encoder]
-        predictor.record_training(
-            {
-                "data": str(self.data.path),
-                "metric": self.data.metric,
-                **self.data.definition.to_dict(),
-                "command": command,
-            }
-        )
+        predictor.record_training({"data": str(self.data.path), "command": command})
         predictor.save(self.output)
         for checkpoint in self._checkpoints:
             checkpoint.unlink(missing_ok=True)

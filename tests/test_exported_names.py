@@ -11,7 +11,7 @@ import pytest
 
 from service.commands.list_ import REGISTRIES
 
-PACKAGES = ("spaces", "tables", "profiler", "predictor", "oneshot", "service")
+PACKAGES = ("spaces", "tables", "profiler", "predictor", "predictor.verdict", "oneshot", "service")
 EXPORTED = [
     (package, name)
     for package in PACKAGES

@@ -31,6 +31,11 @@ from spaces.console.outputs import OUTPUT_LINES
     help="Evaluations with true values, such as after retraining; the ranking is judged by them.",
 )
 @click.option(
+    "--benchmark",
+    default=None,
+    help="Benchmark of the space with the true values, in place of --truth.",
+)
+@click.option(
     "-o",
     "--output",
     type=OUTPUT_LINES,
@@ -43,6 +48,7 @@ def evaluate(
     archs: Path | None,
     seed: int,
     truth: Path | None,
+    benchmark: str | None,
     output: Path,
     **options: Any,
 ) -> None:
@@ -50,12 +56,14 @@ def evaluate(
 
     Before each evaluation batch normalisation is recalibrated on training images. Both the training
     and the validation images are the same for all architectures. An interrupted evaluation resumes
-    when the command is repeated. With --truth the verdict of `python -m predictor rank` is printed
-    for the architectures that both files have.
+    when the command is repeated. With --truth or --benchmark the verdict of `python -m predictor
+    rank` is printed for the architectures that have a true value, and written to verdict.json of
+    the run, where the service shows it.
     """
     import numpy as np
 
     from oneshot.evaluation.journal import EvaluationJournal
+    from oneshot.evaluation.verdicts import Truth, record_verdict
     from oneshot.run import read_run
     from spaces.codes import distinct
     from spaces.console.progress import Bar
@@ -63,12 +71,8 @@ def evaluate(
 
     run = read_run(folder, "supernet")
     space = run.space
-    true_values = None
-    if truth is not None:
-        from predictor.verdict.scores import Scores
-
-        # An unusable file is refused before the evaluation.
-        true_values = Scores.from_file(truth, space=space.name)
+    # An unusable truth is refused before the evaluation.
+    true_values = Truth.load(truth, benchmark, space)
     if archs is not None:
         # A search network evaluates the architectures of the space that it searches for.
         adopt = space.network_space != space
@@ -84,6 +88,10 @@ def evaluate(
     click.echo(f"wrote {output}: {len(evaluations)} evaluations")
 
     if true_values is not None:
+        from predictor.verdict.scores import Scores
         from predictor.verdict.table import print_verdict
 
-        print_verdict(Scores.from_file(output, space=space.name).with_truth(true_values).judge())
+        judged = true_values.judged(Scores.from_file(output, space=space.name))
+        verdict = judged.judge()
+        print_verdict(verdict)
+        click.echo(f"wrote {record_verdict(run, verdict, judged)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -88,6 +88,11 @@ if TYPE_CHECKING:
     default=None,
     help="Graph predictor of another space whose weights one of its kind begins with.",
 )
+@click.option(
+    "--benchmark",
+    default=None,
+    help="Benchmark of the space by whose true accuracies the predictor's ranking is judged.",
+)
 @threads_option
 @click.option("--report", type=OUTPUT_FILE, default=None, help="File of the figures (JSON).")
 @click.option(
@@ -106,6 +111,7 @@ def train(
     seed: int,
     pretraining: int,
     transfer: Path | None,
+    benchmark: str | None,
     report: Path | None,
     output: Path,
 ) -> None:
@@ -113,7 +119,8 @@ def train(
 
     No network is on both sides: evaluations of one architecture, or of isomorphic cells, are split
     together. Kendall's tau is printed with its standard error, which is large with few
-    architectures.
+    architectures. With --benchmark the ranking is judged on the networks that the predictor was not
+    trained on; the verdict is recorded in the file.
     The same command resumes an interrupted training of a graph predictor: until it is done, its
     state is stored next to the output (FILE.ENCODER.part, FILE.refit.part).
 
@@ -147,6 +154,9 @@ def train(
 
     if refit:
         training.refit()
+    verdict = None
+    if benchmark is not None:
+        verdict = _judge(training, benchmark)
     training.save(command=command_line())
     if report is not None:
         summary = {
@@ -164,6 +174,7 @@ def train(
             "transfer": None if transfer is None else str(transfer),
             "baseline": baseline,
             "figures": training.figures,
+            **({} if verdict is None else {"verdict": verdict}),
         }
         write_text(report, json.dumps(summary, indent=1) + "\n")
 
@@ -176,7 +187,7 @@ def _train_on_evidence(
     columns: tuple[str, ...],
     space_name: str,
     encoder: str,
-    metric: str,
+    metric: str | None,
     seed: int,
     report: Path | None,
     output: Path,
@@ -198,6 +209,20 @@ def _train_on_evidence(
         write_text(report, json.dumps({**model.trained_on, "seed": seed}, indent=1) + "\n")
     click.echo(model.trained_on["evidence"])
     click.echo(f"wrote {output}, trained on {model.trained_on['architectures']} evaluations")
+
+
+def _judge(training: PredictorTraining, benchmark: str) -> dict[str, Any] | None:
+    """Judge a predictor by a benchmark, and print the verdict in one sentence."""
+    from predictor.errors import TooFewArchitectures
+
+    try:
+        verdict = training.judge(benchmark)
+    except TooFewArchitectures as error:
+        # The predictor is as good as without a benchmark.
+        click.echo(f"no verdict by {benchmark}: {error}", err=True)
+        return None
+    click.echo(f"{verdict['truth']}: {verdict['sentence']}")
+    return verdict
 
 
 def _print_figures(training: PredictorTraining) -> None:

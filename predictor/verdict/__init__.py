@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from predictor.verdict.verdict import Verdict as Verdict
     from predictor.verdict.verdict import judge as judge
 
+__all__ = ["Figure", "Scores", "Verdict", "judge"]
+
 __getattr__, __dir__ = exports(
     __name__,
     {"Figure": ".verdict", "Scores": ".scores", "Verdict": ".verdict", "judge": ".verdict"},

@@ -43,6 +43,23 @@ class Scores:
         values: Their values, [n]; greater is better.
         subject: Estimator that the values come from, such as `this supernet`.
         unit: Unit of the metric; empty where it is unknown.
+
+    Example:
+        >>> import os
+        >>> import tempfile
+        >>> import spaces
+        >>> space = spaces.get("nasbench201")
+        >>> codes = np.unique(space.sample(np.random.default_rng(0), 30), axis=0)
+        >>> lines = [
+        ...     Evaluation(item, {"top1": float(row)}, {"kind": "supernet"}).to_json()
+        ...     for row, item in enumerate(space.decode(codes))
+        ... ]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "evaluations.jsonl"
+        ...     _ = path.write_text(os.linesep.join(lines))
+        ...     scores = Scores.from_file(path)
+        >>> scores.metric, scores.unit, scores.with_truth(scores).judge().figures[0].value
+        ('top1', 'percent', 1.0)
     """
 
     path: Path
@@ -111,7 +128,7 @@ class Scores:
         truth = benchmark.query(list(self.architectures), name)
         definition = benchmark.metrics[name]
         labels = (self.metric, f"{name} of {benchmark.name}")
-        step = _sparse_step(definition.unit)
+        step = sparse_step(definition.unit)
         return JudgedScores(self.values, definition.sign * truth, step, self.subject, labels)
 
     def with_truth(self, truth: Scores) -> JudgedScores:
@@ -131,7 +148,7 @@ class Scores:
                 f"{truth.path} has {len(rows)} of the {len(self.architectures)} architectures of"
                 f" {self.path}; a verdict needs at least {FEWEST_NETWORKS}"
             )
-        step = _sparse_step(truth.unit)
+        step = sparse_step(truth.unit)
         labels = (self.metric, f"{truth.metric} of {truth.path.name}")
         return JudgedScores(self.values[rows], truth.values[true_rows], step, self.subject, labels)
 
@@ -174,8 +191,9 @@ def truth_metric(benchmark: Benchmark) -> str:
     return tests[0] if tests else benchmark.default_metric
 
 
-def _sparse_step(unit: str) -> float | None:
-    # Sparse Kendall's tau is defined for accuracies: rounded to 1%.
+def sparse_step(unit: str) -> float | None:
+    """Return the unit that true values are rounded to for the sparse Kendall's tau, or None."""
+    # It is defined for accuracies, rounded to 1%.
     return 1.0 if unit == "percent" else None
 
 

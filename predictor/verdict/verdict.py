@@ -42,6 +42,11 @@ class Figure:
         chance: Its expected value for scores that are random.
         percent: Percentage of the networks that count as the best or worst. None: all networks.
         count: The number of those networks. None: all networks.
+
+    Example:
+        >>> figure = Figure("precision_top", 0.1, 0.05, 0.19, chance=0.05, percent=5, count=50)
+        >>> figure.title, figure.is_fraction
+        ('P@top 5%', True)
     """
 
     name: str
@@ -94,6 +99,12 @@ class Verdict:
         num_tied: Number of networks whose score another network has as well.
         figures: The figures: first the correlations of all networks.
         subject: Estimator that the scores come from, such as `this supernet`.
+
+    Example:
+        >>> from predictor.verdict import judge
+        >>> verdict = judge(np.arange(50.0), np.arange(50.0), tops=[10])
+        >>> verdict.num_networks, verdict.figure("precision_top", 10).value
+        (50, 1.0)
     """
 
     num_networks: int
