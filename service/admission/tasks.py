@@ -110,6 +110,8 @@ class PredictorTask:
             "refit": true}`.
         seed: Seed of the split and of the fit.
         threads: Threads of torch.
+        benchmark: Benchmark that the predictor is judged by; None if the space has none, or another
+            task was evaluated.
         version: Version of Pathfit that accepted the job.
     """
 
@@ -119,6 +121,7 @@ class PredictorTask:
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     threads: int = 1
+    benchmark: str | None = None
     version: str = __version__
 
     def to_dict(self) -> JsonObject:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from oneshot.retraining.source import deployed
+from oneshot.tasks.registry import DEFAULT, with_task
+from predictor.verdict.benchmark import benchmark_name
 from service.admission.tasks import Admission, PredictorTask, RetrainTask
 from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference
@@ -53,7 +55,11 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -
     _check_encoders(options)
     _check_split(options, [evaluation.architecture for evaluation in evaluations], request.seed)
 
-    task = PredictorTask(space, file, request.name, options, request.seed)
+    benchmark = None
+    if with_task(evaluations[0].source)["task"] == DEFAULT:
+        # Benchmarks have accuracies, which say nothing about other tasks.
+        benchmark = benchmark_name(get(space))
+    task = PredictorTask(space, file, request.name, options, request.seed, benchmark=benchmark)
 
     return Admission(
         kind="predictor",

@@ -18,6 +18,7 @@ from service.catalog.files import (
     metric_of_predictor,
     read_table,
     space_of_predictor,
+    verdict_on_predictor,
 )
 from service.catalog.names import AmbiguousName
 from service.context import current_service
@@ -216,14 +217,18 @@ def _table(catalog: Catalog, file: NamedFile) -> dict[str, object]:
 def _predictor(catalog: Catalog, file: NamedFile) -> dict[str, object]:
     reference = catalog.pin(file)
     path = Path(reference.path)
-    metric = metric_of_predictor(path)
-    return {"space": space_of_predictor(path), "sha256": reference.sha256, **metric}
+    return {
+        "space": space_of_predictor(path),
+        "sha256": reference.sha256,
+        **metric_of_predictor(path),
+        "verdict": verdict_on_predictor(path),
+    }
 
 
 def _supernet(name: str) -> CatalogEntry:
     run = current_service().catalog.supernets()[name]
     data = title(str(run.data.get("name", "")))
-    return _entry(name, space=run.space, data=data, task=run.task)
+    return _entry(name, space=run.space, data=data, task=run.task, verdict=run.verdict)
 
 
 def _benchmark(name: str) -> CatalogEntry:

@@ -108,8 +108,22 @@ def metric_of_predictor(path: Path) -> JsonObject:
     Raises:
         InvalidFile: The file is no predictor's.
     """
+    return describe_metric(_trained_on(path))
+
+
+def verdict_on_predictor(path: Path) -> JsonObject | None:
+    """Read the verdict on a predictor from its file's header; None if it was not judged.
+
+    Raises:
+        InvalidFile: The file is no predictor's.
+    """
+    verdict = _trained_on(path).get("verdict")
+    return verdict if isinstance(verdict, dict) else None
+
+
+def _trained_on(path: Path) -> JsonObject:
     trained_on = _predictor(path).get("trained_on")
-    return describe_metric(trained_on) if isinstance(trained_on, dict) else {}
+    return trained_on if isinstance(trained_on, dict) else {}
 
 
 def _predictor(path: Path) -> JsonObject:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oneshot.evaluation.verdicts import VERDICT
 from oneshot.tasks.registry import DEFAULT
+from service.jobs import JsonObject
 from spaces.errors import InvalidFile
 from spaces.files import read_text
 
@@ -26,6 +28,8 @@ class SupernetRun:
         weights: File of the trained weights.
         data: Settings of the data set, as the run recorded them.
         task: Task of the training.
+        verdict: Verdict on the supernet's ranking that `oneshot evaluate` recorded; None if it was
+            not judged.
     """
 
     name: str
@@ -33,6 +37,7 @@ class SupernetRun:
     weights: Path
     data: Mapping[str, Any]
     task: str
+    verdict: JsonObject | None = None
 
 
 def trained_supernets(locations: tuple[Path, ...]) -> dict[str, SupernetRun]:
@@ -68,7 +73,25 @@ def _read(folder: Path) -> SupernetRun | None:
             return None
         # Older runs are classifications, which they do not record.
         task = str(settings.get("task", DEFAULT))
-        name = folder.resolve().name
-        return SupernetRun(name, str(settings["space"]), weights, dict(settings["data"]), task)
+        return SupernetRun(
+            folder.resolve().name,
+            str(settings["space"]),
+            weights,
+            dict(settings["data"]),
+            task,
+            _read_verdict(folder, weights),
+        )
     except (InvalidFile, ValueError, KeyError, TypeError):
         return None
+
+
+def _read_verdict(folder: Path, weights: Path) -> JsonObject | None:
+    path = folder / VERDICT
+    try:
+        # A verdict on the weights of an earlier training is none on these.
+        if path.stat().st_mtime_ns < weights.stat().st_mtime_ns:
+            return None
+        verdict = json.loads(read_text(path))
+    except (InvalidFile, OSError, ValueError):
+        return None
+    return verdict if isinstance(verdict, dict) else None

@@ -12,7 +12,7 @@ from service.kinds.base import Context, Outcome
 from service.kinds.command import run
 from service.kinds.options import to_arguments
 
-RESERVED = ("space_name", "seed", "threads")
+RESERVED = ("space_name", "seed", "threads", "benchmark")
 """Options of the command that the job itself sets."""
 
 PREDICTOR = "predictor.safetensors"
@@ -31,6 +31,8 @@ class TrainPredictor:
         training = PredictorTask.from_dict(task)
         inputs = ["--data", str(training.evaluations.checked()), "--space", training.space]
         options = to_arguments(train, training.options, RESERVED)
+        if training.benchmark is not None:
+            options += ["--benchmark", training.benchmark]
         outputs = ["--report", REPORT, "-o", PREDICTOR]
         command = ["predictor", "train", *inputs, "--seed", str(training.seed), *options, *outputs]
         # By the command line, so that a job gives the same bytes as the command.

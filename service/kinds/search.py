@@ -16,6 +16,7 @@ from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide, scored_m
 from oneshot.search.guide_registry import guide_named
 from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
+from oneshot.tasks.registry import DEFAULT, with_task
 from service.admission.problem import bind_problem
 from service.admission.tasks import SearchTask
 from service.catalog.files import ChangedFile, FileReference
@@ -26,10 +27,12 @@ from spaces.files import digest
 from spaces.registry import get
 from spaces.space import SearchSpace
 from tables.benchmarks.registry import benchmark
+from tables.metrics import known_metric
 
 if TYPE_CHECKING:
     from oneshot.evaluation.work import SupernetEvaluation
     from oneshot.run import Run
+    from oneshot.search.result import SearchResult
     from predictor.base import Predictor
 
 RESULT = "result.json"
@@ -86,6 +89,9 @@ class Search:
             chunk=_SUPERNET_CHUNK if search.supernet is not None else None,
         )
         value = result.to_dict(search.count)
+        verdict = _verdict(result)
+        if verdict is not None:
+            value["verdict"] = verdict
         # Before the candidates are removed from the answer: the artifact has all of them.
         text = json.dumps(value, allow_nan=False) + "\n"
         del value["candidates"]
@@ -131,6 +137,22 @@ def _guide(task: SearchTask, space: SearchSpace) -> Guide:
         return guide
 
     raise InvalidTask("the search has no guide: expected a predictor, a supernet or a benchmark")
+
+
+def _verdict(result: SearchResult) -> JsonObject | None:
+    """Judge the scores of the candidates where a benchmark of the space has their accuracies."""
+    from predictor.verdict.benchmark import benchmark_name, judge_candidates
+
+    kind = result.guide.get("kind")
+    metric = result.guide.get("metric")
+    # A benchmark's own scores are the truth, and it has no truth of other tasks.
+    is_own_task = metric is not None and known_metric(metric) is None
+    if kind == "benchmark" or is_own_task or with_task(result.guide)["task"] != DEFAULT:
+        return None
+    name = benchmark_name(get(result.space))
+    if name is None:
+        return None
+    return judge_candidates(result.scores, result.codes, benchmark(name), f"this {kind}")
 
 
 def _evaluation(run: Run, under: Sequence[str]) -> SupernetEvaluation:

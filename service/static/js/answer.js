@@ -13,6 +13,7 @@ import { drawNetwork } from "./network.js";
 import { Plot } from "./plot.js";
 import { Progress } from "./progress.js";
 import { training } from "./train.js";
+import { verdictSection } from "./verdict.js";
 
 export class Answer {
   // `onChanged` is called when a search changes its state, `onTrained` with an accepted training.
@@ -121,7 +122,7 @@ export class Answer {
       el("div", { class: "bar" }, el("h3", {}, "Front"),
         current.metrics.length > 1 && el("span", { class: "axis" }, el("label", { for: "axis" }, "over"), axis),
         searchFiles(current.search)),
-      this.plot.element, this.comparing, this.table, this.network,
+      this.plot.element, this.comparing, this.table, verdictSection(current.result.verdict) ?? "", this.network,
     );
     announce(`Done: best ${current.scoreName.toLowerCase()} ${current.valueText(0)}`);
     this.redraw();

@@ -4,7 +4,7 @@ import { Away, Problem, create } from "./api.js";
 import { boundsOf, catalog, guidesOf, labelOf, spaceOf } from "./catalog.js";
 import { announce, byId, el, fill } from "./dom.js";
 import { Field, choice } from "./field.js";
-import { betterOf, conditionsOf, large, metricName, metricUnit, scoredMetric } from "./format.js";
+import { betterOf, conditionsOf, digits, large, metricName, metricUnit, scoredMetric, signed } from "./format.js";
 import { Limits } from "./limits.js";
 import { StrategyFields } from "./strategy.js";
 
@@ -92,7 +92,10 @@ export class Question {
     const guide = guidesOf(this.space.value).find(({ kind, name }) => `${kind}:${name}` === this.guide.value);
     const metric = scoredMetric(guide);
     const unit = metric && [metricUnit(metric), betterOf(metric)].filter(Boolean).join(", ");
-    this.guide.help(metric ? `Predicts ${metricName(metric.metric, metric)} (${unit})` : guide?.task ? `Trained for ${guide.task}` : "");
+    const about = metric ? `Predicts ${metricName(metric.metric, metric)} (${unit})` : guide?.task ? `Trained for ${guide.task}` : "";
+    const tau = guide?.verdict?.figures.find(({ name }) => name === "kendall_tau")?.value;
+    const verdict = tau !== undefined && `Kendall's tau ${signed(digits(tau, 3))} with ${guide.verdict.truth}`;
+    this.guide.help([about, verdict].filter(Boolean).join("; "));
   }
 
   // Loads the bounds of the limits; `bounding` resolves when they are known.

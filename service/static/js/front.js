@@ -10,7 +10,7 @@ export function frontTable(candidates, metric, selected, onChoose) {
   return el("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": "The front" },
     el("table", { class: "list front" },
       el("thead", {}, el("tr", {},
-        el("th", { scope: "col" }, candidates.scoreName, candidates.quality && el("span", { class: "hint" }, ` ${betterOf(candidates.quality)}`)),
+        el("th", { scope: "col" }, candidates.scoreName, candidates.quality && el("span", { class: "hint" }, ` (${betterOf(candidates.quality)})`)),
         metrics.map((name) => el("th", { scope: "col", class: "right" }, unitOf(name).name)),
         el("th", { scope: "col" }, "Network"),
       )),

@@ -4,6 +4,7 @@ import { el } from "./dom.js";
 import { figures } from "./figures.js";
 import { jobPath } from "./follow.js";
 import { capital, count, digits, encoderName, metricName, metricUnit, seconds, signed } from "./format.js";
+import { verdictSection } from "./verdict.js";
 
 export function trainedPredictor(job, search) {
   const { report } = job.result;
@@ -27,6 +28,7 @@ export function trainedPredictor(job, search) {
           el("td", { class: "right" }, figure(row.kendall_tau)),
           el("td", { class: "right" }, figure(row.spearman)),
           el("td", { class: "right" }, seconds(row.seconds))))))),
+    verdictSection(report.verdict),
     el("div", { class: "bar" },
       el("button", { type: "button", class: "main", onclick: () => search({ space: job.result.space, guide: `predictor:${job.result.name}` }) }, "Search with it"),
       file(job, `${job.result.name}.safetensors`, "Download the predictor")),

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 import spaces
 from oneshot.search.guide import BenchmarkGuide
-from service.admission.tasks import SearchTask
+from service.admission.tasks import PredictorTask, SearchTask
 from service.catalog.files import ChangedFile
 from service.context import service_of
 from service.kinds.search import problem_of
@@ -95,3 +95,32 @@ def test_a_device_of_a_benchmark_limits_a_search(
     compact.write(path, NAME, Records(space.name, codes, columns), {"file": "made up"}, "tests")
     with pytest.raises(ChangedFile, match=NAME):
         problem_of(task)
+
+
+def test_predictor_of_a_space_with_a_benchmark_is_judged_by_it(
+    app: APIFlask, http: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = spaces.get(NAME)
+    codes = np.unique(space.sample(np.random.default_rng(0), 60), axis=0)[:30]
+    lines = [
+        {"architecture": item.to_dict(), "metrics": {"top1": float(row)}, "source": {}}
+        for row, item in enumerate(space.decode(codes))
+    ]
+    http.post("/evaluations", json={"name": "macro", "evaluations": lines})
+    assert judged_by(app, http) is None
+    write(tmp_path)
+    monkeypatch.setenv("PATHFIT_DATA", str(tmp_path))
+    assert judged_by(app, http) == NAME
+
+    # Accuracies of a benchmark are no truth of another task.
+    source = {"task": "angle", "metrics": {"top1": {"unit": "degrees"}}}
+    lines = [{**line, "source": source} for line in lines]
+    http.post("/evaluations", json={"name": "macro", "evaluations": lines})
+    assert judged_by(app, http) is None
+
+
+def judged_by(app: APIFlask, http: FlaskClient) -> str | None:
+    """The benchmark of a predictor that is requested now."""
+    answer = http.post("/predictors", json={"name": "mine", "evaluations": "macro"})
+    assert answer.status_code == 202, answer.json
+    return PredictorTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task).benchmark

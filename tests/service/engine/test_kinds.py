@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import predictor
 import spaces
 from oneshot.errors import InvalidOption
 from service.admission.tasks import PredictorTask, RetrainTask, SearchTask
@@ -27,6 +28,8 @@ from service.kinds.options import allowed, to_arguments
 from service.kinds.ray_train import GroupReports
 from spaces.errors import UnknownName
 from spaces.files import write_text
+from tables.benchmarks import compact
+from tables.benchmarks.records import Records
 
 SPACE = "spos-tiny"
 
@@ -99,6 +102,31 @@ def test_candidates_of_a_search_are_stored_but_not_in_its_answer(bench: Bench, w
     complete = json.loads(bench.read("result.json"))
     assert len(complete["candidates"]["codes"]) == 30
     assert bench.told[-1].progress["evaluated"] == 30
+
+
+def test_scores_of_a_search_are_judged_by_the_benchmark_of_its_space(
+    bench: Bench, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = spaces.get("nasbench-macro")
+    codes = np.concatenate(list(space.enumerate_codes()))
+    accuracies = codes.sum(1).astype(float)
+    columns = {("cifar10_test_acc", None): accuracies}
+    records = Records(space.name, codes, columns)
+    compact.write(tmp_path / "nasbench-macro.npz", "nasbench-macro", records, {}, "tests")
+    monkeypatch.setenv("PATHFIT_DATA", str(tmp_path))
+    model = predictor.make("forest", space)
+    model.fit(codes[::200], accuracies[::200])
+    model.save(tmp_path / "macro.safetensors")
+
+    guide = FileReference.from_path("macro", tmp_path / "macro.safetensors")
+    task = search_task(world, space=space.name, table=None, predictor=guide, limits={})
+    report = bench.run("search", task.to_dict())
+    verdict = report.result["verdict"]
+    assert (verdict["truth"], verdict["networks"]) == ("cifar10_test_acc of nasbench-macro", 30)
+    assert verdict["figures"][0]["value"] > 0
+    assert verdict == json.loads(bench.read("result.json"))["verdict"]
+    # Without a benchmark of the space there is no truth.
+    assert "verdict" not in bench.run("search", search_task(world).to_dict()).result
 
 
 def test_objectives_of_a_search_are_reported(bench: Bench, world: Any) -> None:

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 import predictor
 import spaces
 from oneshot.search.loop import run_search
+from predictor.verdict import judge
 from service.admission.tasks import SearchTask
 from service.kinds.search import problem_of
 
@@ -20,6 +21,10 @@ from .conftest import Open
 SPACE = "spos-tiny"
 DEGREES = {"unit": "degrees", "higher_is_better": False}
 REFUSED = "status of 4"
+VERDICT = {
+    "truth": "cifar10_test_acc of nasbench201",
+    **judge(np.arange(200.0) % 90, np.arange(200.0), (1.0, 5.0)).to_dict(),
+}
 
 
 @pytest.fixture
@@ -51,6 +56,7 @@ def angles(unattended: Any, tmp_path: Path) -> str:
         "tested_on": 6,
         "refit": False,
         "figures": {"forest": figures},
+        "verdict": VERDICT,
     }
     job = unattended.claim()
     unattended.finish(
@@ -76,6 +82,22 @@ def test_evaluations_offer_the_metrics_of_their_task(
 def test_trained_predictor_names_its_metric(unattended: Any, angles: str, visit: Open) -> None:
     page = visit(f"{unattended.url}/#/job/{angles}", REFUSED)
     expect(page.locator("#result")).to_contain_text("ranks unseen networks by degrees")
+
+
+def test_verdict_of_a_predictor_is_shown_with_its_intervals(
+    unattended: Any, angles: str, visit: Open, picture: Callable[[Page, str], None]
+) -> None:
+    url = f"{unattended.url}/#/job/{angles}"
+    page = visit(url, REFUSED, viewport={"width": 390, "height": 844})
+    section = page.locator(".verdict")
+    expect(section).to_contain_text("Judged by cifar10_test_acc of nasbench201 on 200 networks")
+    sentence = VERDICT["sentence"]
+    expect(section).to_contain_text(f"{sentence[0].upper()}{sentence[1:]}.")
+    tau = VERDICT["figures"][0]
+    expect(section.locator("dd").first).to_contain_text(f"{tau['value']:.3f}")
+    expect(section.locator("dd").first).to_contain_text(f"{tau['low']:.3f} to {tau['high']:.3f}")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    picture(page, "verdict-narrow")
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_form_leads_to_a_network(served: Any, visit: Open, picture: Picture) -> 
     )
     assert 99 < shares(blocks) < 101
     expect(page.locator(".plot .main-svg").first).to_be_visible()
-    expect(page.locator("#said")).to_contain_text("best score")
+    expect(page.locator("#said")).to_contain_text("best predicted score")
     status = SearchHandle(served.client, page.url.rpartition("/")[2]).status()
     assert status.request["constraints"]["latency_ms"] == {"max": 0.8}
     assert status.result is not None
@@ -126,7 +126,7 @@ def test_networks_are_selected_by_keyboard_and_in_the_plot(
     page.mouse.click(x, y)
     expect(rows.last).to_have_attribute("aria-pressed", "true")
     cheapest = rows.last.inner_text()
-    expect(page.locator(".network .about")).to_contain_text(f"Score {cheapest}")
+    expect(page.locator(".network .about")).to_contain_text(f"Predicted score {cheapest}")
 
 
 def test_files_are_downloaded_and_the_command_is_copied(served: Any, visit: Open) -> None:
