@@ -33,8 +33,10 @@ def write(path: str | Path, config: Mapping[str, Any], tensors: Mapping[str, Any
     if origins:
         header["origins"] = origins
     text = json.dumps(header)
+    # safetensors refuses views, such as of every other value that a predictor was fitted on.
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        temporary.write_bytes(save(dict(tensors), metadata={"pathfit": text}))
+        temporary.write_bytes(save(contiguous, metadata={"pathfit": text}))
 
 
 def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -298,3 +298,13 @@ def test_a_gaussian_process_deviates_less_where_it_has_seen() -> None:
     codes, values = data(60)
     model.fit(codes, values)
     assert model.predict(codes)[1].mean() < model.predict(data(300, seed=9)[0])[1].mean()
+
+
+def test_predictor_of_every_other_value_is_saved(tmp_path: Path) -> None:
+    space = spaces.get("spos-tiny")
+    codes = np.unique(space.sample(np.random.default_rng(0), 60), axis=0)
+    model = predictor.make("forest", space)
+    model.fit(codes[::2], np.arange(len(codes), dtype=float)[::2])
+    model.save(tmp_path / "forest.safetensors")
+    loaded = predictor.load(tmp_path / "forest.safetensors")
+    assert (loaded.predict(codes)[0] == model.predict(codes)[0]).all()
