@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from predictor.errors import InvalidValues, TooFewArchitectures
 from spaces.space import Codes, SearchSpace
 from tables.errors import InvalidEvaluation
-from tables.evaluation import default_metric, find_metric, read, scores
+from tables.evaluation import Evaluation, default_metric, find_metric, read, scores
 from tables.metrics import Metric
 
 _FEWEST_TO_TEST = 5
@@ -56,12 +57,7 @@ class EvaluatedArchitectures:
             UnknownName: No evaluation has the metric.
         """
         evaluations = read(path, space.name)
-        metric = metric or default_metric(evaluations)
-        if metric is None:
-            names = dict.fromkeys(name for item in evaluations for name in item.metrics)
-            raise InvalidValues(
-                f"--metric: the evaluations have {', '.join(names)}; name one of them"
-            )
+        metric = metric or require_default(evaluations)
         try:
             values = np.array(scores(evaluations, metric))
         except InvalidEvaluation as error:
@@ -90,6 +86,19 @@ class EvaluatedArchitectures:
             return split_by_network(self.networks, count, seed)
         except TooFewArchitectures as error:
             raise TooFewArchitectures(f"{self.path} has {error}") from error
+
+
+def require_default(evaluations: Sequence[Evaluation]) -> str:
+    """Return the metric that evaluations are judged by where none is named.
+
+    Raises:
+        InvalidValues: They have several metrics, and none of them is the score of a task.
+    """
+    metric = default_metric(evaluations)
+    if metric is None:
+        names = dict.fromkeys(name for item in evaluations for name in item.metrics)
+        raise InvalidValues(f"--metric: the evaluations have {', '.join(names)}; name one of them")
+    return metric
 
 
 def network_numbers(space: SearchSpace, codes: Codes) -> NDArray[np.int64]:

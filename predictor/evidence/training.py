@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from predictor.errors import InvalidValues
+from predictor.evaluated import require_default
 from predictor.evidence.columns import adopted_codes, describe, read_columns
 from predictor.evidence.predictor import EvidencePredictor
 from predictor.metrics import kendall_tau
@@ -17,7 +18,7 @@ from spaces.errors import PathfitError
 from spaces.progress import Progress, silent
 from spaces.registry import get
 from tables.errors import InvalidEvaluation
-from tables.evaluation import Evaluation, read, scores
+from tables.evaluation import Evaluation, find_metric, read, scores
 
 _FEWEST_IN_COMMON = 3
 
@@ -26,7 +27,7 @@ def train_on_evidence(
     labels: Path,
     columns: Sequence[str],
     space_name: str,
-    metric: str,
+    metric: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> EvidencePredictor:
@@ -37,7 +38,7 @@ def train_on_evidence(
         columns: Files of evaluations, `FILE.jsonl` or `FILE.jsonl:METRIC`; see `read_columns`.
         space_name: Space of the predictor. The files' architectures may be of another form of it
             with the same choices.
-        metric: Metric of the labels.
+        metric: Metric of the labels. None: the score of their task.
         seed: Seed of all randomness of the fit.
         progress: Called with the fraction done.
 
@@ -50,10 +51,13 @@ def train_on_evidence(
     rows = read(labels)
     if not rows:
         raise InvalidEvaluation(f"{labels} has no evaluation")
+    metric = metric or require_default(rows)
     try:
         values = np.array(scores(rows, metric))
     except PathfitError as error:
         raise InvalidEvaluation(f"{labels}: {error}") from error
+    definition = find_metric(rows, metric)
+    assert definition is not None, "scores() refuses metrics without a direction"
     codes = adopted_codes(labels, rows, space)
     if len(np.unique(codes, axis=0)) < len(codes):
         raise InvalidValues(f"{labels} has several evaluations of one architecture; keep one")
@@ -70,6 +74,7 @@ def train_on_evidence(
         {
             "data": str(labels),
             "metric": metric,
+            **definition.to_dict(),
             "evidence": f"evidence: {evidence}; rank correlation in cross-validation"
             f" {correlation:.2f}{_in_words(agreement)}",
         }

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.errors import InvalidValues, TooFewArchitectures
+from predictor.errors import TooFewArchitectures
+from predictor.evaluated import require_default
 from predictor.verdict.verdict import DEFAULT_TOPS, FEWEST_NETWORKS, Verdict, judge
 from spaces.architecture import Architecture
 from spaces.files import read_text
@@ -96,7 +97,7 @@ class Scores:
                     f"{path}, evaluation {number}: of the space {item.architecture.space}, not"
                     f" {expected_space}"
                 )
-        name = metric or _default_metric(evaluations)
+        name = metric or require_default(evaluations)
         kind = str(evaluations[0].source.get("kind"))
         # All proxies predict better networks by greater values, also the counts of a network.
         read_values = evaluation.values if kind in ("proxies", _PREDICTION) else evaluation.scores
@@ -195,14 +196,6 @@ def sparse_step(unit: str) -> float | None:
     """Return the unit that true values are rounded to for the sparse Kendall's tau, or None."""
     # It is defined for accuracies, rounded to 1%.
     return 1.0 if unit == "percent" else None
-
-
-def _default_metric(evaluations: Sequence[Evaluation]) -> str:
-    name = evaluation.default_metric(evaluations)
-    if name is None:
-        names = dict.fromkeys(name for item in evaluations for name in item.metrics)
-        raise InvalidValues(f"--metric: the evaluations have {', '.join(names)}; name one of them")
-    return name
 
 
 def _read(path: Path) -> list[Evaluation]:
