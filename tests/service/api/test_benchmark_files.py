@@ -100,6 +100,7 @@ def test_a_device_of_a_benchmark_limits_a_search(
 def test_predictor_of_a_space_with_a_benchmark_is_judged_by_it(
     app: APIFlask, http: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("PATHFIT_REFERENCE_DATA", raising=False)
     space = spaces.get(NAME)
     codes = np.unique(space.sample(np.random.default_rng(0), 60), axis=0)[:30]
     lines = [
