@@ -48,7 +48,8 @@ class Server(BaseApplication):
             "accesslog": None,
             "errorlog": "-",
             "keepalive": 5,
-            "timeout": 60,
+            # gunicorn replaces a worker whose main thread hangs; the supervisor, later, all of web.
+            "timeout": 30,
             "graceful_timeout": GRACE + 1,
             "control_socket_disable": True,
             "post_worker_init": self.begin,

@@ -19,6 +19,7 @@ from service.engine.ray_process import worker_factory
 from service.engine.ray_session import RayFailed, RaySession
 from service.engine.worker import Needs
 from service.processes.child_process import read_order
+from service.processes.pulse import make_beat
 from service.store import Store
 
 
@@ -65,12 +66,18 @@ def run(order: EngineOrder) -> int:
         store,
         order.name,
         inbox,
-        worker_factory(artifacts.url, 1, lambda worker, report: inbox.put((worker, report))),
+        worker_factory(
+            artifacts.url,
+            1,
+            lambda worker, report: inbox.put((worker, report)),
+            is_local=settings.ray_address is None,
+        ),
         session.room,
         session.fault,
         settings.workers,
         # Other engines can share a PostgreSQL store, and nodes can join a cluster.
         alone=settings.ray_address is None and store.path is not None,
+        beat=make_beat(order.pulse),
     )
     # From here on a stop gives the running jobs back before the process ends.
     signal.signal(signal.SIGTERM, lambda number, frame: engine.stop())

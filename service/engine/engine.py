@@ -70,6 +70,7 @@ class Engine:
         num_warm: Number of workers for jobs of one core that are kept ready.
         alone: Whether a job that never fits here will fit nowhere: there is no other engine, and
             the room does not grow.
+        beat: Called again and again as a sign of life.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Engine:
         fault: Callable[[], str | None] = lambda: None,
         num_warm: int = 1,
         alone: bool = True,
+        beat: Callable[[], None] = lambda: None,
     ):
         self._store = store
         self._name = name
@@ -89,6 +91,7 @@ class Engine:
         self._room = room
         self._fault = fault
         self._alone = alone
+        self._beat = beat
         self._pool = WorkerPool(start_worker, num_warm)
 
         # Not an Event: `stop` may interrupt the very thread that waits for it.
@@ -165,6 +168,7 @@ class Engine:
     def _guard(self, step: Callable[..., object], *arguments: Any) -> None:
         """Take a step, again while the store fails; no error except a Fault ends the engine."""
         while True:
+            self._beat()
             try:
                 step(*arguments)
                 return
@@ -206,7 +210,8 @@ class Engine:
             self._cancel(Assignment(job_id, attempt))
 
         # Every engine does it, so that the jobs of a dead one are taken over by whichever lives.
-        self._store.leases.expire(self._name, held)
+        if self._store.leases.expire(self._name, held):
+            self._may_have_work = True
         self._announce()
 
     def _end_cancelled(self) -> None:

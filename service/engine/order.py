@@ -20,7 +20,9 @@ class EngineOrder:
     Args:
         settings: Settings of the service.
         name: Id of the engine.
+        pulse: Descriptor for signs of life; None if nobody listens.
     """
 
     settings: Settings
     name: str
+    pulse: int | None = None

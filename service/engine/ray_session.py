@@ -26,6 +26,12 @@ _TOKEN_FILE = "ray-token"
 # Seconds without an answer after which a cluster counts as dead.
 _SILENCE = 5.0
 
+# The same for a Ray of the engine's own: its processes may wait long for a core of a busy machine.
+_OWN_SILENCE = 30.0
+
+_POLL_INTERVAL = 1.0
+_OWN_POLL_INTERVAL = 5.0
+
 # Seconds in which every node of a cluster reports its version.
 _VERSION_TIMEOUT = 60
 
@@ -127,11 +133,12 @@ class RaySession:
             raise RayFailed(f"no Ray{where}: {str(error).strip().splitlines()[0]}") from error
 
         if self._address is None:
-            # Its own processes can be polled; of a cluster only its answers are observable.
+            # The ends of its own processes are observable; of a cluster only its answers.
             self._processes = _vital_processes()
         else:
             _check_versions()
-            threading.Thread(target=self._poll, name="cluster", daemon=True).start()
+        self._last_answer = time.monotonic()
+        threading.Thread(target=self._poll, name="cluster", daemon=True).start()
 
         address = ray.get_runtime_context().gcs_address
 
@@ -155,20 +162,25 @@ class RaySession:
                 return f"Ray's {name} (process {process.pid}) has ended with {process.returncode}"
 
         silence = time.monotonic() - self._last_answer
+        if self._address is None and silence > _OWN_SILENCE:
+            return f"Ray has not answered for {silence:.0f} s"
         if self._address is not None and silence > _SILENCE:
             return f"the Ray cluster at {self._address} has not answered for {silence:.0f} s"
 
         return None
 
     def _poll(self) -> None:
-        """Note again and again that the cluster answers; a call to a dead one does not return."""
+        """Note again and again that Ray answers; a call to a dead one does not return."""
         import ray
 
+        interval = _OWN_POLL_INTERVAL if self._address is None else _POLL_INTERVAL
         while True:
             with contextlib.suppress(Exception):
-                ray.cluster_resources()  # type: ignore[no-untyped-call]
-                self._last_answer = time.monotonic()
-            time.sleep(1.0)
+                nodes = ray.nodes()  # type: ignore[no-untyped-call]
+                # The GCS answers also for a raylet that hangs, which it counts as dead at last.
+                if any(node["Alive"] for node in nodes):
+                    self._last_answer = time.monotonic()
+            time.sleep(interval)
 
 
 def _check_versions() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from service.processes.pulse import Pulse
 from spaces.plugins.loading import LoadedFiles
 
 # Bytes of the number that precedes an order and is its length.
@@ -27,6 +29,7 @@ class Child:
         order: The order. This program alone writes it, so that it may be pickled.
         environment: Variables in addition to this process's own.
         handles: Open files that the child inherits.
+        pulse: Brings signs of life of the child, which inherits its handle; None for none.
     """
 
     def __init__(
@@ -35,15 +38,21 @@ class Child:
         order: Any,
         environment: Mapping[str, str] | None = None,
         handles: Sequence[int] = (),
+        pulse: Pulse | None = None,
     ):
+        self._pulse = pulse
+        pulse_handles = [] if pulse is None else [pulse.handle]
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             env={**os.environ, **(environment or {})},
-            pass_fds=handles,
+            pass_fds=[*handles, *pulse_handles],
             # Ctrl-C in a terminal reaches the supervisor alone, which ends the others in order.
             process_group=0,
         )
+
+        if pulse is not None:
+            pulse.close_handle()
 
         # pickle, since both ends are the same program: settings have paths and nested dataclasses.
         # The files of plug-ins first, which the child loads before it reads the order.
@@ -72,6 +81,15 @@ class Child:
             return f"was killed by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
 
+    def kill_if_lost(self) -> str | None:
+        """Kill the process and those that it forked if it hangs; describe it if it does."""
+        if self._pulse is None or not self._pulse.is_lost():
+            return None
+
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        return f"gave no sign of life for {self._pulse.silence:.0f} s and was killed"
+
     def terminate(self) -> None:
         """Send the process a request to end."""
         if self.process.poll() is None:
@@ -95,6 +113,9 @@ class Child:
         finally:
             assert self.process.stdin is not None
             self.process.stdin.close()
+            if self._pulse is not None:
+                self._pulse.close()
+                self._pulse = None
 
         return True
 

@@ -16,11 +16,13 @@ class WebOrder:
         settings: Settings of the service.
         handle: Descriptor of the listening socket, which remains the supervisor's.
         url: URL to print once requests are answered; None prints none.
+        pulse: Descriptor for signs of life; None if nobody listens.
     """
 
     settings: Settings
     handle: int
     url: str | None
+    pulse: int | None = None
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -18,11 +18,13 @@ from service.artifacts import Artifacts
 from service.engine.cleanup import clean_up
 from service.engine.order import EXIT_REFUSED, EngineOrder
 from service.engine.ray_session import RayFailed, environment
-from service.operation.lock import FolderLock
+from service.operation.lock import FolderLock, StoreLock
 from service.processes.child_process import Child
 from service.processes.listening import WebOrder, listen, url_of
+from service.processes.pulse import Pulse
 from service.settings import InvalidSetting, Settings
 from service.store import Store
+from service.store.database import Database
 
 PATIENCE = 3.5
 """Seconds that web and engine have to end when the service stops."""
@@ -48,6 +50,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         FolderInUse: Another service uses the data folder.
+        StoreInUse: Another service uses the SQLite file of the job store.
         InvalidStore: The job store cannot be used.
         InvalidSetting: The address is not available, or is open to others although no token was
             created.
@@ -58,6 +61,13 @@ def serve(settings: Settings) -> None:
 
     # First: everything below may be in use by a service that runs already.
     lock = FolderLock(settings.data)
+    try:
+        # Before the store is opened, which would upgrade it under another service.
+        store_lock = StoreLock(Database(settings.store).path)
+    except BaseException:
+        lock.release()
+        raise
+
     store = Store(settings.store, timeouts=settings.timeouts)
     try:
         if settings.exposed and not store.tokens.list():
@@ -82,6 +92,7 @@ def serve(settings: Settings) -> None:
             Supervisor(settings, listener, store).run()
     finally:
         store.close()
+        store_lock.release()
         lock.release()
 
 
@@ -111,7 +122,7 @@ class RestartedChild:
                 self._started = now
             return None
 
-        ending = self.child.ending()
+        ending = self.child.ending() or self.child.kill_if_lost()
         if ending is None:
             return None
 
@@ -182,17 +193,19 @@ class Supervisor:
 
     def _start_web(self) -> Child:
         handle = self._listener.fileno()
-        order = WebOrder(self._settings, handle, self._url)
+        pulse = Pulse()
+        order = WebOrder(self._settings, handle, self._url, pulse.handle)
         # Only the first web process prints the URL.
         self._url = None
-        return Child("service.server", order, handles=[handle])
+        return Child("service.server", order, handles=[handle], pulse=pulse)
 
     def _start_engine(self) -> Child:
         self._num_engines += 1
         self._engine_name = f"{socket.gethostname()[:64]}-{os.getpid()}-{self._num_engines}"
-        order = EngineOrder(self._settings, self._engine_name)
+        pulse = Pulse()
+        order = EngineOrder(self._settings, self._engine_name, pulse.handle)
         variables = environment(self._settings.data, self._settings.ray_address)
-        return Child("service.engine", order, variables)
+        return Child("service.engine", order, variables, pulse=pulse)
 
     def _handle_dead_engine(self, dead: Child, ending: str) -> None:
         """Clean up after a dead engine, and queue its jobs again.

@@ -14,6 +14,7 @@ from gunicorn.http import errors
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from service.problems import MEDIA_TYPE, Problem
+from service.processes.pulse import make_beat
 
 HEALTH = "/healthz"
 """Path that is answered however many requests wait for the store."""
@@ -72,10 +73,16 @@ class WebWorker(ThreadWorker):
 
     def init_process(self) -> None:
         """Begin to serve."""
+        self._beat = make_beat(self.app.order.pulse)
         self._slots = threading.Semaphore(self.cfg.threads)
         self._slot_holders: set[TConn] = set()
         self._queued_conns: deque[TConn] = deque()
         super().init_process()
+
+    def notify(self) -> None:
+        """Report to gunicorn and to the supervisor that the main thread runs."""
+        super().notify()
+        self._beat()
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
         """Create the threads: as many as slots, and as many again to read requests."""

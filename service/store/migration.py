@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,10 @@ def open_database(
     try:
         if database.path is not None:
             database.path.parent.mkdir(parents=True, exist_ok=True)
+            _check_not_emptied(database.path)
         upgrade(database)
+        if database.path is not None:
+            _mark(database.path)
     except ModuleNotFoundError as error:
         database.close()
         raise InvalidStore(f"cannot use {database.name} as a job store: {error}") from error
@@ -47,6 +51,27 @@ def open_database(
         raise
 
     return database
+
+
+def _check_not_emptied(path: Path) -> None:
+    """Raise InvalidStore if a SQLite file is empty that was a store before."""
+    # Without the file itself, which somebody has removed on purpose, a new store is begun.
+    if path.is_file() and not path.stat().st_size and _marker(path).exists():
+        raise InvalidStore(
+            f"{path} was a job store and is empty now: restore a backup, or remove "
+            f"{_marker(path)} to begin a new one"
+        )
+
+
+def _mark(path: Path) -> None:
+    """Note next to a SQLite file that it is a store."""
+    # A store that can only be read needs no mark.
+    with contextlib.suppress(PermissionError):
+        _marker(path).touch()
+
+
+def _marker(path: Path) -> Path:
+    return path.with_name(f"{path.name}.marker")
 
 
 def upgrade(database: Database) -> None:

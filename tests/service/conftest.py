@@ -22,6 +22,7 @@ from service.settings import Settings
 from spaces.chains.chain import ChainSpace
 from tables.lookup_table import BlockCost, LookupTable, Measurement, NetworkSample
 from tests.service.postgresql import postgresql, proxy, shared_url
+from tests.service.process_table import command_of, processes_of
 
 __all__ = ["postgresql", "proxy", "shared_url"]
 
@@ -185,27 +186,6 @@ class Served:
             pipe.close()
 
 
-def command_of(pid: int) -> str:
-    """A process's command line; empty where it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
-
-
-def processes_of(session: int) -> list[int]:
-    """Ids of a session's processes that are neither dead nor zombies."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, owner = stat.read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(owner) == session and state not in "ZX":
-            found.append(int(stat.parent.name))
-    return found
-
-
 @pytest.fixture
 def start(world: World) -> Iterator[Callable[..., Served]]:
     """Starts services that are ended with the test."""
@@ -218,6 +198,12 @@ def start(world: World) -> Iterator[Callable[..., Served]]:
     yield begin
     for served in started:
         served.end()
+
+
+@pytest.fixture(scope="session")
+def served_class() -> type[Served]:
+    """For services that the tests of a module share."""
+    return Served
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from service.operation.lock import FolderInUse, FolderLock
+from service.operation.lock import FolderInUse, FolderLock, StoreInUse, StoreLock
+from service.processes.supervisor import serve
+from service.settings import Settings
+from service.store import Store
 
 
 def test_the_lock_is_exclusive_and_ends_with_its_process(tmp_path: Path) -> None:
@@ -47,3 +50,33 @@ def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
         FolderInUse, match=r"cannot use the data folder .*file/data: Not a directory"
     ):
         FolderLock(tmp_path / "file" / "data")
+
+
+def test_a_sqlite_file_has_one_service(tmp_path: Path) -> None:
+    path = tmp_path / "one" / "jobs.sqlite"
+    lock = StoreLock(path)
+    store = Store(path)
+    running, _ = store.jobs.create("search", {}, {})
+    assert store.leases.claim("first") is not None
+
+    link = tmp_path / "link.sqlite"
+    link.symlink_to(path)
+    for name in (path, link):
+        with pytest.raises(
+            StoreInUse, match=rf"in use by another service \(process {os.getpid()}\)"
+        ):
+            StoreLock(name, patience=0)
+        settings = Settings(tmp_path / "two", port=0, database_url=f"sqlite:///{name}")
+        with pytest.raises(StoreInUse, match="--database postgresql://"):
+            serve(settings)
+
+    assert store.jobs.get(running.id).state == "running", "the first one's job was left alone"
+    store.close()
+    lock.release()
+    StoreLock(link, patience=0).release()
+
+
+def test_a_postgresql_store_is_not_locked() -> None:
+    first, second = StoreLock(None), StoreLock(None, patience=0)
+    first.release()
+    second.release()

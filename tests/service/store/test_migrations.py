@@ -234,3 +234,23 @@ def test_uploads_of_the_second_version_become_shared(empty_url: str) -> None:
     assert store.files.add("table", "phone", "d", "uploads/d", "t1", "t1").version == 1
     assert store.files.add("table", "phone", "d", "uploads/d", "t1").version == 3
     store.close()
+
+
+def test_emptied_sqlite_file_is_no_new_store(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    for _ in range(2):
+        store = Store(path)
+        store.jobs.create("search", {}, {})
+        store.close()
+
+    path.write_bytes(b"")
+    with pytest.raises(InvalidStore, match="was a job store and is empty now: restore a backup"):
+        Store(path)
+    assert path.read_bytes() == b"", "it is left as it was"
+
+    # As the message says, and where somebody has removed the store on purpose.
+    (tmp_path / "jobs.sqlite.marker").unlink()
+    Store(path).close()
+    path.unlink()
+    Store(path).close()
+    assert path.stat().st_size > 0
