@@ -107,25 +107,27 @@ def derive(
 
     lines = []
     for number, index in enumerate(np.argsort(-scores, kind="stable").tolist(), 1):
-        suffix = "json" if texts[index].lstrip()[:1] in "{[" else "txt"
-        name = f"{number:03d}.{suffix}"
-        write_text(output / name, texts[index].rstrip("\n") + "\n")
+        text = texts[index]
+        name = f"{number:03d}.{_suffix(text)}"
+        write_text(output / name, text.rstrip("\n") + "\n")
+
         candidate = result.candidate(ranks[index])
-        line = {
-            "file": name,
-            **candidate.to_dict(),
-            "rank": ranks[index],
-            "score": float(scores[index]),
-        }
+        score = float(scores[index])
+        line = {"file": name, **candidate.to_dict(), "rank": ranks[index], "score": score}
         if guide_text is not None:
             line["searched_score"] = candidate.score
         lines.append(json.dumps(line))
 
         costs = ", ".join(f"{metric} {value:.5g}" for metric, value in candidate.costs.items())
-        click.echo(f"{name}: score {scores[index]:.4g}, {costs}")
+        click.echo(f"{name}: score {score:.4g}, {costs}")
 
     write_text(output / "derived.jsonl", "\n".join(lines) + "\n")
     click.echo(f"wrote {output}: {len(lines)} architectures and derived.jsonl")
+
+
+def _suffix(text: str) -> str:
+    """Return the ending of a file with this text: `json` or `txt`."""
+    return "json" if text.lstrip()[:1] in "{[" else "txt"
 
 
 def _ranks(result: SearchResult, pick: str, count: int | None, seed: int) -> list[int]:

@@ -22,6 +22,10 @@ from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_LINES
 
 if TYPE_CHECKING:
+    import torch
+
+    from oneshot.data.images import ImageData
+    from predictor.proxies.survey import Survey
     from spaces.space import Codes, SearchSpace
     from tables.evaluation import Journal
 
@@ -120,16 +124,10 @@ def proxies(
     once. Greater values promise better accuracy; they rank architectures, or are features for
     `python -m predictor train`. An interrupted measurement resumes when the command is repeated.
     """
-    import numpy as np
-
-    from oneshot.data.structured import is_single
-    from oneshot.errors import InvalidOption
     from oneshot.evaluation.device import find_device
     from oneshot.tasks.registry import DEFAULT, canonical, make_task
     from predictor.proxies.survey import Survey
-    from spaces.console.progress import Bar
     from spaces.registry import get
-    from tables.evaluation import Evaluation
 
     set_threads(threads)
     space = get(space_name)
@@ -139,12 +137,7 @@ def proxies(
     codes = _codes(space, archs, count, seed)
     data = load_data(options, space.input_shape)
     task.check(data)
-    if not is_single(data):
-        raise InvalidOption(
-            f"proxies are measured with images; the examples of {data.title} are several tensors"
-        )
-    rows = np.random.default_rng(seed).permutation(len(data.train))[:images]
-    pixels, targets = data.train.tensors(np.sort(rows))
+    pixels, targets = _sample_images(data, images, seed)
     torch_device = find_device(device)
     survey = Survey(
         space,
@@ -160,24 +153,64 @@ def proxies(
     source = {"kind": "proxies", "data": data.name, "digest": data.digest, "images": len(targets)}
     source |= {"seed": seed, "repeats": repeats, "task": task_name}
     journal = _journal(output, space, source, proxy_names)
-    done = {evaluation.architecture: evaluation.metrics for evaluation in journal.done}
 
-    num_measured = 0
-    is_pending = [architecture not in done for architecture in space.decode(codes)]
-    pending = codes[is_pending]
-    with Bar(
-        f"measuring {', '.join(proxy_names)} with {len(targets)} images of {data.title}"
-    ) as bar:
-        for index, (architecture, values, new) in enumerate(
-            survey.run(pending, list(done.items()))
-        ):
-            journal.append(Evaluation(architecture, values, source))
-            num_measured += new
-            num_done = len(codes) - len(pending) + index + 1
-            bar.update(num_done / len(codes), f"{index + 1}/{len(pending)}")
+    title = f"measuring {', '.join(proxy_names)} with {len(targets)} images of {data.title}"
+    num_measured = _measure(survey, codes, journal, source, title)
     click.echo(
         f"wrote {output}: {len(journal.done)} architectures, {num_measured} networks measured now"
     )
+
+
+def _sample_images(data: ImageData, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return training images with their targets, at random.
+
+    Raises:
+        InvalidOption: An example of the data set is more than one tensor.
+    """
+    import numpy as np
+
+    from oneshot.data.structured import is_single
+    from oneshot.errors import InvalidOption
+
+    if not is_single(data):
+        raise InvalidOption(
+            f"proxies are measured with images; the examples of {data.title} are several tensors"
+        )
+    rows = np.random.default_rng(seed).permutation(len(data.train))[:count]
+    return data.train.tensors(np.sort(rows))
+
+
+def _measure(
+    survey: Survey, codes: Codes, journal: Journal, source: dict[str, Any], title: str
+) -> int:
+    """Measure the architectures that a journal lacks, and append them to it.
+
+    Args:
+        survey: Proxies to measure.
+        codes: Codes [n, choices] of all architectures.
+        journal: Measurements so far.
+        source: Source of the measurements.
+        title: Title of the progress bar.
+
+    Returns:
+        The number of networks that were measured; isomorphic architectures share one.
+    """
+    from spaces.console.progress import Bar
+    from tables.evaluation import Evaluation
+
+    done = {evaluation.architecture: evaluation.metrics for evaluation in journal.done}
+    is_pending = [architecture not in done for architecture in survey.space.decode(codes)]
+    pending = codes[is_pending]
+
+    num_measured = 0
+    with Bar(title) as bar:
+        measured = survey.run(pending, list(done.items()))
+        for index, (architecture, values, is_new) in enumerate(measured, 1):
+            journal.append(Evaluation(architecture, values, source))
+            num_measured += is_new
+            num_done = len(codes) - len(pending) + index
+            bar.update(num_done / len(codes), f"{index}/{len(pending)}")
+    return num_measured
 
 
 def _journal(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from oneshot.run import Run
     from oneshot.run_settings import RunSettings, SearchSettings
     from oneshot.samplers.settings import SamplerSettings
+    from spaces.space import SearchSpace
 
 ALGORITHMS = click.Choice(available())
 SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
@@ -109,9 +110,8 @@ def train(space_name: str, name: str, **options: Any) -> None:
     """
     from oneshot.algorithms.epochs import Follower
     from oneshot.algorithms.registry import algorithm, preset
-    from oneshot.algorithms.training import augmentation_settings, train_supernet
+    from oneshot.algorithms.training import train_supernet
     from oneshot.run import Run, begin
-    from oneshot.run_settings import SUPERNET
     from oneshot.tasks.registry import DEFAULT, make_task
     from spaces.console.progress import Bar
     from spaces.registry import get
@@ -122,6 +122,7 @@ def train(space_name: str, name: str, **options: Any) -> None:
     task = make_task(options["task"] or DEFAULT, requested)
     _refuse_foreign_options(name, algorithm_class.searches_architecture, options)
     algorithm_options = dict(name_and_value(text, "binary_mode=two") for text in options["option"])
+
     space = algorithm_class.search_space(requested)
     held_out = preset(name, algorithm_options).held_out
     resumed = _recorded(options)
@@ -133,22 +134,8 @@ def train(space_name: str, name: str, **options: Any) -> None:
         options["validation"] = held_out
     data = load_data(options, space.input_shape)
     task.check(data)
-    images = len(data.train)
-    base = preset(name, algorithm_options, images)
-    default_recipe = algorithm_class.default_recipe(base, space.name, images)
-    settings = replace(
-        run_settings(SUPERNET, space, recipe(options, default_recipe), options, data),
-        algorithm=name,
-        affine=algorithm_class.affine_supernet,
-        augmentation=augmentation_settings(
-            space.name, images, options["augment"], options["colour_jitter"]
-        ),
-        **(
-            {"search": _search_settings(base.options, options)}
-            if algorithm_class.searches_architecture
-            else {"sampler": _sampler_settings(options)}
-        ),
-    )
+
+    settings = _settings(name, algorithm_options, space, options, data)
     _check(Run(options["output"], settings), data)
     _note_missing_margin(Run(options["output"], settings))
     if space.initial_weights:
@@ -167,6 +154,43 @@ def train(space_name: str, name: str, **options: Any) -> None:
     if settings.search is not None:
         _print_architecture(run, settings.search.with_network)
     click.echo(f"wrote {run.weights}")
+
+
+def _settings(
+    name: str,
+    algorithm_options: dict[str, Any],
+    space: SearchSpace,
+    options: dict[str, Any],
+    data: ImageData,
+) -> RunSettings:
+    """Return the settings of the run.
+
+    Args:
+        name: Name of the algorithm.
+        algorithm_options: Options of the algorithm.
+        space: Space of the supernet.
+        options: Options of the command.
+        data: Data set, on whose size default recipes depend.
+    """
+    from oneshot.algorithms.registry import algorithm, preset
+    from oneshot.algorithms.training import augmentation_settings
+    from oneshot.run_settings import SUPERNET
+
+    algorithm_class = algorithm(name)
+    num_images = len(data.train)
+    base = preset(name, algorithm_options, num_images)
+    default_recipe = algorithm_class.default_recipe(base, space.name, num_images)
+    settings = replace(
+        run_settings(SUPERNET, space, recipe(options, default_recipe), options, data),
+        algorithm=name,
+        affine=algorithm_class.affine_supernet,
+        augmentation=augmentation_settings(
+            space.name, num_images, options["augment"], options["colour_jitter"]
+        ),
+    )
+    if algorithm_class.searches_architecture:
+        return replace(settings, search=_search_settings(base.options, options))
+    return replace(settings, sampler=_sampler_settings(options))
 
 
 def _recorded(options: dict[str, Any]) -> RunSettings | None:

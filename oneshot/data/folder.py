@@ -77,12 +77,8 @@ def folder_data(
     Raises:
         InvalidData: A part holds no images.
     """
-    for title, labelled in (("training", train), ("test", test)):
-        if not labelled:
-            raise InvalidData(
-                f"{root} holds no {title} images; files must end in {', '.join(ENDINGS)}"
-            )
-
+    _check_images(root, train, "training")
+    _check_images(root, test, "test")
     preprocessing = Preprocessing.from_kind(request.preprocessing, request.input_shape)
 
     # Training and validation are two parts of one source.
@@ -123,6 +119,12 @@ def folder_data(
         preprocessing=preprocessing,
         request=request,
     )
+
+
+def _check_images(root: Path, labelled: Labelled, title: str) -> None:
+    """Raise InvalidData for a part without images."""
+    if not labelled:
+        raise InvalidData(f"{root} holds no {title} images; files must end in {', '.join(ENDINGS)}")
 
 
 def resolve_loader(loader: str) -> str:

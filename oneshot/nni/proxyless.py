@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import logging
 import pickle
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Sized
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from oneshot.algorithms.algorithm import Setting
-from oneshot.algorithms.proxyless.algorithm import Proxyless
 from oneshot.algorithms.proxyless.mutator import ProxylessMutator
 from oneshot.algorithms.proxyless.options import ProxylessOptions
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.binding import bare
 from oneshot.nni.device import chosen_device
+from oneshot.nni.logged_proxyless import LoggedProxyless
 from oneshot.nni.overriding import refuse_overrides
 from oneshot.nni.trainer import _LoaderSource
 from oneshot.search.constraint import Constraint
 from oneshot.training import checkpoint
-from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.recipe import Recipe
@@ -38,8 +34,6 @@ from spaces.modules.copying import copy_module
 from spaces.modules.mutable import assign_keys
 from spaces.user_model.freeze import activate, freeze
 from tables.cost.model import CostModel
-
-_log = logging.getLogger(__name__)
 
 # Methods of NNI's class whose work the algorithm does here.
 _INTERNAL_STEPS = (
@@ -160,6 +154,7 @@ class ProxylessNasTrainer:
         self.device = chosen_device(device)
 
         num_warmup_epochs = warmup_epochs if warmup else 0
+        recipe = _recipe(num_warmup_epochs + n_epochs, init_lr, label_smoothing)
         options = ProxylessOptions(
             binary_mode=binary_mode,
             learning=learning,
@@ -175,31 +170,18 @@ class ProxylessNasTrainer:
             reference=reference,
         )
 
-        recipe = Recipe(
-            epochs=num_warmup_epochs + n_epochs,
-            # The loaders build the batches, so the training loop counts a batch as one image.
-            batch_size=1,
-            learning_rate=init_lr,
-            schedule="cosine",
-            nesterov=True,
-            label_smoothing=label_smoothing,
-        )
-
-        num_batches: int = len(train_loader)  # type: ignore[arg-type]
-        held_out = _LoaderSource(valid_loader, len(valid_loader))  # type: ignore[arg-type]
         setting = Setting(
             model,
             recipe,
-            held_out,
-            num_batches,
+            _LoaderSource(valid_loader, len(valid_loader)),  # type: ignore[arg-type]
+            len(train_loader),  # type: ignore[arg-type]
             seed,
             cost=cost,
             constraint=constraint,
             folder=self.folder,
+            tensorboard=folder is not None,
         )
-        self.algorithm = _Algorithm(
-            self, dataclasses.replace(setting, tensorboard=folder is not None), options, model_optim
-        )
+        self.algorithm = LoggedProxyless(self, setting, options, model_optim)
 
     @property
     def mutator(self) -> ProxylessMutator:
@@ -312,70 +294,16 @@ class ProxylessNasTrainer:
 ProxylessTrainer = ProxylessNasTrainer
 
 
-class _Algorithm(Proxyless):
-    """ProxylessNAS with a user's optimizer, which logs the architecture like NNI."""
-
-    def __init__(
-        self,
-        trainer: ProxylessNasTrainer,
-        setting: Setting,
-        options: ProxylessOptions,
-        optimizer: Optimizer | None,
-    ):
-        super().__init__(setting, options)
-        self.trainer = trainer
-        self.optimizer = optimizer
-        self._engine: Engine | None = None
-
-    def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
-        optimizers = super().optimizers(steps)
-        if self.optimizer is None:
-            return optimizers
-
-        # The schedule multiplies `initial_lr`, which an optimizer keeps once it is set.
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] = self.recipe.learning_rate
-        schedule = LambdaLR(self.optimizer, self.rate_fraction(steps))
-
-        # Replaces the optimizer of the weights; the second one is that of the logits.
-        return [(self.optimizer, schedule), optimizers[1]]
-
-    def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
-        super().step(batches, step, engine)
-        # `after_step` writes the optimizers, which the engine holds.
-        self._engine = engine
-
-    def after_step(self, step: int) -> None:
-        super().after_step(step)
-        epoch, steps_into_epoch = divmod(step + 1, self.setting.steps_per_epoch)
-        if not steps_into_epoch:
-            self._write(step + 1)
-        if not steps_into_epoch and epoch % self.trainer.arch_valid_frequency == 0:
-            report = self.report()
-            _log.info(
-                "Epoch [%d/%d]  %s",
-                epoch,
-                self.recipe.epochs,
-                " ".join(report["architecture"].values()),
-            )
-
-    def _write(self, num_steps: int) -> None:
-        """Write the checkpoint and the architecture after `num_steps` updates."""
-        assert self._engine is not None
-        assert self.steps is not None
-        if self.trainer.ckpt_path is not None:
-            checkpoint.save(
-                Path(self.trainer.ckpt_path),
-                self,
-                self._engine,
-                step=num_steps,
-                steps=self.steps,
-                seed=self.trainer.seed,
-            )
-
-        # After the checkpoint, so that the file is never newer than the state.
-        if self.trainer.arch_path is not None:
-            self.trainer.export(self.trainer.arch_path)
+def _recipe(epochs: int, learning_rate: float, label_smoothing: float) -> Recipe:
+    return Recipe(
+        epochs=epochs,
+        # The loaders build the batches, so the training loop counts a batch as one image.
+        batch_size=1,
+        learning_rate=learning_rate,
+        schedule="cosine",
+        nesterov=True,
+        label_smoothing=label_smoothing,
+    )
 
 
 def _copy_checkpoint(source: Path, target: Path) -> None:

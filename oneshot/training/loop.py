@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from oneshot.data.split import Batch
+from oneshot.data.split import Batch, EpochLoader
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.training import checkpoint
 from oneshot.training.algorithm import Algorithm
@@ -97,35 +97,17 @@ def train(fabric: Fabric, job: Job) -> Outcome:
     """
     algorithm = job.algorithm
     execution = job.execution
-    recipe = algorithm.recipe
     rank = fabric.global_rank
     ranks = fabric.world_size
-    if ranks > 1 and algorithm.task.carries_state:
-        # A checkpoint has the state of process 0 alone.
-        raise InvalidOption(
-            f"devices: the task {algorithm.task.name} carries a state from batch to batch, which"
-            f" needs 1 process, not {ranks}"
-        )
-    batch_size = execution.batch_size_per_device(recipe.batch_size, ranks, len(job.images))
-    loader = job.images.epochs(batch_size, job.seed, augment=job.augment, rank=rank, ranks=ranks)
+    loader = _loader(job, rank, ranks)
     steps_per_epoch = len(loader) // execution.accumulate
-    if steps_per_epoch < 1:
-        raise InvalidOption(
-            f"batch_size: {len(job.images)} training images give no batch of {recipe.batch_size}"
-        )
-    steps = recipe.updates(steps_per_epoch)
+    steps = algorithm.recipe.updates(steps_per_epoch)
+    engine = _make_engine(fabric, algorithm, steps)
 
-    # Before the optimizers are made, whose states follow the device of the weights.
-    algorithm.model.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    algorithm.to(fabric.device)
-    algorithm.model.train()
-    engine = Engine(fabric, algorithm.optimizers(steps), recipe.clip, algorithm.task)
-
-    path = job.folder / checkpoint.FILE
     start = 0
+    path = job.folder / checkpoint.FILE
     if path.exists():
         start = checkpoint.restore(path, algorithm, engine, steps=steps, seed=job.seed)
-
     # Process 0 must not replace the file while others read it.
     fabric.barrier()
 
@@ -133,11 +115,10 @@ def train(fabric: Fabric, job: Job) -> Outcome:
     reports = _make_reports(job, steps, steps_per_epoch, start) if rank == 0 else None
     engine.meter.clear()
     normalising = WholeBatch() if ranks > 1 and execution.sync_batch_norm else nullcontext()
+    all_batches = updates(loader, execution.accumulate, start)
     step = start
     try:
-        for step, batches in zip(
-            range(start, steps), updates(loader, execution.accumulate, start), strict=False
-        ):
+        for step, batches in zip(range(start, steps), all_batches, strict=False):
             if ranks > 1 and (step - start) % _AGREE_EVERY == 0:
                 engine.check_same(algorithm.path_digest(step, _AGREE_EVERY))
             if step % steps_per_epoch == 0:
@@ -161,6 +142,41 @@ def train(fabric: Fabric, job: Job) -> Outcome:
             reports.close()
     fabric.barrier()
     return Outcome(step, steps)
+
+
+def _loader(job: Job, rank: int, ranks: int) -> EpochLoader:
+    """Return the batches of a process.
+
+    Args:
+        job: Training to run.
+        rank: Index of the process.
+        ranks: Number of processes.
+    """
+    algorithm = job.algorithm
+    if ranks > 1 and algorithm.task.carries_state:
+        # A checkpoint has the state of process 0 alone.
+        raise InvalidOption(
+            f"devices: the task {algorithm.task.name} carries a state from batch to batch, which"
+            f" needs 1 process, not {ranks}"
+        )
+    num_images = len(job.images)
+    batch_size = job.execution.batch_size_per_device(algorithm.recipe.batch_size, ranks, num_images)
+    loader = job.images.epochs(batch_size, job.seed, augment=job.augment, rank=rank, ranks=ranks)
+    if len(loader) < job.execution.accumulate:
+        raise InvalidOption(
+            f"batch_size: {num_images} training images give no batch of"
+            f" {algorithm.recipe.batch_size}"
+        )
+    return loader
+
+
+def _make_engine(fabric: Fabric, algorithm: Algorithm, steps: int) -> Engine:
+    """Move a model to its device and return the engine that trains it for `steps` updates."""
+    # Before the optimizers are made, whose states follow the device of the weights.
+    algorithm.model.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    algorithm.to(fabric.device)
+    algorithm.model.train()
+    return Engine(fabric, algorithm.optimizers(steps), algorithm.recipe.clip, algorithm.task)
 
 
 def _make_reports(job: Job, steps: int, steps_per_epoch: int, start: int) -> Reports:

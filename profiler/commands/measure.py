@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
     from profiler.backends.base import Backend, Conditions
+    from tables.lookup_table import LookupTable
 
 # A median and quartiles of fewer rounds mean little.
 _LEAST_ROUNDS = 3
@@ -106,37 +108,28 @@ def measure(
     An ONNX model is one of these networks if `oneshot export` wrote it and the table is of
     onnxruntime. Ctrl-C reports the rounds so far, if there are three, with exit code 130.
     """
-    import json
-
     from profiler.backends.base import Conditions
     from profiler.backends.onnx_inputs import InputSpec
     from profiler.backends.registry import make_backend
     from profiler.instruments.devices import find
     from profiler.measurement import is_onnx, measure_files
-    from spaces.files import write_text
     from tables.store import load
 
     inputs = [InputSpec.from_text(text) for text in input_texts]
-    table = load(name) if name else None
+    device = find(device_name)
+    conditions = Conditions(device.torch_name, batch, precision, threads or device.threads, seed)
 
-    # Latencies under other conditions would not compare with the estimates. Those of an imported
-    # table are of another device, whose runtime this machine need not have.
+    table = load(name) if name else None
+    # An imported table is of another device, whose runtime this machine need not have.
     if table is not None and table.measurement is not None:
-        backend_name = str(table.conditions["backend"])
-        precision = str(table.conditions["precision"])
-        batch = int(table.conditions["batch"])
-        threads = int(table.conditions["threads"])
+        backend_name, conditions = _conditions_of(table, conditions)
 
     # ONNX models run in onnxruntime, whatever the backend of the architectures is.
     runs_backend = not all(map(is_onnx, files))
     if not runs_backend:
         _refuse_options_of_backends()
 
-    device = find(device_name)
-    threads = threads or device.threads
-    warn_of_threads(threads, device)
-
-    conditions = Conditions(device.torch_name, batch, precision, threads, seed)
+    warn_of_threads(conditions.threads, device)
     backend = make_backend(backend_name, conditions)
     latencies = measure_files(
         files,
@@ -157,11 +150,35 @@ def measure(
         "stopped_by": "interrupt" if interrupted else "rounds",
         "measured": latencies.entries,
     }
+    _write(report, output)
+    exit_if_interrupted(interrupted)
+
+
+def _write(report: dict[str, Any], output: Path | None) -> None:
+    """Print a report as JSON, and write it to a file where there is one."""
+    import json
+
+    from spaces.files import write_text
+
     text = json.dumps(report, indent=1)
     if output is not None:
         write_text(output, text + "\n")
     click.echo(text)
-    exit_if_interrupted(interrupted)
+
+
+def _conditions_of(table: LookupTable, conditions: Conditions) -> tuple[str, Conditions]:
+    """Return the backend of a table, and conditions with those under which it was built.
+
+    Latencies under other conditions would not compare with its estimates.
+    """
+    recorded = table.conditions
+    built_under = replace(
+        conditions,
+        batch=int(recorded["batch"]),
+        precision=str(recorded["precision"]),
+        threads=int(recorded["threads"]),
+    )
+    return str(recorded["backend"]), built_under
 
 
 def _reported_conditions(
