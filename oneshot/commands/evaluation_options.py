@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneshot.commands.options import POSITIVE, SEED, UNDER, Command, with_options
+from oneshot.evaluation.settings import PRECISIONS
 
 if TYPE_CHECKING:
     from oneshot.evaluation.work import SupernetEvaluation
@@ -60,7 +61,7 @@ OPTIONS = [
     ),
     click.option(
         "--precision",
-        type=click.Choice(["fp32", "bf16", "fp16"]),
+        type=click.Choice(PRECISIONS),
         default="fp32",
         show_default=True,
         help="Number format of the computation.",

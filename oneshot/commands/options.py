@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oneshot.training.execution import PRECISIONS
 from spaces.console.group import command_line
 from spaces.console.outputs import OUTPUT_FOLDER
 from tables.metrics import MARGIN
@@ -142,7 +143,7 @@ EXECUTION = [
     ),
     click.option(
         "--precision",
-        type=click.Choice(["fp32", "bf16", "fp16"]),
+        type=click.Choice(tuple(PRECISIONS)),
         default="fp32",
         show_default=True,
         help="Number format of the computation.",

@@ -82,11 +82,6 @@ class EvaluationImages:
         """Number of validation images."""
         return sum(map(len, self.targets))
 
-    @property
-    def recalibration_count(self) -> int:
-        """Number of images on which statistics are computed."""
-        return sum(map(batch_size, self.recalibration))
-
 
 def sample_rows(count: int, size: int, seed: int) -> NDArray[np.int64]:
     """Return up to `size` different numbers below `count`, in random order."""

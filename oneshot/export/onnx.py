@@ -376,10 +376,3 @@ def operators(path: str | Path) -> Counter[str]:
     import onnx
 
     return Counter(node.op_type for node in onnx.load(str(path)).graph.node)
-
-
-def metadata_of(path: str | Path) -> dict[str, Any]:
-    """Return a model's metadata, as `described` defines it for exported networks."""
-    import onnx
-
-    return {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}

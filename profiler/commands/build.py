@@ -9,7 +9,6 @@ import click
 
 from profiler.commands.parameters import (
     DEVICE_OPTION,
-    PRECISIONS,
     THREADS_OPTION,
     ListOf,
     exit_if_interrupted,
@@ -20,6 +19,7 @@ from profiler.commands.parameters import (
 from profiler.commands.plans import make_plans
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
+from tables.conditions import PRECISIONS
 from tables.metrics import MARGIN
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from click.core import ParameterSource
 
 from profiler.commands.parameters import (
     DEVICE_OPTION,
-    PRECISIONS,
     THREADS_OPTION,
     exit_if_interrupted,
     rounds_option,
@@ -20,6 +19,7 @@ from profiler.commands.parameters import (
 )
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
+from tables.conditions import PRECISIONS
 
 if TYPE_CHECKING:
     from profiler.backends.base import Backend, Conditions

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 Command: TypeAlias = Callable[..., Any]
 SEED = click.IntRange(0, 2**32 - 1)
-PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 DEVICE_OPTION = click.option(
     "--device", "device_name", default="cpu", show_default=True, help="cpu, gpu, gpu:1"

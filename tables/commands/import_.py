@@ -9,6 +9,7 @@ import click
 
 from spaces.console.group import command_line, example
 from spaces.console.outputs import OUTPUT_FILE
+from tables.conditions import PRECISIONS
 
 BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
 
@@ -51,7 +52,7 @@ BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
+    type=click.Choice(PRECISIONS),
     default="fp32",
     show_default=True,
     help="Precision of the measured networks.",

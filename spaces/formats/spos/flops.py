@@ -10,8 +10,6 @@ convolution and the classifier together.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +21,6 @@ _HEAD_CHANNELS = 1024
 
 # The table's outer keys, such as "shufflenet_3x3_stride_1".
 _OUTER = re.compile(r"(shufflenet(?=_[357]x)|xception(?=_3x))_([357])x\2_stride_([12])")
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """An entry of a table whose MACs are not those of its blocks.
-
-    Args:
-        blocks: Blocks that one number of the table covers.
-        stated: MACs of one image in the table.
-        counted: MACs of one image of the blocks.
-    """
-
-    blocks: tuple[Block, ...]
-    stated: int
-    counted: int
 
 
 def read_flops_table(path: str | Path) -> dict[tuple[Block, ...], int]:
@@ -54,16 +37,6 @@ def read_flops_table(path: str | Path) -> dict[tuple[Block, ...], int]:
         return _blocks_of(value)
     except InvalidFile as error:
         raise InvalidFile(f"{path}: {error}") from error
-
-
-def check_flops_table(table: Mapping[tuple[Block, ...], int]) -> list[Mismatch]:
-    """Return the entries whose MACs are not those that `Block.macs` counts."""
-    counted = {blocks: sum(block.macs for block in blocks) for blocks in table}
-    return [
-        Mismatch(blocks, table[blocks], macs)
-        for blocks, macs in counted.items()
-        if macs != table[blocks]
-    ]
 
 
 def _blocks_of(value: Any) -> dict[tuple[Block, ...], int]:

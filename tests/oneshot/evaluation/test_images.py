@@ -69,7 +69,7 @@ def test_every_candidate_sees_the_same_images_and_they_are_read_once(
     assert [len(asked) for asked in train.asked] == [32]
     assert [len(asked) for asked in validation.asked] == [20]
     assert evaluator.images.count == 20
-    assert evaluator.images.recalibration_count == 32
+    assert sum(map(len, evaluator.images.recalibration)) == 32
 
 
 def test_images_are_those_of_their_parts_as_evaluation_reads_them(images: ImageData) -> None:
@@ -98,7 +98,7 @@ def test_the_seed_alone_decides_which(images: ImageData) -> None:
 
 def test_small_parts_are_taken_whole(images: ImageData) -> None:
     found = EvaluationImages.from_data(images, EvaluationSettings(), CPU)
-    assert (found.count, found.recalibration_count) == (48, 96)
+    assert (found.count, sum(map(len, found.recalibration))) == (48, 96)
     assert torch.equal(torch.cat(found.validation), images.validation.tensors()[0])
 
 

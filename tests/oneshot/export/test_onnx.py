@@ -19,7 +19,6 @@ from oneshot.export.onnx import (
     TOLERANCE,
     compare,
     export,
-    metadata_of,
     operators,
     write_onnx,
 )
@@ -60,6 +59,12 @@ def exported(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = export(run, tmp_path_factory.mktemp("onnx") / "deep" / "network.onnx")
     assert 0 <= found.difference <= TOLERANCE
     return found.path
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    """The metadata of an exported model."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return dict(session.get_modelmeta().custom_metadata_map)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 7])

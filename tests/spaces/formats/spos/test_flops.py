@@ -13,7 +13,6 @@ import spaces
 from spaces import formats
 from spaces.chains.chain import ChainSpace
 from spaces.errors import InvalidFile
-from spaces.formats.spos.flops import check_flops_table
 
 OPERATIONS = ("shufflenet_3x3", "shufflenet_5x5", "shufflenet_7x7", "xception_3x3")
 
@@ -51,7 +50,7 @@ def dump(path: Path, value: object, protocol: int = 2) -> Path:
 def test_release_table_covers_the_space_with_right_macs(tmp_path: Path, protocol: int) -> None:
     table = formats.read_flops_table(dump(tmp_path / "table.pkl", release_table(), protocol))
     assert len(table) == 34
-    assert check_flops_table(table) == []
+    assert {blocks: sum(block.macs for block in blocks) for blocks in table} == table
     space = spaces.get("spos")
     assert isinstance(space, ChainSpace)
     assert {block.key for blocks in table for block in blocks} == set(space.all_blocks)
@@ -61,18 +60,6 @@ def test_release_table_covers_the_space_with_right_macs(tmp_path: Path, protocol
     sums = space.additive_table(lambda block: costs[block.key], np.int64)
     codes = space.sample(np.random.default_rng(0), 50)
     assert sums(codes).tolist() == space.macs(codes).tolist()
-
-
-def test_wrong_numbers_are_found(tmp_path: Path) -> None:
-    value = release_table()
-    value["shufflenet_5x5_stride_1"][(64, 64, 32, 56, 56, 1)] += 1
-    value["rest_operation"][(640, 1000, 7, 7, 1)] = 1024000
-    found = check_flops_table(formats.read_flops_table(dump(tmp_path / "table.pkl", value)))
-    assert [(mismatch.stated, mismatch.counted) for mismatch in found] == [
-        (8931329, 8931328),
-        (1024000, 33136640),
-    ]
-    assert found[0].blocks[0].key == "shuffle k5 m32 s1 relu 64x56x56 -> 64x56x56"
 
 
 @pytest.mark.parametrize(
