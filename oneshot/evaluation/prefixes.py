@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -77,8 +78,7 @@ class Features:
         for index, module in enumerate(chain):
             # Only the first layer reads features that other chains read as well.
             if index == 0:
-                name = f"{type(module).__name__} {id(module):x}"
-                output = self.shared.run(name, module, batch)
+                output = self.shared.run(id(module), partial(_name_of, module), module, batch)
             else:
                 output = module(output)
         return output
@@ -155,6 +155,10 @@ class PrefixTree:
             branches.setdefault(id(chains[member][depth]), []).append(member)
         for branch in branches.values():
             yield from self._walk(chains, branch, begin, depth, features, stored_bytes)
+
+
+def _name_of(module: nn.Module) -> str:
+    return type(module).__name__
 
 
 def _up_to_last_norm(chain: Chain) -> Chain:

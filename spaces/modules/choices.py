@@ -173,7 +173,11 @@ class LayerChoice(Mutable):
             InvalidParameter: The candidate changes its inputs in some passes only.
         """
         return self._shared_input.run(
-            f"{self.description}, {self.names[code]!r}", self.candidates[code], *inputs, **options
+            code,
+            lambda: f"{self.description}, {self.names[code]!r}",
+            self.candidates[code],
+            *inputs,
+            **options,
         )
 
     def masked(self, mask: Tensor, *inputs: Any, **options: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -117,9 +118,13 @@ class Repeat(Mutable):
             InvalidParameter: A block changes its input in some passes only.
         """
         for index in range(first, depth):
-            name = f"{self.description}, block {index}"
-            x = self._shared_input.run(name, self.blocks[index], x, *inputs, **options)
+            x = self._shared_input.run(
+                index, partial(self._describe, index), self.blocks[index], x, *inputs, **options
+            )
         return x
+
+    def _describe(self, index: int) -> str:
+        return f"{self.description}, block {index}"
 
     def codes_running(self, path: str) -> frozenset[int]:
         """Return the codes whose depth reaches the block that contains the submodule at `path`."""
