@@ -176,6 +176,8 @@ def test_sizes_on_nasbench201_are_published() -> None:
     assert isinstance(flow[0], EdgeFlow)
     assert isinstance(model.heads[0], torch.nn.Sequential)
     linear = [layer for layer in model.heads[0] if isinstance(layer, torch.nn.Linear)]
+    assert model.labels.operation.embedding_dim == published("ta-gates.operation_channels")
+    assert model.state.embedding_dim == published("ta-gates.state_channels")
     assert len(flow) == published("ta-gates.layers")
     assert flow[-1].out_channels == published("ta-gates.channels")
     assert model.steps == published("ta-gates.steps")
