@@ -32,6 +32,10 @@ DATA = "digits"
 # Small networks gain little from a second thread, and lose much where other work shares the cores.
 _THREADS = "1"
 
+# A machine that is busy with other work starts the workers in minutes. A process that ends is
+# noticed at once.
+_PATIENCE_S = 300
+
 
 def stages(folder: Path, size: Size, seed: int) -> list[Stage]:
     """Return the stages in their order.
@@ -139,7 +143,7 @@ def _search_by_service(client: Client, paths: Paths, maximum: float, size: Size,
         def report(progress: SearchProgress) -> None:
             bar.update(progress.fraction, f"{progress.evaluated}/{progress.planned}")
 
-        result = handle.wait(timeout=300, on_progress=report)
+        result = handle.wait(timeout=_PATIENCE_S, on_progress=report)
 
     result.save(paths.result("found"))
 
@@ -234,7 +238,7 @@ def serving(paths: Paths, port: int = 0) -> Iterator[tuple[Client, subprocess.Po
         for line in process.stdout:
             if line.startswith("serving at "):
                 client = Client(line.removeprefix("serving at ").strip())
-                client.wait_until_ready(60)
+                client.wait_until_ready(_PATIENCE_S)
                 yield client, process
                 return
         raise CommandFailed(f"python -m {' '.join(command)} ended with exit code {process.wait()}")
