@@ -23,11 +23,15 @@ STORAGE = [
         "--database",
         "database_url",
         default=None,
-        help="URL of a PostgreSQL database.  [default: a file in --data]",
+        envvar="PATHFIT_DATABASE",
+        help=(
+            "URL of a PostgreSQL database; safer in PATHFIT_DATABASE.  [default: a file in --data]"
+        ),
     ),
     click.option(
         "--artifacts",
         default=None,
+        envvar="PATHFIT_ARTIFACTS",
         help="Folder or fsspec URL of the artifacts.  [default: a folder in --data]",
     ),
     click.option(
