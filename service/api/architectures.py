@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
-from pathlib import Path
 
 from apiflask import APIBlueprint
 from flask import Response
@@ -16,6 +14,7 @@ from service.catalog import costs
 from service.catalog.files import FileReference
 from service.context import Service, current_service
 from service.jobs import Job, JsonObject
+from service.operation.scratch import temporary_folder
 from service.problems import Problem, blaming, invalid
 from service.results import onnx_export
 from service.schemas.search import ArchitectureQuery
@@ -136,8 +135,8 @@ def _pinned_file(job: Job, name: str) -> FileReference | None:
 def _draw(architecture: Architecture) -> Response:
     from spaces.drawing.renderer import draw
 
-    with tempfile.TemporaryDirectory(prefix="pathfit-") as folder:
-        path = Path(folder) / "architecture.svg"
+    with temporary_folder() as folder:
+        path = folder / "architecture.svg"
         with _DRAWING_LOCK:
             draw(get(architecture.space).sketch(architecture), path)
         response = Response(path.read_bytes(), content_type="image/svg+xml")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from apiflask import APIBlueprint
 from flask import Response, request
 
+from service.api.connection import RequestEnd, request_end
 from service.api.documentation import content, reading
 from service.api.job_requests import get_owned_job
 from service.context import Service, current_service
@@ -69,7 +70,9 @@ def _stream(job_id: str, kind: str | None, query: EventQuery) -> Response:
         return Response(status=204)
 
     service.streams.acquire()
-    text = _event_texts(service, job_id, after, service.access.checker())
+    # Now: the texts are made after this request's context is gone.
+    end = request_end(service)
+    text = _event_texts(service, job_id, after, service.access.checker(), end)
     response = Response(text, content_type=f"{MEDIA_TYPE}; charset=utf-8")
     # Not in the generator, which never runs if the client leaves before the first event.
     response.call_on_close(service.streams.release)
@@ -99,15 +102,15 @@ def _last_event_id(default: int) -> int:
 
 
 def _event_texts(
-    service: Service, job_id: str, after: int, has_access: Callable[[], bool]
+    service: Service, job_id: str, after: int, has_access: Callable[[], bool], end: RequestEnd
 ) -> Iterator[str]:
     # First of all, so that a browser receives the headers at once.
     yield f"retry: {_RETRY_MS}\n\n"
     sent = checked = time.monotonic()
-    while not service.stopping.is_set():
+    while not end.is_set():
         next_check = checked + ACCESS_INTERVAL
         timeout = max(0.0, min(sent + KEEP_ALIVE, next_check) - time.monotonic())
-        events = service.store.events.wait(job_id, after, timeout, service.stopping, limit=_BATCH)
+        events = service.store.events.wait(job_id, after, timeout, end, limit=_BATCH)
 
         # Before anything is sent: the token may have been revoked during the wait.
         if time.monotonic() >= next_check:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from flask import request, url_for
 
 from service.admission.tasks import Admission
+from service.api.connection import request_end
 from service.context import Service
 from service.jobs import Job, JobState, JsonObject, UnknownJob
 from service.operation import logs
@@ -64,7 +65,7 @@ def accept(service: Service, admit: Callable[[], Admission]) -> Accepted:
             headers["Idempotency-Replayed"] = "true"
         if seconds:
             headers["Preference-Applied"] = f"wait={seconds}"
-            job = service.store.jobs.wait(job.id, seconds, service.stopping)
+            job = service.store.jobs.wait(job.id, seconds, request_end(service))
             # The token may have been revoked during the wait.
             service.access.identify()
 
@@ -89,7 +90,7 @@ def get_job(service: Service, job_id: str, kind: str | None = None) -> Job:
         return job
 
     with service.waiting.slot():
-        job = service.store.jobs.wait(job.id, seconds, service.stopping)
+        job = service.store.jobs.wait(job.id, seconds, request_end(service))
         # The token may have been revoked during the wait.
         service.access.identify()
 

@@ -12,12 +12,13 @@ import signal
 from pathlib import Path
 
 from service.artifacts import Artifacts
-from service.engine.cleanup import MARK, kill_processes
+from service.engine.cleanup import MARK, clean_up
 from service.engine.engine import Engine, Fault, Inbox
 from service.engine.order import EXIT_RAY_DIED, EXIT_REFUSED, EngineOrder
 from service.engine.ray_process import worker_factory
-from service.engine.ray_session import RayFailed, RaySession
+from service.engine.ray_session import ATTEMPTS, RayFailed, RaySession
 from service.engine.worker import Needs
+from service.operation.scratch import scratch_folder
 from service.processes.child_process import read_order
 from service.processes.pulse import make_beat
 from service.store import Store
@@ -78,6 +79,7 @@ def run(order: EngineOrder) -> int:
         # Other engines can share a PostgreSQL store, and nodes can join a cluster.
         alone=settings.ray_address is None and store.path is not None,
         beat=make_beat(order.pulse),
+        scratch=scratch_folder(settings.data, ATTEMPTS),
     )
     # From here on a stop gives the running jobs back before the process ends.
     signal.signal(signal.SIGTERM, lambda number, frame: engine.stop())
@@ -96,7 +98,7 @@ def _exit(code: int) -> None:
     Ray's own way to end takes seconds, and a minute if Ray is broken.
     """
     if MARK in os.environ:
-        kill_processes(Path(os.environ[MARK]), 1.0)
+        clean_up(Path(os.environ[MARK]), 1.0)
     os._exit(code)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from service.kinds.base import (
     Progress,
     explain_refused_write,
 )
+from service.operation.scratch import attempt_name, temporary_folder
 from spaces.errors import PathfitError
 
 
@@ -56,16 +56,10 @@ class Attempt:
     def run(self, kind: str, task: Mapping[str, Any]) -> FinalReport:
         """Run a task, and return its final report; no error of the task is raised."""
         try:
-            with tempfile.TemporaryDirectory(
-                prefix="pathfit-", ignore_cleanup_errors=True
-            ) as folder:
-                context = Context(
-                    self._assignment.job_id,
-                    self._assignment.attempt,
-                    Path(folder),
-                    self._artifacts,
-                    self,
-                )
+            job_id = self._assignment.job_id
+            attempt = self._assignment.attempt
+            with temporary_folder(attempt_name(job_id, attempt)) as folder:
+                context = Context(job_id, attempt, folder, self._artifacts, self)
                 return self._done(get(kind).run(task, context))
         except Cancelled:
             return Stopped(self._assignment)
@@ -73,11 +67,11 @@ class Attempt:
         except ProcessDied as death:
             return LostProcess(self._assignment, str(death))
         except PathfitError as error:
-            refusal = explain_refused_write(str(error), tempfile.gettempdir())
+            refusal = explain_refused_write(str(error))
             return self._failed(error, refusal or str(error))
         # Every other error too: the end of a thread would be reported by nothing else.
         except BaseException as error:
-            refusal = explain_refused_write(str(error), tempfile.gettempdir())
+            refusal = explain_refused_write(str(error))
             # A full disk is the operator's problem; any other error is a fault of ours and needs
             # its traceback.
             if refusal is None:

@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,6 +33,7 @@ from service.jobs import (
     StaleAttempt,
     UnknownJob,
 )
+from service.operation.scratch import sweep
 from service.store import Store
 
 HEARTBEAT = 2.0
@@ -71,6 +73,8 @@ class Engine:
         alone: Whether a job that never fits here will fit nowhere: there is no other engine, and
             the room does not grow.
         beat: Called again and again as a sign of life.
+        scratch: Folder of the attempts' temporary folders, of which nobody else has any; None if
+            they are on other machines.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class Engine:
         num_warm: int = 1,
         alone: bool = True,
         beat: Callable[[], None] = lambda: None,
+        scratch: Path | None = None,
     ):
         self._store = store
         self._name = name
@@ -92,6 +97,7 @@ class Engine:
         self._fault = fault
         self._alone = alone
         self._beat = beat
+        self._scratch = scratch
         self._pool = WorkerPool(start_worker, num_warm)
 
         # Not an Event: `stop` may interrupt the very thread that waits for it.
@@ -212,6 +218,9 @@ class Engine:
         # Every engine does it, so that the jobs of a dead one are taken over by whichever lives.
         if self._store.leases.expire(self._name, held):
             self._may_have_work = True
+        # Workers that were killed could not do it themselves.
+        if self._scratch is not None:
+            sweep(self._scratch, held)
         self._announce()
 
     def _end_cancelled(self) -> None:

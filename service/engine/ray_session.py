@@ -14,12 +14,16 @@ from typing import Any
 
 from service.engine.cleanup import MARK, new_session_folder
 from service.engine.worker import Needs
+from service.operation.scratch import SCRATCH, scratch_folder
 from service.store.engines import RayStatus
 from spaces import __version__
 from spaces.errors import PathfitError
 
 OBJECT_STORE_BYTES = 2**27
 """Shared memory for messages; tasks and results are small."""
+
+ATTEMPTS = "attempts"
+"""Part of the service's temporary folders that belongs to attempts at jobs."""
 
 _TOKEN_FILE = "ray-token"
 
@@ -58,6 +62,7 @@ def environment(data: Path, address: str | None, threads: int = 1) -> dict[str, 
     thread_variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     variables = {
         MARK: str(data),
+        SCRATCH: str(scratch_folder(data, ATTEMPTS)),
         "RAY_USAGE_STATS_ENABLED": "0",
         # Jobs yield to requests, but not so far that other work on the machine stops them: Ray's
         # default is 15.

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from service.artifacts import UNWRITTEN, Artifacts, MissingArtifact
 from service.jobs import JsonObject
+from service.operation.scratch import location
 
 # First part of the name of an artifact that later attempts may resume from.
 _CHECKPOINT = "kept-"
@@ -133,12 +134,11 @@ _REFUSALS = [
 _UNWRITABLE = "cannot write in "
 
 
-def explain_refused_write(message: str, folder: str | Path) -> str | None:
+def explain_refused_write(message: str) -> str | None:
     """Explain an error that arose because the file system refused to write a job's own files.
 
     Args:
         message: Message of the error, of whichever library.
-        folder: Folder of the job's own files.
 
     Returns:
         A sentence that names the folder and the remedy; None for any other error, and for a message
@@ -147,8 +147,11 @@ def explain_refused_write(message: str, folder: str | Path) -> str | None:
     reason = next((words for words in _REFUSALS if words in message), None)
     if reason is None or message.startswith((UNWRITTEN, _UNWRITABLE)):
         return None
+
+    folder, setting = location()
     return (
-        f"{_UNWRITABLE}{folder}, where jobs have their own files: {reason}; TMPDIR sets the place"
+        f"{_UNWRITABLE}{folder}, where jobs have their own files: {reason}; {setting} sets the"
+        " place"
     )
 
 

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +24,7 @@ from service.jobs import JsonObject
 from service.kinds import command
 from service.kinds.base import Context, Progress, explain_refused_write
 from service.kinds.command import EXIT_LOST, CommandProgress
+from service.operation.scratch import attempt_name, temporary_folder
 from spaces.errors import PathfitError
 from spaces.files import write_text
 from spaces.plugins.loading import load_file, loaded_files
@@ -163,7 +163,7 @@ class GroupReports:
         The kind of the message is `failed` if the task cannot be done, `lost` if another process
         died, and `raised` for an error in the program.
         """
-        refusal = explain_refused_write(str(error), tempfile.gettempdir())
+        refusal = explain_refused_write(str(error))
         # The task itself cannot be done: another attempt would end in the same way.
         if refusal is not None or isinstance(error, PathfitError):
             self._queue.put(("failed", refusal or str(error)))
@@ -187,9 +187,9 @@ def run_process(config: Mapping[str, GroupOrder]) -> None:
 
         # Imported by name in each process, so that nothing but the order travels there.
         program: GroupProgram = getattr(import_module(module), name)
-        with tempfile.TemporaryDirectory(prefix="pathfit-", ignore_cleanup_errors=True) as folder:
+        with temporary_folder(attempt_name(order.job_id, order.attempt)) as folder:
             artifacts = Artifacts(order.artifacts)
-            context = Context(order.job_id, order.attempt, Path(folder), artifacts, reports)
+            context = Context(order.job_id, order.attempt, folder, artifacts, reports)
             rank = ray.train.get_context().get_world_rank()
             program(order.task, context, rank, reports.failed)
     except BaseException as error:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from oneshot.pipeline.document import Document
 from oneshot.pipeline.faults import Fault, InvalidPipeline
+from service.operation.scratch import temporary_folder
 from service.pipelines.texts import (
     document_from_dict,
     document_to_dict,
@@ -82,7 +82,7 @@ def check(document: Document) -> CheckedPipeline:
     """
     request = {**document_to_dict(document), "plugins": list(loaded_files())}
     # In an empty folder: no text of a request is the name of a file there.
-    with tempfile.TemporaryDirectory(prefix="pathfit-") as folder:
+    with temporary_folder() as folder:
         try:
             process = subprocess.run(
                 [sys.executable, "-m", "service.pipelines.checking"],

@@ -19,6 +19,7 @@ from service.engine.cleanup import clean_up
 from service.engine.order import EXIT_REFUSED, EngineOrder
 from service.engine.ray_session import RayFailed, environment
 from service.operation.lock import FolderLock, StoreLock
+from service.operation.scratch import SCRATCH, clear, scratch_folder
 from service.processes.child_process import Child
 from service.processes.listening import WebOrder, listen, url_of
 from service.processes.pulse import Pulse
@@ -167,6 +168,7 @@ class Supervisor:
             signal.signal(number, self._stop)
 
         self._clean_up()
+        clear(self._settings.data)
         if self._store.path is not None:
             # This is the only service of the store, so a dead one started all running jobs.
             self._store.leases.recover(reason="the service ended without stopping")
@@ -197,7 +199,8 @@ class Supervisor:
         order = WebOrder(self._settings, handle, self._url, pulse.handle)
         # Only the first web process prints the URL.
         self._url = None
-        return Child("service.server", order, handles=[handle], pulse=pulse)
+        variables = {SCRATCH: str(scratch_folder(self._settings.data, "web"))}
+        return Child("service.server", order, variables, handles=[handle], pulse=pulse)
 
     def _start_engine(self) -> Child:
         self._num_engines += 1
@@ -256,6 +259,7 @@ class Supervisor:
                 _LOG.warning("process %s did not end in time and was killed", child.pid)
 
         self._clean_up()
+        clear(self._settings.data)
         if self._engine_name:
             self._record_end("stopped", "the service was stopped")
 

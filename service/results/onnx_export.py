@@ -10,11 +10,11 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.catalog.files import FileReference
+from service.operation.scratch import temporary_folder
 from service.problems import Problem, busy
 from spaces.architecture import Architecture
 
@@ -44,8 +44,8 @@ def export(architecture: Architecture, supernet: FileReference | None = None) ->
         Problem: The export takes too long, or the network cannot be exported.
         ChangedFile: The weights have changed.
     """
-    with tempfile.TemporaryDirectory(prefix="pathfit-") as folder:
-        path = Path(folder) / "network.onnx"
+    with temporary_folder() as folder:
+        path = folder / "network.onnx"
         try:
             process = subprocess.run(
                 [sys.executable, "-m", "service.results.onnx_export", str(path)],

@@ -9,7 +9,7 @@ import selectors
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from service.store.database import Database
 from service.store.notifications import Listener, notifications_of
@@ -29,6 +29,13 @@ _LINGER = 1.0
 _LOG = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
+
+
+class Stop(Protocol):
+    """Ends a wait, such as a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Return whether the wait is to end; asked several times a second."""
 
 
 class _Watch:
@@ -114,7 +121,7 @@ class Changes:
         read: Callable[[], Value],
         is_over: Callable[[Value], bool],
         timeout: float,
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
     ) -> Value:
         """Read a job again after each of its changes, and return the value that ends the wait.
 
@@ -219,9 +226,7 @@ def _wait_readable(timeout: float, *files: int | Listener) -> list[object]:
         return [key.fileobj for key, _ in selector.select(timeout)]
 
 
-def _wait_for_change(
-    wait: Callable[[float], bool], deadline: float, stop: threading.Event | None
-) -> None:
+def _wait_for_change(wait: Callable[[float], bool], deadline: float, stop: Stop | None) -> None:
     """Wait until a job has changed, for an event, or until it is to be read again."""
     end = min(deadline, time.monotonic() + REREAD_INTERVAL)
     while not wait(min(end - time.monotonic(), _STOP_INTERVAL)):

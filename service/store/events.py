@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.jobs import JsonObject
-from service.store.changes import Changes
+from service.store.changes import Changes, Stop
 from service.store.database import Database
 from service.store.rows import ANY, Owner, find_job
 from service.store.schema import EventRow, JobRow
@@ -67,7 +66,7 @@ class Events:
         job_id: str,
         after: int,
         timeout: float,
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
         limit: int = 1000,
     ) -> Sequence[Event]:
         """Wait for events of a job, and list them as soon as there are any.

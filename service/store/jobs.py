@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import defer
 
 from service.jobs import IllegalTransition, Job, JobError, JobState, JsonObject, Resources
-from service.store.changes import Changes
+from service.store.changes import Changes, Stop
 from service.store.database import Database
 from service.store.idempotency import IdempotencyKey, IdempotencyKeys
 from service.store.rows import (
@@ -184,7 +183,7 @@ class Jobs:
             return (total, newest) if total else None
 
     def wait(
-        self, job_id: str, timeout: float, stop: threading.Event | None = None, owner: Owner = ANY
+        self, job_id: str, timeout: float, stop: Stop | None = None, owner: Owner = ANY
     ) -> Job:
         """Wait for the end of a job.
 

@@ -95,6 +95,7 @@ class Bench:
         warm: int,
         clock: Callable[[], float] | None = None,
         url: str | None = None,
+        scratch: Path | None = None,
     ):
         self.store = Store(url or folder / "jobs.sqlite", clock)
         self.artifacts = Artifacts(folder / "results")
@@ -111,6 +112,7 @@ class Bench:
             lambda: room,
             lambda: self.fault,
             warm,
+            scratch=scratch,
         )
         self.thread = threading.Thread(target=self._run)
 
@@ -210,8 +212,9 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         warm: int = 1,
         clock: Callable[[], float] | None = None,
         url: str | None = None,
+        scratch: Path | None = None,
     ) -> Bench:
-        benches.append(Bench(tmp_path, room or Needs(1, 0), warm, clock, url))
+        benches.append(Bench(tmp_path, room or Needs(1, 0), warm, clock, url, scratch))
         return benches[-1]
 
     yield begin

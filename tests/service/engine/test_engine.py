@@ -1,7 +1,10 @@
 """The engine with controlled workers: assignment of jobs, room, cancelling, and stopping."""
 
 import time
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from service.engine.reports import (
     Failed,
@@ -10,6 +13,7 @@ from service.engine.reports import (
 )
 from service.engine.worker import Needs
 from service.jobs import JobError, Resources
+from service.operation.scratch import attempt_name
 
 
 def test_jobs_run_one_after_the_other_and_are_recorded(make_bench: Any) -> None:
@@ -126,3 +130,22 @@ def test_a_job_of_several_processes_gets_a_worker_without_resources(
         "workers for common jobs are started again"
     )
     assert bench.process_of(alone).killed
+
+
+def test_engine_removes_what_killed_workers_left(
+    make_bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.engine.engine.HEARTBEAT", 0.1)
+    scratch = tmp_path / "scratch"
+    bench = make_bench(scratch=scratch)
+    bench.start()
+    job = bench.submit()
+    process = bench.process_of(job)
+    mine = scratch / f"{attempt_name(job.id, 1)}-abc"
+    abandoned = scratch / f"{attempt_name('0' * 32, 1)}-abc"
+    for folder in (mine, abandoned):
+        folder.mkdir(parents=True)
+    assert bench.within(10, lambda: list(scratch.iterdir()) == [mine])
+    bench.store.jobs.cancel(job.id)
+    assert bench.within(5, lambda: process.killed)
+    assert bench.within(10, lambda: not list(scratch.iterdir()))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from service.api.connection import is_closed
 from service.processes.child_process import Child
 from service.processes.listening import WebOrder, listen, url_of
 from service.settings import Settings
@@ -184,3 +185,54 @@ def test_cancelling_a_locked_job_is_refused_in_time(
         store.close()
         assert {status for status, _, _ in crowd.answers} == {503}
         assert request(address, "DELETE", f"/search/{job['id']}")[2]["state"] == "cancelled"
+
+
+# Clients that leave
+
+
+def open_request(address: tuple[str, int], text: str) -> socket.socket:
+    connection = socket.create_connection(address, timeout=60)
+    connection.sendall(f"{text}\r\nHost: localhost\r\n\r\n".encode())
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/search/{}", "\r\nPrefer: wait=30"), ("/search/{}/events", "")],
+    ids=["waiting", "stream"],
+)
+def test_client_that_leaves_frees_its_place_within_seconds(
+    world: Any, tmp_path: Path, path: str, headers: str
+) -> None:
+    settings = dataclasses.replace(world.settings(tmp_path), waiting=3, streams=3)
+    with web_process(settings) as address:
+        job_id = request(address, "POST", "/search", SEARCH)[2]["id"]
+        line = f"GET {path.format(job_id)} HTTP/1.1{headers}"
+
+        def status() -> int:
+            """The status of another such request, which leaves at once."""
+            with open_request(address, line.replace("wait=30", "wait=1")) as connection:
+                return int(connection.recv(1 << 12).split()[1])
+
+        clients = [open_request(address, line) for _ in range(3)]
+        deadline = time.monotonic() + 10
+        while status() != 503:
+            assert time.monotonic() < deadline, "all places are occupied"
+
+        for client in clients:
+            client.close()
+        left = time.monotonic()
+        while status() == 503:
+            assert time.monotonic() < left + 10
+        assert time.monotonic() - left < 2 + 1, "the last one asked for a second itself"
+
+
+def test_closed_connection_is_noticed_behind_unread_data() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        assert not is_closed(ours)
+        theirs.sendall(b"the next request")
+        assert not is_closed(ours)
+        theirs.close()
+        assert is_closed(ours)
+    assert is_closed(ours)
