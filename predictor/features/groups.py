@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.features.chains import layers
 from predictor.features.labels import Labels
+from predictor.features.parts import part_sums
 from predictor.features.paths import sequences, statistics
 from predictor.features.values import value_families, value_features
 from spaces.space import Codes, SearchSpace
@@ -22,7 +23,7 @@ _CHUNK = 2048
 
 
 def groups(
-    space: SearchSpace, codes: Codes, with_values: bool = True
+    space: SearchSpace, codes: Codes, with_values: bool = True, with_parts: bool = False
 ) -> dict[str, NDArray[np.float32]]:
     """Compute all groups of features.
 
@@ -36,13 +37,14 @@ def groups(
         space: Space of the architectures.
         codes: Codes of the architectures, checked, int array [n, choices].
         with_values: Whether the numbers of ValueChoices are a group.
+        with_parts: Whether the sums of the blocks' parts are a group; see `has_parts`.
 
     Returns:
         Group -> float array [n, features]; empty without architectures.
     """
     representatives = space.representatives(codes)
     chunks = [
-        _groups(space, representatives[start : start + _CHUNK], with_values)
+        _groups(space, representatives[start : start + _CHUNK], with_values, with_parts)
         for start in range(0, len(representatives), _CHUNK)
     ]
     if not chunks:
@@ -50,15 +52,24 @@ def groups(
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
-def _groups(space: SearchSpace, codes: Codes, with_values: bool) -> dict[str, NDArray[np.float32]]:
+def has_parts(space: SearchSpace) -> bool:
+    """Return whether the layers of a space have blocks whose parts can be features."""
+    # With elastic resolution the blocks of a candidate are not fixed.
+    return space.is_chain and not space.resolutions
+
+
+def _groups(
+    space: SearchSpace, codes: Codes, with_values: bool, with_parts: bool
+) -> dict[str, NDArray[np.float32]]:
     codes = np.asfortranarray(codes)
     costs = np.log(1.0 + np.stack([space.macs(codes), space.params(codes)], axis=1))
     features = {"choices": space.one_hot(codes), "costs": costs}
 
-    # A chain has one path, which its layers describe. With elastic resolution their costs are not
-    # fixed.
-    if space.is_chain and not space.resolutions:
+    # A chain has one path, which its layers describe.
+    if has_parts(space):
         features["layers"], features["up_to_layers"] = layers(space, codes)
+        if with_parts:
+            features["part_sums"] = part_sums(space, codes)
     else:
         graphs = DenseGraphs.from_batch(space.graphs(codes)).in_topological_order()
         labels = Labels.from_operations(space.operations)

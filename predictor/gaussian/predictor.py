@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from predictor.auxiliary import AuxiliaryFeatures
 from predictor.base import Auxiliary, Predictor, require, training_data
 from predictor.deviations import ValueDeviations
-from predictor.features.groups import groups
+from predictor.features.groups import groups, has_parts
 from predictor.ranks import NormalScores
 from predictor.serialization import write
 from spaces.progress import Progress, silent
@@ -20,6 +20,12 @@ from spaces.space import Architectures, Codes, SearchSpace
 
 if TYPE_CHECKING:
     from predictor.gaussian.process import ExactProcess
+
+# Architectures, and steps of a fit, by which two sets of features are compared.
+_COMPARED_ROWS = 200
+_COMPARED_STEPS = 40
+# Least gain of the logarithm of the likelihood for each architecture.
+_MIN_GAIN = 0.05
 
 
 class GaussianProcess(Predictor):
@@ -44,6 +50,8 @@ class GaussianProcess(Predictor):
         self.auxiliary = AuxiliaryFeatures({})
         # False only for predictors that were fitted before the values were features.
         self.with_values = True
+        # Decided by each fit.
+        self.with_parts = False
 
     def fit(
         self,
@@ -55,9 +63,30 @@ class GaussianProcess(Predictor):
         """Fit the parameters; `auxiliary` columns are one more group of features."""
         codes, targets = training_data(self.space, architectures, values)
         columns = AuxiliaryFeatures.from_columns(auxiliary, codes)
+        self.with_parts = has_parts(self.space) and self._prefers_parts(codes, targets)
         self._solve(codes, targets, columns, columns(codes), progress)
         self.trained_on = {"architectures": len(codes), "auxiliary": list(columns.maps)}
         progress(1.0, "done")
+
+    def _prefers_parts(self, codes: Codes, values: NDArray[np.float64]) -> bool:
+        """Return whether the sums of the blocks' parts make some of the values more likely.
+
+        A group of features costs a little where it says nothing new, such as with three candidates.
+        """
+        from predictor.gaussian.process import ExactProcess
+
+        order = np.random.default_rng(self.seed).permutation(len(codes))[:_COMPARED_ROWS]
+        targets = NormalScores.from_values(values[order]).to_scores(values[order])
+        without, with_parts = (
+            ExactProcess(
+                groups(self.space, codes[order], self.with_values, parts),
+                targets,
+                seed=self.seed,
+                steps=_COMPARED_STEPS,
+            ).log_likelihood
+            for parts in (False, True)
+        )
+        return with_parts - without > _MIN_GAIN * len(order)
 
     def _solve(
         self,
@@ -73,7 +102,7 @@ class GaussianProcess(Predictor):
 
         self.scores = NormalScores.from_values(values)
         self.features: dict[str, NDArray[Any]] = {
-            **groups(self.space, codes, self.with_values),
+            **groups(self.space, codes, self.with_values, self.with_parts),
             "auxiliary": auxiliary_features,
         }
         self.process = ExactProcess(
@@ -114,12 +143,12 @@ class GaussianProcess(Predictor):
 
         # Auxiliary columns may differ between architectures that are one network.
         if self.auxiliary.maps:
-            features = groups(self.space, codes, self.with_values)
+            features = groups(self.space, codes, self.with_values, self.with_parts)
             return self._predict_features({**features, "auxiliary": self.auxiliary(codes)})
 
         # Each network is scored once.
         distinct, which = np.unique(self.space.representatives(codes), axis=0, return_inverse=True)
-        features = groups(self.space, distinct, self.with_values)
+        features = groups(self.space, distinct, self.with_values, self.with_parts)
         mean, deviation = self._predict_features(
             {**features, "auxiliary": np.zeros((len(distinct), 0))}
         )
@@ -148,6 +177,7 @@ class GaussianProcess(Predictor):
             "space": self.space.name,
             "seed": self.seed,
             "with_values": self.with_values,
+            "with_parts": self.with_parts,
             "auxiliary": list(self.auxiliary.maps),
             "trained_on": dict(self.trained_on),
         }
@@ -169,6 +199,7 @@ class GaussianProcess(Predictor):
         """Rebuild a predictor from the config and the tensors that `save` wrote."""
         model = cls(space, config["seed"])
         model.with_values = config.get("with_values", False)
+        model.with_parts = config.get("with_parts", False)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
 
         # Only the kernel's parameters are stored as such; the process is solved again from the

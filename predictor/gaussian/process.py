@@ -17,12 +17,14 @@ from predictor.features.groups import COUNTS
 from predictor.gaussian.kernel import covariance, group_distances, initial_parameters
 from spaces.memory import available_bytes
 
+STEPS = 120
+"""Steps of a fit."""
+
 # Added to the diagonal, for the Cholesky decomposition.
 _JITTER = 1e-5
 # Least range of a column, and least deviation that it is divided by.
 _MIN_SPREAD = 1e-6
 _MIN_SPREAD_OF_COUNTS = 0.35
-_STEPS = 120
 _LEARNING_RATE = 0.06
 # Factors of the squared differences from the initial parameters.
 _PENALTY = {"lengths": 0.05, "amplitudes": 0.05, "weights": 1.5, "together": 0.05, "noise": 0.05}
@@ -52,6 +54,7 @@ class ExactProcess:
         parameters: Logarithms of the kernel's parameters. None: they are fitted, to 1000 rows at
             most; predictions use all rows.
         seed: Seed of the choice of these rows.
+        steps: Number of steps of the fit.
 
     Raises:
         InsufficientMemory: The fit would not fit into the available memory.
@@ -64,6 +67,7 @@ class ExactProcess:
         progress: Callable[[float], object] = lambda fraction: None,
         parameters: Mapping[str, Tensor] | None = None,
         seed: int = 0,
+        steps: int = STEPS,
     ):
         # A constant column distinguishes nothing, and has no deviation to divide by.
         varied = {
@@ -78,7 +82,9 @@ class ExactProcess:
         self.inputs = (raw - self.mean) / self.deviation
         self.targets = torch.from_numpy(targets)
         self._check_memory(needs_fit=parameters is None)
-        self.parameters = dict(parameters) if parameters is not None else self._fit(progress, seed)
+        self.parameters = (
+            dict(parameters) if parameters is not None else self._fit(progress, seed, steps)
+        )
         self._solve()
 
     def _raw(self, features: Mapping[str, NDArray[Any]]) -> Tensor:
@@ -97,7 +103,7 @@ class ExactProcess:
         sizes = torch.tensor(self.sizes, dtype=torch.int64)
         return torch.tensor(minima).double().repeat_interleave(sizes)
 
-    def _fit(self, progress: Callable[[float], object], seed: int) -> dict[str, Tensor]:
+    def _fit(self, progress: Callable[[float], object], seed: int, steps: int) -> dict[str, Tensor]:
         """Return the parameters of the greatest penalised likelihood, found by Adam."""
         initial = initial_parameters(self.sizes or [1])
         parameters = {name: value.clone().requires_grad_() for name, value in initial.items()}
@@ -114,7 +120,7 @@ class ExactProcess:
         # Computed once, since they do not depend on the parameters.
         distances = group_distances(inputs, inputs, self.sizes)
         optimizer = torch.optim.Adam(parameters.values(), lr=_LEARNING_RATE)
-        for step in range(_STEPS):
+        for step in range(steps):
             single = {name: value.float() for name, value in parameters.items()}
             kernel = covariance(inputs, inputs, distances, single)
             noise = parameters["noise"].exp()
@@ -138,7 +144,7 @@ class ExactProcess:
                 [gradient.float(), gradient.diagonal().sum(), torch.ones_like(penalty)],
             )
             optimizer.step()
-            progress((step + 1) / _STEPS)
+            progress((step + 1) / steps)
 
         return {name: value.detach() for name, value in parameters.items()}
 
@@ -164,7 +170,8 @@ class ExactProcess:
     def _solve(self) -> None:
         """Compute everything of a prediction that does not depend on its features.
 
-        `left_out_mean` and `left_out_deviation` [n] predict each row from all others. The
+        `log_likelihood` is that of all targets; `left_out_mean` and `left_out_deviation` [n]
+        predict each row from all others. The
         covariance of n rows is decomposed and inverted in its own memory: 8 n^2 bytes, and 4 n^2
         more for the inverse that predictions use.
         """
@@ -174,9 +181,15 @@ class ExactProcess:
         factor, failed = lapack.dpotrf(matrix.T, lower=True, clean=False, overwrite_a=True)
         if failed:
             raise ValueError("the covariance of the Gaussian process is not positive definite")
+        log_determinant = 2 * float(np.log(np.diagonal(factor)).sum())
         solved, _ = lapack.dpotrs(factor, self.targets.numpy(), lower=True)
         inverse, _ = lapack.dpotri(factor, lower=True, overwrite_c=True)
         _mirror(inverse)
+
+        # Rasmussen and Williams (2006), equation 5.8.
+        count = len(self.targets)
+        square = float(self.targets.numpy() @ solved)
+        self.log_likelihood = -0.5 * (square + log_determinant + count * math.log(2 * math.pi))
 
         # Rasmussen and Williams (2006), equations 5.10 to 5.12.
         variance = 1 / np.diagonal(inverse)
