@@ -1,4 +1,4 @@
-"""Checks of a stage's values that take no long work: names, limits, tables."""
+"""Quick checks of a stage's values: names, limits, tables."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ def find_faults(settings: StageSettings) -> Iterator[Fault]:
     """
     checks: list[Callable[[StageSettings], Iterator[Fault]]] = [_check_space]
     checks += _CHECKS.get(settings.kind.name, [])
+
     faulty: set[str] = set()
     for check in checks:
         faults = list(check(settings))
-        # A key that one check has refused is not refused again for what follows from that.
+        # A consequence of a fault is not a second fault.
         yield from (fault for fault in faults if fault.key not in faulty)
         faulty |= {fault.key for fault in faults}
 
@@ -41,6 +42,7 @@ def pending_limits(settings: StageSettings) -> Iterator[PendingLimit]:
     setting = settings.get("constraint")
     if setting is None or space is None or not setting.is_pending:
         return
+
     for text in setting.texts:
         # One that cannot be read has been reported.
         if text in setting.pending and not list(setting.raised(Limit.parse, text)):
@@ -91,6 +93,7 @@ def _check_task(settings: StageSettings) -> Iterator[Fault]:
     if setting is not None:
         yield from setting.raised(make_task, setting.texts[0], space)
         return
+
     # Without a task the commands take the default one.
     setting = settings.get("space")
     if setting is not None and space is not None and space.head != SearchSpace.head:
@@ -107,6 +110,7 @@ def _check_strategy(settings: StageSettings) -> Iterator[Fault]:
         yield from faults
         if faults:
             return
+
     options = settings.get("option")
     if options is not None and strategy is not None:
         yield from options.raised(check_named_options, check_options, strategy, options.texts)
@@ -119,11 +123,13 @@ def _check_guide(settings: StageSettings) -> Iterator[Fault]:
     setting = settings.get("guide")
     if setting is None or setting.is_pending:
         return
+
     kind, _, location = setting.texts[0].partition(":")
     faults = list(setting.raised(GUIDES.get, kind))
     yield from faults
     if not faults and not location:
         yield setting.fault(f"write {kind}:LOCATION, or supernet or predictor for that stage's")
+
     if kind == "benchmark" and location:
         yield from setting.raised(benchmark, location.partition(":")[0])
 
@@ -134,11 +140,13 @@ def _check_architecture(settings: StageSettings) -> Iterator[Fault]:
     setting = settings.get("arch")
     if setting is None or setting.is_pending:
         return
+
     try:
         index = int(settings.text("index") or 0)
     except ValueError:
         # The option's own type has refused the text.
         return
+
     read = partial(
         read_source, space=settings.text("space"), format=settings.text("format"), index=index
     )
@@ -154,6 +162,7 @@ def _check_limits(settings: StageSettings) -> Iterator[Fault]:
     setting = settings.get("constraint")
     if setting is None:
         return
+
     margin = settings.margin()
     for text in setting.texts:
         faults = list(setting.raised(Limit.parse, text))
@@ -161,6 +170,7 @@ def _check_limits(settings: StageSettings) -> Iterator[Fault]:
         # The table of a stage that is still to run has no costs yet.
         if faults or space is None or text in setting.pending:
             continue
+
         limit = Limit.parse(text)
         load = partial(load_device, space=space)
         yield from setting.raised(limit.bind, space, load, margin)
@@ -174,6 +184,7 @@ def _check_objectives(settings: StageSettings) -> Iterator[Fault]:
     setting = settings.get("objective")
     if setting is None or space is None:
         return
+
     for text in setting.texts:
         if text not in setting.pending:
             load = partial(load_device, space=space)
@@ -188,6 +199,7 @@ def _check_table(settings: StageSettings) -> Iterator[Fault]:
     setting = settings.get("table")
     if setting is None or setting.is_pending:
         return
+
     faults = list(setting.raised(load, setting.texts[0]))
     yield from faults
     if not faults and space is not None:

@@ -18,7 +18,7 @@ Value: TypeAlias = "str | list[Value] | dict[str, Entry] | None"
 
 _NULLS = ("", "~", "null", "Null", "NULL")
 
-# Deeper than any option needs; recursion stays far from Python's limit.
+# More than any option needs, and far below Python's recursion limit.
 _DEEPEST = 20
 
 _TAG_PREFIX = "tag:yaml.org,2002:"
@@ -85,10 +85,12 @@ class Document:
             line = present.line
             if isinstance(present.value, dict):
                 options = dict(present.value)
+
         # Of `batch_size` and `batch-size`, the file's spelling would remain next to the new one.
         for spelling in list(options):
             if spelling.replace("_", "-") == option.replace("_", "-"):
                 del options[spelling]
+
         options[option] = Entry(option, _without_lines(value))
         self.entries[stage] = Entry(stage, options, line)
 
@@ -116,14 +118,16 @@ def parse_document(text: str, path: Path) -> Document:
     value = reader.read(text)
     if value is None:
         value = {}
+
     if not isinstance(value, dict):
         message = "a pipeline is a mapping of keys such as `space: spos-tiny` and `train: {}`"
         raise InvalidPipeline(path, [Fault("", message, 1)])
+
     return Document(path, value, reader.faults)
 
 
 class _Reader:
-    """Converts YAML to texts; faults that do not hinder the reading are collected.
+    """Converts YAML to texts and collects faults after which reading can continue.
 
     Scalars stay texts: YAML would read `20:30` as the number 1230, `no` as false and `1e-3` as a
     text, while the commands' own types read them as on a command line.
@@ -142,7 +146,7 @@ class _Reader:
 
         try:
             self._refuse_aliases(text)
-            # The nodes of the safe loader: no tag makes an object.
+            # Nodes of the safe loader, so that no tag creates an object.
             node = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -152,10 +156,11 @@ class _Reader:
         except (yaml.YAMLError, RecursionError) as error:
             reason = str(error).splitlines()[0] if str(error) else "too many levels"
             raise InvalidPipeline(self.path, [Fault("", f"not YAML: {reason}")]) from error
+
         return None if node is None else self._value(node, "", 0)
 
     def _refuse_aliases(self, text: str) -> None:
-        """Raise InvalidPipeline for aliases: a short file can name billions of values by them."""
+        """Raise InvalidPipeline for aliases: a short file can expand to billions of values."""
         import yaml
 
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -179,6 +184,7 @@ class _Reader:
             return _scalar(node)
         if isinstance(node, MappingNode):
             return {entry.key: entry for entry in self._entries(node, key, depth)}
+
         return [self._value(item, key, depth + 1) for item in node.value]
 
     def _entries(self, node: MappingNode, parent: str, depth: int) -> Iterator[Entry]:
@@ -190,18 +196,20 @@ class _Reader:
             if not isinstance(key_node, ScalarNode):
                 self.faults.append(Fault(parent, "a key must be a plain name", line))
                 continue
+
             name = str(key_node.value)
             key = f"{parent}.{name}" if parent else name
             if name in lines:
                 message = f"set twice; the first time in line {lines[name]}"
                 self.faults.append(Fault(key, message, line))
                 continue
+
             lines[name] = line
             yield Entry(name, self._value(value_node, key, depth + 1), line)
 
 
 def _scalar(node: ScalarNode) -> str | None:
-    # Only a plain scalar can be nothing: '' in quotes is an empty text.
+    # A quoted '' is an empty text; only a plain scalar can be null.
     if node.style is None and node.value in _NULLS:
         return None
     return str(node.value)

@@ -14,7 +14,7 @@ class Fault:
 
     Args:
         key: Key at fault, such as `train.epochs`; empty where the fault is one of the whole file.
-        message: What is wrong, and what would do.
+        message: Fault in one sentence, with a remedy.
         line: Line of the file, from 1; None for a key that was set on the command line.
 
     Example:
@@ -32,7 +32,7 @@ class Fault:
 
 
 class InvalidPipeline(PathfitError):
-    """A pipeline that cannot run.
+    """A pipeline has faults and cannot run.
 
     Args:
         path: File of the pipeline.
@@ -48,6 +48,7 @@ class InvalidPipeline(PathfitError):
         else:
             listed = "".join(f"\n  {fault}" for fault in self.faults)
             text = f"{path} has {len(self.faults)} faults:{listed}"
+
         super().__init__(text)
 
 

@@ -12,7 +12,7 @@ from tables.store import available
 
 _SEPARATORS = re.compile(r"[@:]")
 
-# The files of a run's folder that later stages read. Its checkpoints and curves are none of them.
+# Files of a run's folder that later stages read, unlike its checkpoints and curves.
 _RUN_FILES = (".json", ".jsonl", ".safetensors")
 
 
@@ -21,6 +21,7 @@ def named_files(text: str) -> Iterator[Path]:
 
     A table may be named without its path, as `tables.load` finds it.
     """
+    # Options name files after `@` or `:`; which part is a path depends on the option.
     tables = available()
     candidates = {text, *(text[match.end() :].strip() for match in _SEPARATORS.finditer(text))}
     for candidate in sorted(candidates):
@@ -39,10 +40,12 @@ def content_digest(path: Path) -> str:
         return digest(path)
     if not path.is_dir():
         return ""
+
     total = hashlib.sha256()
     for file in sorted(path.iterdir()):
         if file.suffix in _RUN_FILES and file.is_file():
             total.update(f"{file.name} {digest(file)}\n".encode())
+
     return total.hexdigest()
 
 
@@ -51,5 +54,5 @@ def _is_file_or_run(text: str) -> bool:
         path = Path(text)
         return path.is_file() or (path / "run.json").is_file()
     except (OSError, ValueError):
-        # A text that no path can be: too long, or with a null character.
+        # Too long for a path, or with a null character.
         return False

@@ -1,4 +1,4 @@
-"""How the files of stages join them: default arguments, and references such as `@profile`."""
+"""Files that join stages: default arguments, and references such as `@profile`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REFERENCE = re.compile(rf"(?P<before>.*)@\s*(?P<stage>{'|'.join(STAGES)})\s*", 
 
 
 class UnresolvedJoint(Exception):
-    """A stage needs a file that no earlier stage writes; the message says what to add."""
+    """A stage needs a file that no earlier stage writes; the message names the remedy."""
 
 
 class Joints:
@@ -44,8 +44,9 @@ class Joints:
 
         if "train" not in self.files:
             return None
+
         path = Path(self.files["train"]) / ARCHITECTURE
-        # Only now: the algorithm's import takes seconds, which most pipelines can do without.
+        # Evaluated last, because importing the algorithm takes seconds.
         decides = path.is_file() if self.training is None else _decides(self.training)
         return str(path) if decides else None
 
@@ -59,12 +60,15 @@ class Joints:
             position = list(STAGES).index(name) - list(STAGES).index(settings.kind.name)
             if position >= 0:
                 raise UnresolvedJoint(f"{name} does not run before {settings.kind.name}")
+
             raise UnresolvedJoint(
                 f"needs the stage {name}, which the pipeline lacks; add `{name}: {{}}`, or"
                 f" `{name}: PATH` with its file{hint}"
             )
+
         if name not in settings.needs:
             settings.needs.append(name)
+
         return self.files[name]
 
     def resolve(self, text: str, key: str, settings: StageSettings) -> str:
@@ -81,6 +85,7 @@ class Joints:
         match = _referring(text, key)
         if match is None:
             return text
+
         path = self.file(match["stage"], settings)
         # A text of a reference alone is the path; otherwise `@` separates a metric from its table.
         before = match["before"]
@@ -136,6 +141,7 @@ def _join_search(joints: Joints, settings: StageSettings) -> dict[str, str]:
         return {}
     if "predict" not in joints.files and "train" in joints.files:
         return {"guide": f"supernet:{joints.file('train', settings)}"}
+
     hint = ", or set search.guide, such as supernet or benchmark:nasbench201"
     return {"guide": f"predictor:{joints.file('predict', settings, hint)}"}
 
@@ -144,10 +150,12 @@ def _join_retrain(joints: Joints, settings: StageSettings) -> dict[str, str]:
     joints.index = settings.text("index")
     if settings.get("arch") is not None:
         return {}
+
     architecture = None if "search" in joints.files else joints.architecture()
     if architecture is not None:
         joints.file("train", settings)
         return {"arch": architecture}
+
     hint = ", or train by an algorithm that decides an architecture, or set retrain.arch"
     return {"arch": joints.file("search", settings, hint)}
 
@@ -165,16 +173,21 @@ def _join_measure(joints: Joints, settings: StageSettings) -> dict[str, str]:
     elif architecture is not None:
         joints.file("train", settings)
         settings.arguments.append(architecture)
+
     if "export" in joints.files:
         settings.arguments.append(joints.file("export", settings))
+
     if not settings.arguments:
         raise UnresolvedJoint("has nothing to measure; add the stage search or export")
+
     texts = {}
     if settings.get("table") is None and "profile" in joints.files:
         texts["table"] = joints.file("profile", settings)
+
     # The network that was trained, not the best one.
     if settings.get("index") is None and joints.index not in (None, "0"):
         texts["index"] = str(joints.index)
+
     return texts
 
 

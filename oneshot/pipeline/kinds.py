@@ -30,7 +30,7 @@ class StageKind:
         command: Package and command, the arguments of `python -m`.
         target: Import path "module:attribute" of the click command.
         output: Name of the file or folder that the stage writes, within the run's folder.
-        description: What the stage does, one line for the sample file.
+        description: Purpose of the stage, one line for the sample file.
         excluded: General keys that do not go to the stage, because its option of that name has
             another meaning.
         joined: Keys of options that take files of earlier stages unless the pipeline sets them.

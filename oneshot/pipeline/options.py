@@ -42,6 +42,7 @@ class StageOptions:
         for option in self.all():
             for name in _long_names(option):
                 self._options[name] = option
+
         for option in self.all():
             for name in _short_names(option):
                 self._options.setdefault(name, option)
@@ -104,7 +105,7 @@ def read_texts(option: click.Option, value: Value) -> list[str]:
         Texts as on a command line: one for each repetition; for a flag `true` or `false`.
 
     Raises:
-        ValueError: The option does not take such a value; the message names what it takes.
+        ValueError: The option does not accept such a value; the message names the accepted kind.
     """
     if value is None:
         raise ValueError("has no value; remove the key for the default")
@@ -114,6 +115,7 @@ def read_texts(option: click.Option, value: Value) -> list[str]:
         if not option.multiple:
             raise ValueError("takes a value, not a mapping")
         return [f"{key}={_json(entry.value)}" for key, entry in value.items()]
+
     if not isinstance(value, list):
         return [value]
 
@@ -122,12 +124,14 @@ def read_texts(option: click.Option, value: Value) -> list[str]:
         if not isinstance(item, str):
             raise ValueError("takes a list of plain values")
         texts.append(item)
+
     separator = getattr(option.type, "separator", None)
     if separator is not None:
         texts = [separator.join(texts)]
     elif not option.multiple and option.nargs != len(texts):
         takes = "one value" if option.nargs == 1 else f"{option.nargs} values"
         raise ValueError(f"takes {takes}, not a list of {len(texts)}")
+
     return texts
 
 
@@ -137,8 +141,10 @@ def command_arguments(option: click.Option, texts: Sequence[str]) -> list[str]:
         if texts[0] == "true":
             return [flag(option)]
         return option.secondary_opts[:1]
+
     if option.multiple:
         return [argument for text in texts for argument in (flag(option), text)]
+
     return [flag(option), *texts]
 
 
@@ -159,6 +165,7 @@ def _truth(value: Value) -> str:
         return "true"
     if text in _FALSE:
         return "false"
+
     raise ValueError("is a flag; write true or false")
 
 
@@ -170,6 +177,7 @@ def _json(value: Value) -> str:
         return f"[{', '.join(_json_element(item) for item in value)}]"
     if isinstance(value, str):
         return value
+
     raise ValueError("takes NAME: VALUE with plain values")
 
 
@@ -179,4 +187,5 @@ def _json_element(value: Value) -> str:
         json.loads(text)
     except ValueError:
         return json.dumps(text)
+
     return text

@@ -102,4 +102,5 @@ class Pipeline:
         for stage in self.stages:
             if reached & set(stage.needs):
                 reached.add(stage.name)
+
         return reached

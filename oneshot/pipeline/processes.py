@@ -1,4 +1,4 @@
-"""The process of a stage, to which the signals of the pipeline's own process are handed on."""
+"""Processes of stages, to which signals of the pipeline's process are forwarded."""
 
 from __future__ import annotations
 
@@ -42,33 +42,36 @@ def run_command(arguments: Sequence[str], lock: int) -> int:
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
         stdin=subprocess.DEVNULL,
-        # Of a group of its own: the terminal sends Ctrl-C to this process alone, which hands it on
-        # once. Trainings count signals: the first ends a step in order, the second ends at once.
+        # A group of its own: otherwise the terminal and this process would both send Ctrl-C, and a
+        # training takes the second one as a request to end at once.
         process_group=0,
         pass_fds=(lock,),
     )
-    with _handing_on(process) as received:
+    with _forwarding_signals(process) as received:
         code = process.wait()
+
     if received:
         raise StageStopped(received[0])
+
     return code
 
 
 @contextmanager
-def _handing_on(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Send SIGINT and SIGTERM of this process to another one within the block."""
+def _forwarding_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Forward SIGINT and SIGTERM to another process within the block, and yield those received."""
     received: list[int] = []
     # Only the main thread can have handlers; a job of a service stops its stages otherwise.
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
 
-    def hand_on(number: int, frame: FrameType | None) -> None:
+    def forward(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        # The number of a process that has ended may belong to another one.
         if process.poll() is None:
             os.kill(process.pid, number)
 
-    previous = {number: signal.signal(number, hand_on) for number in _SIGNALS}
+    previous = {number: signal.signal(number, forward) for number in _SIGNALS}
     try:
         yield received
     finally:

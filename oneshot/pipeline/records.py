@@ -28,7 +28,7 @@ DONE = "done"
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What is recorded of a stage that has begun.
+    """The record of a stage that has begun.
 
     Args:
         arguments: Arguments of `python -m`.
@@ -65,7 +65,7 @@ class Records:
     def __init__(self, folder: Path):
         self.path = folder / STATE
         self.stages: dict[str, StageRecord] = {}
-        # A damaged record is none: the stages run again rather than trust it.
+        # A damaged record counts as none: running stages again is safe, trusting it is not.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             content = json.loads(self.path.read_text(encoding="utf-8"))
             self.stages = {
@@ -91,6 +91,7 @@ class Records:
             return False
         if not all(path.exists() for path in stage.outputs):
             return False
+
         return record.is_same_work(present or StageRecord.begin(stage))
 
     def has_changed(self, stage: Stage) -> bool:
@@ -117,7 +118,7 @@ class Records:
 
 
 def remove_outputs(stage: Stage) -> None:
-    """Remove what a stage has written, with the partial files next to it."""
+    """Remove the outputs of a stage, with the partial files next to them."""
     for path in stage.outputs:
         # Interrupted work is in files such as predict.safetensors.gates.part.
         for file in [path, *path.parent.glob(f"{glob.escape(path.name)}.*")]:
@@ -144,6 +145,7 @@ def locked(folder: Path) -> Iterator[int]:
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise InvalidFile(f"cannot write {folder}: {error.strerror}") from error
+
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -151,6 +153,7 @@ def locked(folder: Path) -> Iterator[int]:
             raise FolderInUse(
                 f"another run works in {folder}; wait for its end, or give another folder with -o"
             ) from error
+
         yield handle
     finally:
         os.close(handle)

@@ -33,8 +33,10 @@ def _profile(stage: Stage) -> str:
     spread = f"networks take {least.value:.3g} to {greatest.value:.3g} ms"
     if model.sigma is None or not table.networks:
         return f"{len(table.blocks)} blocks; {spread}"
+
     latencies = [network.latency_ms for network in table.networks]
     error = model.sigma / float(np.median(latencies))
+
     return f"{len(table.blocks)} blocks; {spread}, sigma {error:.1%} of the median"
 
 
@@ -47,7 +49,9 @@ def _train(stage: Stage) -> str:
         if cost is None:
             return f"architecture {path / 'architecture.json'}"
         return f"architecture of {cost:.4g} {report['unit']} {report['metric']}"
+
     settings = _read(path / "run.json")
+
     return f"supernet of {settings['space'].partition('(')[0]} by {settings['algorithm']}"
 
 
@@ -97,7 +101,9 @@ def _measure(stage: Stage) -> str:
             # At the clock rate of the table, which the estimate is for, where that is known.
             measured = entry.get("normalised_ms", entry["latency_ms"])
             text += f" (promised {estimate:.4g}, at the table's clock {measured:.4g})"
+
         texts.append(text)
+
     return "; ".join(texts)
 
 

@@ -79,7 +79,7 @@ def run_pipeline(
         StageStopped: Ctrl-C or SIGTERM ended a stage.
     """
     stages = _select(pipeline, only)
-    # Before the folder is made, and again with the lock: another run may have ended meanwhile.
+    # Checked before the folder is made, and again with the lock, since another run may have ended.
     _check_needs(pipeline, stages, Records(pipeline.folder))
     with locked(pipeline.folder) as lock:
         records = Records(pipeline.folder)
@@ -88,10 +88,11 @@ def run_pipeline(
         reports = []
         for position, stage in enumerate(stages, start=1):
             if position > 1 and stages[position - 2].name == "profile":
-                # Now rather than after a training, whose hours would be lost.
+                # Checked as soon as the table exists, rather than after hours of training.
                 _check_limits(pipeline, stages)
             run = partial(execute, stage.arguments, lock)
             reports.append(_run_stage(stage, records, listener, (position, len(stages)), run))
+
         return reports
 
 
@@ -102,25 +103,29 @@ def _select(pipeline: Pipeline, only: Collection[str]) -> list[Stage]:
             reason = "replaced by a path" if name in pipeline.replaced else "no stage of this file"
             message = f"{reason}; its stages are {', '.join(names)}{near_miss(name, names)}"
             raise InvalidPipeline(pipeline.path, [Fault(f"--only {name}", message)])
+
     return [stage for stage in pipeline.stages if not only or stage.name in only]
 
 
 def _check_needs(pipeline: Pipeline, stages: Sequence[Stage], records: Records) -> None:
-    """Raise InvalidPipeline where a stage needs files of a stage that neither is done nor runs."""
+    """Raise InvalidPipeline where a stage needs files of one that is not done and will not run."""
     available = {stage.name for stage in stages} | set(pipeline.replaced)
     for stage in stages:
         for name in stage.needs:
             if name in available:
                 continue
+
             needed = pipeline.stage(name)
             if records.is_done(needed):
                 continue
+
             if not needed.output.exists():
                 reason = f"{needed.output}, which {name} writes, does not exist"
             elif records.has_changed(needed):
                 reason = f"{name} has changed since it wrote {needed.output}"
             else:
                 reason = f"{name} was not run to its end"
+
             message = f"{reason}; run it first, or the pipeline without --only"
             raise InvalidPipeline(pipeline.path, [Fault(f"--only {stage.name}", message)])
 
@@ -138,13 +143,15 @@ def _report_changes(
     changed = {stage.name for stage in stages if records.has_changed(stage)}
     if not changed:
         return
+
+    # Stages that have not begun have nothing to repeat.
     begun = pipeline.dependents(changed) & records.stages.keys()
     repeated = [stage.name for stage in stages if stage.name in begun]
     listener.changed([name for name in STAGES if name in changed], repeated)
 
     for stage in stages:
         if stage.name in repeated:
-            # Forgotten now, so that a run which stops halfway does not trust the later ones.
+            # Forgotten before any of them runs: a run that stops halfway must not trust them.
             remove_outputs(stage)
             records.forget(stage)
 
@@ -156,7 +163,7 @@ def _run_stage(
     position: tuple[int, int],
     run: Callable[[], int],
 ) -> StageReport:
-    # Made once: it reads all inputs, such as the weights of a supernet.
+    # Computed once, since it reads all inputs, such as the weights of a supernet.
     record = StageRecord.begin(stage)
     if records.is_done(stage, record):
         listener.skipped(stage, *position)
@@ -168,8 +175,9 @@ def _run_stage(
     if previous is not None and resumes:
         record = replace(record, seconds=previous.seconds)
     else:
-        # What other settings have written must not be resumed from.
+        # Outputs of other settings must not be resumed from.
         remove_outputs(stage)
+
     # Before the work, so that an interrupted stage is known to have begun with these settings.
     records.save(stage, record)
     listener.begins(stage, *position, resumes=resumes)
@@ -180,14 +188,17 @@ def _run_stage(
     except StageStopped:
         records.save(stage, replace(record, seconds=record.seconds + time.monotonic() - begin))
         raise
+
     seconds = record.seconds + time.monotonic() - begin
     if code != 0:
         # Popen reports death by a signal as its negative number.
         ending = f"failed with exit code {code}" if code > 0 else f"was ended by signal {-code}"
         raise StageFailed(f"the stage {stage.name} {ending}: {stage.command_line}")
+
     if not stage.output.exists():
         raise StageFailed(f"the stage {stage.name} did not write {stage.output}")
 
     result = result_line(stage)
     records.save(stage, replace(record, status=DONE, seconds=seconds, result=result))
+
     return StageReport(stage.name, seconds, result, was_done=False)

@@ -19,10 +19,10 @@ from spaces.plugins import REQUIRED, Option
 
 _WIDTH = 96
 
-# Stages of an algorithm that decides an architecture itself.
+# Stages that remain where the algorithm itself decides an architecture.
 _WITHOUT_SEARCH = ("profile", "train", "retrain", "export", "measure")
 
-# Texts that YAML and the pipeline's reader take as they are.
+# Texts that need no quotes in YAML.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+][A-Za-z0-9_./+-]*")
 
 # The default of an option that depends on the data set is in its help.
@@ -56,16 +56,19 @@ def sample_text(space: str, algorithm: str, task: str | None = None) -> str:
     general = {"space": space, "data": "digits", "seed": "0"}
     if task is not None:
         general["task"] = task
+
     lines = [_HEADER, *_general_lines(general)]
     for kind in STAGES.values():
         stage_lines = list(_stage_lines(kind, _active(kind, algorithm)))
         if searches and kind.name not in _WITHOUT_SEARCH:
             stage_lines = [f"# {line}".rstrip() for line in stage_lines]
         lines += ["", *stage_lines]
+
     text = "\n".join(lines) + "\n"
 
-    # A sample that cannot run would be a bad example.
+    # The sample is checked like a user's file, so that it never has a fault.
     build_pipeline(parse_document(text, Path("sample")), Path("runs/sample"))
+
     return text
 
 
@@ -99,6 +102,7 @@ def _stage_lines(kind: StageKind, active: Mapping[str, str]) -> Iterator[str]:
     yield f"# {kind.description}"
     yield f"# Help: python -m {' '.join(kind.command)} --help"
     yield f"{kind.name}:"
+
     for option in options.all():
         key = key_of(option)
         # General keys are at the top; the file of the output and resuming are the pipeline's.
@@ -107,9 +111,11 @@ def _stage_lines(kind: StageKind, active: Mapping[str, str]) -> Iterator[str]:
         if key == "option":
             yield from _registered_options(kind, active)
             continue
+
         text = option.help or f"One of {_placeholder(option)}."
         if key in kind.joined:
             text += "  [default: of the earlier stages]"
+
         yield from _comment(text, "  # ")
         if key in active:
             yield f"  {key}: {active[key]}"
@@ -128,10 +134,13 @@ def _registered_options(kind: StageKind, active: Mapping[str, str]) -> Iterator[
         entries = STRATEGIES.options(name)
     elif algorithm(name).searches_architecture:
         entries = ALGORITHMS.options(name)
+
     if not entries:
         return
+
     yield f"  # Options of {name}."
     yield "  # option:"
+
     for option in entries.values():
         # Below `# ` the lines are YAML with comments of its own.
         yield from _comment(option.help, "  #   # ")
@@ -144,12 +153,14 @@ def _default(option: click.Option, context: click.Context) -> str:
     in_help = _NUMBER_IN_HELP.search(option.help or "")
     if in_help is not None:
         return in_help[1]
+
     default = option.get_default(context)
     is_missing = default is None or option.required or option.multiple
     if is_missing:
         return _placeholder(option)
     if option.is_flag:
         return "true" if default else "false"
+
     return _scalar(str(default))
 
 

@@ -57,7 +57,7 @@ class Setting:
 
 @dataclass
 class StageSettings:
-    """Everything that a pipeline sets for one stage.
+    """The options and arguments of one stage.
 
     Args:
         kind: Kind of the stage.
@@ -92,10 +92,12 @@ class StageSettings:
         setting = self.get(key)
         if setting is not None:
             return setting.texts
+
         option = self.options.find(key)
         default = None if option is None else option.get_default(self.options.context)
         if default is None:
             return ()
+
         return [str(item) for item in default] if isinstance(default, tuple) else [str(default)]
 
     def text(self, key: str) -> str | None:

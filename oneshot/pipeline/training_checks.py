@@ -1,4 +1,4 @@
-"""Checks of the stage that trains a supernet: its algorithm, that one's options, its costs."""
+"""Checks of the stage that trains a supernet: algorithm, options, costs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ def check_foreign_options(settings: StageSettings) -> Iterator[Fault]:
     searches = _searches_architecture(settings)
     if searches is None:
         return
+
     name = settings.text("algorithm")
     kind = "train on single paths" if searches else "train an architecture"
     for parameter in FOR_PATHS if searches else FOR_ARCHITECTURES:
         setting = settings.get(parameter)
-        # A value that is the default asks for nothing.
+        # A value equal to the default has no effect.
         if setting is None or list(setting.texts) in (_default_texts(settings, parameter), []):
             continue
         yield setting.fault(f"is for algorithms that {kind}, not for {name}; remove the key")
@@ -48,11 +49,12 @@ def check_target(settings: StageSettings) -> Iterator[Fault]:
     is_pending = setting is not None and setting.is_pending
     if setting is None or is_pending or space is None or not _searches_architecture(settings):
         return
+
     yield from setting.raised(cost_of, setting.texts[0], space, tables.load)
 
 
 def check_sampler(settings: StageSettings) -> Iterator[Fault]:
-    """Check that the sampler has what it needs, and that its table has the space's blocks."""
+    """Check the options of the sampler, and that its table has the space's blocks."""
     import tables
     from oneshot.samplers.settings import SamplerSettings
 
@@ -61,6 +63,7 @@ def check_sampler(settings: StageSettings) -> Iterator[Fault]:
     setting = sampler or table
     if setting is None or _searches_architecture(settings) is not False:
         return
+
     limits = _numbers(settings, "cost-range")
     cost_range = (limits[0], limits[1]) if len(limits) == 2 else None
     make = partial(SamplerSettings, range=cost_range, table=settings.text("table"))
@@ -70,6 +73,7 @@ def check_sampler(settings: StageSettings) -> Iterator[Fault]:
     space = settings.space()
     if faults or table is None or table.is_pending or space is None:
         return
+
     loading = list(table.raised(tables.load, table.texts[0]))
     yield from loading
     if not loading:
@@ -113,6 +117,7 @@ def _default_texts(settings: StageSettings, key: str) -> list[str]:
     assert option is not None
     if option.is_flag:
         return ["false"]
+
     default = option.get_default(settings.options.context)
     return [] if default is None else [str(default)]
 
