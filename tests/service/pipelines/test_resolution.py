@@ -12,6 +12,7 @@ import pytest
 from oneshot.pipeline.document import parse_document
 from oneshot.pipeline.kinds import STAGES
 from oneshot.pipeline.options import StageOptions, is_output, key_of
+from oneshot.pipeline.sample import sample_text
 from service.catalog.catalog import Catalog
 from service.pipelines.keys import REFUSED, is_plain
 from service.pipelines.resolution import ResolvedPipeline, resolve
@@ -134,6 +135,11 @@ search: {constraint: ["latency_ms<=5@made-up", "latency_ms<=6@profile", flops<=9
 )
 def test_paths_addresses_and_outputs_are_refused(text: str, key: str, catalog: Catalog) -> None:
     assert keys(text, catalog) == [key]
+
+
+@pytest.mark.parametrize("algorithm", ["spos", "proxyless"])
+def test_the_sample_runs_at_a_service_as_it_is(catalog: Catalog, algorithm: str) -> None:
+    assert keys(sample_text("spos-tiny", algorithm), catalog) == []
 
 
 def test_measurements_take_one_core_unless_they_ask_for_more(catalog: Catalog) -> None:
