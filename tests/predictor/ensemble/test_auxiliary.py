@@ -12,6 +12,7 @@ from predictor.base import Auxiliary
 from predictor.ensemble.predictor import Fitting, GraphPredictor
 from predictor.errors import InvalidValues, MissingAuxiliary
 from predictor.metrics import kendall_tau
+from spaces.cells.nasbench201 import EDGES
 from spaces.space import Codes
 
 SPACE = spaces.get("nasbench201")
@@ -37,6 +38,27 @@ def at_operations(codes: Codes) -> NDArray[np.float64]:
         [np.random.default_rng(row).normal(size=codes.shape[1]) for row in codes.tolist()]
     )
     return np.pad(drawn, ((0, 0), (0, SPACE.positions - codes.shape[1])))
+
+
+def live_convolutions(codes: Codes) -> NDArray[np.float64]:
+    """The 3x3 convolutions and a tenth of the 1x1 ones, on the edges that the output depends on."""
+    operations = dict(zip(EDGES, codes.T, strict=True))
+    # Whether each node is reached from the input, and reaches the output.
+    reached = {0: np.ones(len(codes), bool)}
+    for node in (1, 2, 3):
+        edges = [(operations[source, node] > 0) & reached[source] for source in range(node)]
+        reached[node] = np.any(edges, axis=0)
+    reaching = {3: np.ones(len(codes), bool)}
+    for node in (2, 1, 0):
+        targets = range(node + 1, 4)
+        edges = [(operations[node, target] > 0) & reaching[target] for target in targets]
+        reaching[node] = np.any(edges, axis=0)
+
+    values = np.zeros(len(codes))
+    for (source, target), operation in operations.items():
+        weights = (operation == 3) + 0.1 * (operation == 2)
+        values += np.where(reached[source] & reaching[target], weights, 0.0)
+    return values
 
 
 def fitted(
@@ -92,9 +114,11 @@ def test_encoders_without_features_leave_columns_alone() -> None:
 
 
 def test_the_anytime_head_trains_every_step() -> None:
-    values = (CODES == 3).sum(1) + 0.1 * (CODES == 2).sum(1)
-    # On nodes: the values count operations on dead edges too, whose messages no output reads.
-    model = fitted(None, values, 120, anytime=True, on_edges=False, steps=2)
+    values = live_convolutions(CODES)
+    # As many layers as the longest path of a cell has edges: with fewer, the operation on its first
+    # edge does not reach the output.
+    model = fitted(None, values, 120, anytime=True, steps=2, layers=3)
+    assert all(encoder.on_edges for encoder in model.encoders)
     for encoder in model.encoders:
         scores = (
             encoder(encoder.inputs(SPACE, CODES[150:]), every_step=True).detach().double().numpy()
