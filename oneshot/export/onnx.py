@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from oneshot.data.request import title
@@ -258,7 +259,7 @@ def _convert(model: nn.Module, inputs: NetworkInputs, opset: int) -> torch.onnx.
             network,
             arguments,
             input_names=list(inputs.names),
-            output_names=[OUTPUT],
+            output_names=_output_names(network, arguments),
             dynamic_shapes=_dynamic_batch(network, len(arguments)),
             opset_version=opset,
             dynamo=True,
@@ -272,6 +273,13 @@ def _convert(model: nn.Module, inputs: NetworkInputs, opset: int) -> torch.onnx.
 
     assert program is not None
     return program
+
+
+def _output_names(network: nn.Module, arguments: tuple[Tensor, ...]) -> list[str]:
+    """Return the names of a network's output tensors, numbered where there are several."""
+    with torch.inference_mode():
+        count = len(list(tensors_in(network(*arguments))))
+    return [OUTPUT] if count == 1 else [f"{OUTPUT}_{index}" for index in range(count)]
 
 
 def _dynamic_batch(model: nn.Module, count: int) -> tuple[Any, ...]:
@@ -325,10 +333,11 @@ def compare(
     path: Path,
     images: Any = None,
 ) -> float:
-    """Return the largest difference between the logits of onnxruntime and torch.
+    """Return the largest difference between the outputs of onnxruntime and torch.
 
-    The difference is relative to the largest absolute logit of its batch, and NaN if an output is.
-    Where all logits are 0, as those of a head that is initialised with zeros, it is absolute.
+    The difference is relative to the largest absolute value of an output of its batch, and NaN if
+    an output is. Where all values are 0, as those of a head that is initialised with zeros, it is
+    absolute.
 
     Args:
         model: Network in evaluation mode.
@@ -355,20 +364,26 @@ def compare(
     worst = 0.0
     for batch in batches:
         with torch.inference_mode():
-            expected = model(batch).numpy()
+            expected = list(tensors_in(model(batch)))
         feed = {
             name: tensor.contiguous().numpy()
             for name, tensor in zip(inputs.names, tensors_in(batch), strict=True)
             if name in used_names
         }
-        (logits,) = session.run(None, feed)
+        outputs = session.run(None, feed)
+        # A detector has several outputs, such as classes and boxes.
+        for output, tensor in zip(outputs, expected, strict=True):
+            difference = _difference(np.asarray(output), tensor.numpy())
 
-        scale = np.abs(expected).max()
-        difference = float(np.abs(np.asarray(logits) - expected).max() / (scale if scale else 1.0))
-
-        # NaN, which differs from itself, must reach the caller; max(0.0, NaN) would be 0.0.
-        worst = max(worst, difference) if difference == difference else difference
+            # NaN, which differs from itself, must reach the caller; max(0.0, NaN) would be 0.0.
+            worst = max(worst, difference) if difference == difference else difference
     return worst
+
+
+def _difference(output: NDArray[Any], expected: NDArray[Any]) -> float:
+    """Return the largest difference relative to the largest expected magnitude, or absolute."""
+    scale = np.abs(expected).max()
+    return float(np.abs(output - expected).max() / (scale if scale else 1.0))
 
 
 def operators(path: str | Path) -> Counter[str]:

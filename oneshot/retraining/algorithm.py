@@ -74,17 +74,25 @@ class Retraining(Algorithm):
         # Reports show the loss without the auxiliary head, which the final network lacks. A mixed
         # image counts as correct where its dominant label is predicted.
         dominant = targets if mixed.weight >= 0.5 else mixed.others
-        engine.note(loss, _by_head(outputs)[0], dominant)
+        engine.note(loss, self._by_head(outputs)[0], dominant)
         if auxiliary:
             loss = loss + self.options.auxiliary * auxiliary[0]
         return loss
 
     def _losses(self, outputs: Any, mixed: Mixed) -> Tensor:
         """Return the loss of the final head and, where it has a weight, of the auxiliary one."""
-        main, auxiliary = _by_head(outputs)
-        heads = [main] if auxiliary is None or not self.options.auxiliary else [main, auxiliary]
+        main, auxiliary = self._by_head(outputs)
+        heads = [main] if auxiliary is None else [main, auxiliary]
         smoothing = self.recipe.label_smoothing
         return torch.stack([mixed.loss(self.task, head, smoothing) for head in heads])
+
+    def _by_head(self, outputs: Any) -> tuple[Any, Any]:
+        """Return the outputs of the final head and of the auxiliary one; None: there is none."""
+        # Outputs of a task, such as classes and boxes, may be a tuple without any auxiliary head.
+        if self.options.auxiliary and isinstance(outputs, tuple):
+            main, auxiliary = outputs
+            return main, auxiliary
+        return outputs, None
 
     def after_step(self, step: int) -> None:
         """Update the moving average."""
@@ -110,8 +118,3 @@ class Retraining(Algorithm):
         """Move the averages to a device."""
         if self.average is not None:
             self.average.to(device)
-
-
-def _by_head(outputs: Any) -> tuple[Any, Any]:
-    """Return the outputs of the final head and of the auxiliary one, None where there is none."""
-    return outputs if isinstance(outputs, tuple) else (outputs, None)

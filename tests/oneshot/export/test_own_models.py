@@ -107,3 +107,29 @@ def test_a_model_of_tokens_is_exported(tmp_path: Path) -> None:
     inputs = NetworkInputs.from_space(space, architecture)
     write_onnx(network, inputs, tmp_path / "tokens.onnx", {})
     assert compare(network, inputs, tmp_path / "tokens.onnx") <= TOLERANCE
+
+
+class ScoresAndBoxes(nn.Module):
+    """Two outputs, as of a detector."""
+
+    def __init__(self, shift: float = 0.0) -> None:
+        super().__init__()
+        self.scores = nn.Linear(6, 3)
+        self.boxes = nn.Linear(6, 4)
+        self.shift = shift
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.scores(x), self.boxes(x) + self.shift
+
+
+def test_every_output_of_a_network_is_compared(tmp_path: Path) -> None:
+    path = tmp_path / "network.onnx"
+    network = ScoresAndBoxes().eval()
+
+    write_onnx(network, (6,), path, {})
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert [entry.name for entry in session.get_outputs()] == ["logits_0", "logits_1"]
+    assert compare(network, (6,), path) <= TOLERANCE
+    network.shift = 1.0
+    assert compare(network, (6,), path) > 0.1

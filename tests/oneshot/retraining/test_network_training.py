@@ -5,7 +5,8 @@ one.
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -23,10 +24,12 @@ from oneshot.run import Run, begin
 from oneshot.run_settings import RunSettings
 from oneshot.tasks import Task
 from oneshot.training.execution import Execution
+from oneshot.training.passes import Passes
 from oneshot.training.recipe import Recipe
 from oneshot.training.stop import Stopped
 from spaces import ChainSpace
 from spaces.modules.cells import CellNetwork
+from tables.metrics import Metric
 
 RECIPE = Recipe(epochs=4, batch_size=32, learning_rate=0.05)
 EVERYTHING = RetrainOptions(cutout=4, mixup=0.4, ema=0.9)
@@ -347,3 +350,32 @@ def test_run_of_an_unknown_folder_is_told(tmp_path: Path, make: Make, images: Im
     run = make("run", init={"run": str(tmp_path / "no"), "weights": "x"})
     with pytest.raises(InvalidRun, match="holds no run of Pathfit's"):
         check(Run(run.folder, run.settings), images)
+
+
+def test_outputs_that_are_a_pair_are_those_of_the_task() -> None:
+    """Without an auxiliary head, whose outputs are the second item of a pair too."""
+
+    class Pair(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return x, 2 * x
+
+    class Both(Task):
+        metrics: ClassVar[dict[str, Metric]] = {}
+
+        def loss(self, outputs: Any, targets: Any, smoothing: float = 0.0) -> torch.Tensor:
+            first, second = outputs
+            loss: torch.Tensor = (first + second - targets).square().mean()
+            return loss
+
+        def tally(self, device: torch.device) -> Any:
+            raise NotImplementedError
+
+    noted: list[Any] = []
+    engine = SimpleNamespace(note=lambda *values: noted.append(values))
+    algorithm = Retraining(Pair(), Recipe(), RetrainOptions(), Passes(Both()))
+
+    loss = algorithm.loss(torch.ones(2, 1), torch.zeros(2, 1), 0, engine)  # type: ignore[arg-type]
+
+    assert loss.item() == 9.0
+    ((_, outputs, _),) = noted
+    assert len(outputs) == 2
