@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -22,7 +23,9 @@ _BATCH_SIZE = 50
     help="Time since their end, such as 30d, 12h or 90m.",
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Print the ids that would be removed, and remove nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Print the jobs, and the attempts whose files would be removed, and remove nothing.",
 )
 @artifact_options
 def gc(
@@ -40,9 +43,15 @@ def gc(
     with closing(store):
         ids = store.jobs.list_ended(older_than)
         if dry_run:
-            for job_id in ids:
-                click.echo(job_id)
-            click.echo(f"{len(ids)} jobs would be removed")
+            # The files of these jobs go with them.
+            remaining = [
+                (job_id, attempt)
+                for job_id, attempt in find_leftovers(store, artifact_store)
+                if job_id not in set(ids)
+            ]
+            for line in (*ids, *(f"{job_id}/{attempt}" for job_id, attempt in remaining)):
+                click.echo(line)
+            click.echo(f"{len(ids)} jobs{_files_of(remaining)} would be removed")
             return
 
         removed = 0
@@ -60,5 +69,8 @@ def gc(
         # Keys and sessions accumulate as jobs do.
         store.remove_expired()
 
-    files = f" and the files of {len(leftovers)} attempts without a result" if leftovers else ""
-    click.echo(f"removed {removed} jobs{files}")
+    click.echo(f"removed {removed} jobs{_files_of(leftovers)}")
+
+
+def _files_of(leftovers: Sequence[tuple[str, int]]) -> str:
+    return f" and the files of {len(leftovers)} attempts without a result" if leftovers else ""

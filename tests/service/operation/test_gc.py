@@ -64,6 +64,26 @@ def test_a_dry_run_changes_nothing(
     assert (store.jobs.list(), artifacts.paths()) == before
 
 
+def test_a_dry_run_prints_all_that_would_be_removed(
+    run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]
+) -> None:
+    for job_id, attempt in ((jobs["recent"], 2), ("0" * 32, 1), (jobs["old"], 2)):
+        artifacts.write(job_id, attempt, "kept-last.ckpt", b"x")
+    before = artifacts.paths()
+    message = run("gc", "--older-than", "30d", "--dry-run").stdout.splitlines()
+    assert message == [
+        jobs["old"],
+        jobs["old cancelled"],
+        *sorted([f"{'0' * 32}/1", f"{jobs['recent']}/2"]),
+        "2 jobs and the files of 2 attempts without a result would be removed",
+    ]
+    assert artifacts.paths() == before
+
+    # The same as without it.
+    removed = "removed 2 jobs and the files of 2 attempts without a result\n"
+    assert run("gc", "--older-than", "30d").stdout == removed
+
+
 def test_artifacts_that_cannot_be_removed_are_retried(
     run: Any, store: Store, jobs: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ def test_cancelled_and_killed_trainings_leave_no_folders(start: Any, tmp_path: P
 
     def begin(client: Any) -> Any:
         handle = client.retrain(architecture, **ENDLESS)
-        assert within(120, lambda: any(attempts.glob(f"{handle.id}-*/run/*.ckpt")))
+        assert within(120, lambda: any(attempts.glob(f"{handle.id}-*/network/*.ckpt")))
         return handle
 
     for _ in range(2):
