@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service.engine.reports import (
     Assignment,
@@ -35,6 +35,7 @@ from service.jobs import (
 )
 from service.operation.scratch import sweep
 from service.store import Store
+from service.store.postgresql import is_locked
 
 HEARTBEAT = 2.0
 """Seconds between two heartbeats; a lease lasts for five of them."""
@@ -183,6 +184,9 @@ class Engine:
                 time.sleep(_STORE_RETRY_DELAY)
                 if self._stopping:
                     return
+                # A row that another transaction has locked must not cost the other jobs' leases.
+                with contextlib.suppress(SQLAlchemyError):
+                    self._send_heartbeat()
             except Fault:
                 raise
             except Exception:
@@ -332,7 +336,7 @@ class Engine:
         attempt = report.assignment.attempt
         jobs = self._store.jobs
         if isinstance(report, Progressed):
-            self._record(jobs.report, job_id, attempt, report.progress)
+            self._record_progress(report)
             return
 
         # No artifact is removed here, also not that of a report which comes too late: a write whose
@@ -353,6 +357,17 @@ class Engine:
             worker.release()
 
         self._expect_work()
+
+    def _record_progress(self, report: Progressed) -> None:
+        assignment = report.assignment
+        try:
+            self._record(
+                self._store.jobs.report, assignment.job_id, assignment.attempt, report.progress
+            )
+        except DBAPIError as error:
+            # The next progress replaces it; meanwhile other jobs must not wait for the row.
+            if not is_locked(error):
+                raise
 
     def _record(self, write: Callable[..., None], *arguments: Any) -> None:
         """Write to the store; a report that comes too late is ignored."""

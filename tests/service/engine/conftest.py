@@ -26,7 +26,7 @@ from service.engine.reports import (
 )
 from service.engine.worker import Needs, Worker
 from service.jobs import Job, Resources
-from service.store import Store
+from service.store import Store, Timeouts
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -96,8 +96,9 @@ class Bench:
         clock: Callable[[], float] | None = None,
         url: str | None = None,
         scratch: Path | None = None,
+        timeouts: Timeouts | None = None,
     ):
-        self.store = Store(url or folder / "jobs.sqlite", clock)
+        self.store = Store(url or folder / "jobs.sqlite", clock, timeouts)
         self.artifacts = Artifacts(folder / "results")
         self.inbox: Any = queue.SimpleQueue()
         self.processes: list[FakeProcess] = []
@@ -213,8 +214,9 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         clock: Callable[[], float] | None = None,
         url: str | None = None,
         scratch: Path | None = None,
+        timeouts: Timeouts | None = None,
     ) -> Bench:
-        benches.append(Bench(tmp_path, room or Needs(1, 0), warm, clock, url, scratch))
+        benches.append(Bench(tmp_path, room or Needs(1, 0), warm, clock, url, scratch, timeouts))
         return benches[-1]
 
     yield begin

@@ -1,11 +1,17 @@
-"""PostgreSQL commits, and the connection dies before its answer: no job and no file is lost."""
+"""PostgreSQL whose answers are lost, or whose rows are locked: no job and no file is lost."""
 
+import time
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from service.engine.reports import Progressed
+from service.engine.worker import Needs
 from service.jobs import JobState
 from service.operation.leftovers import find_leftovers
+from service.store import Store, Timeouts
+from service.store.schema import JobRow
 
 
 @pytest.fixture
@@ -61,3 +67,34 @@ def test_claim_whose_commit_was_not_answered_is_made_again(
     process.done()
     assert bench.within(10, lambda: bench.state(job) == ("done", 2))
     assert bench.store.jobs.get(job.id).worker_crashes == 0
+
+
+def test_locked_job_holds_up_neither_heartbeat_nor_others(
+    make_bench: Any, shared_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.engine.engine._STORE_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("service.engine.engine.HEARTBEAT", 0.1)
+    bench = make_bench(Needs(2, 0), warm=2, url=shared_url, timeouts=Timeouts(lock=0.2))
+    bench.start()
+    locked, free = bench.submit(), bench.submit()
+    processes = [bench.process_of(job) for job in (locked, free)]
+
+    other = Store(shared_url)
+    with other.database.writing() as session:
+        session.execute(select(JobRow).where(JobRow.id == locked.id).with_for_update())
+
+        processes[0].report(Progressed(processes[0].assignment, {"evaluated": 1}))
+        processes[1].done()
+        # The progress is not waited for.
+        assert bench.within(5, lambda: bench.state(free) == ("done", 1))
+
+        processes[0].done()
+        ages = []
+        for _ in range(20):
+            time.sleep(0.1)
+            ages.append(other.engines.list()[0].age_s)
+        assert max(ages) < 1.5
+        assert bench.state(locked) == ("running", 1)
+
+    assert bench.within(5, lambda: bench.state(locked) == ("done", 1))
+    other.close()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.processes.pulse import Pulse, make_beat
-from service.processes.supervisor import RestartedChild
+from service.processes.restarted_child import RestartedChild
 
 
 class Clock:
