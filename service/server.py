@@ -49,7 +49,8 @@ class Server(BaseApplication):
             "errorlog": "-",
             "keepalive": 5,
             # gunicorn replaces a worker whose main thread hangs; the supervisor, later, all of web.
-            "timeout": 30,
+            # The time includes the start of a worker, which takes long on a busy machine.
+            "timeout": 60,
             "graceful_timeout": GRACE + 1,
             "control_socket_disable": True,
             "post_worker_init": self.begin,
