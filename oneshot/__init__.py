@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from spaces.lazy import exports
 
 if TYPE_CHECKING:
+    from oneshot.search.charge import Charge as Charge
+    from oneshot.search.charge import ChargedGuide as ChargedGuide
     from oneshot.search.constraint import Constraint as Constraint
     from oneshot.search.constraint import Limit as Limit
     from oneshot.search.guide import BenchmarkGuide as BenchmarkGuide
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BenchmarkGuide",
+    "Charge",
+    "ChargedGuide",
     "Constraint",
     "Guide",
     "Limit",
@@ -35,6 +39,8 @@ __getattr__, __dir__ = exports(
     __name__,
     {
         "BenchmarkGuide": ".search.guide",
+        "Charge": ".search.charge",
+        "ChargedGuide": ".search.charge",
         "Constraint": ".search.constraint",
         "Guide": ".search.guide",
         "Limit": ".search.constraint",

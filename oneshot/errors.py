@@ -13,6 +13,10 @@ class InvalidObjective(PathfitError):
     """An objective that cannot be read."""
 
 
+class InvalidCharge(PathfitError):
+    """A charge that cannot be read."""
+
+
 class Infeasible(PathfitError):
     """A constraint that no network of the space meets.
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from spaces.space import SearchSpace
     from tables.lookup_table import LookupTable
 
-FORMS = ("mul#log", "add#linear")
-"""Names of the two forms of the loss in the release of ProxylessNAS."""
+FORMS = ("mul#log", "add#linear", "mul#power")
+"""Names of the forms of the loss: two of the release of ProxylessNAS, and that of aw_nas."""
 
 # Costs below this are converted to microseconds, since the logarithm of 1 is 0.
 _FEW_MS = 10.0
@@ -123,6 +123,32 @@ class AddLinear:
         return {"form": "add#linear", **_plain(self)}
 
 
+@dataclass(frozen=True)
+class MultiplyPower:
+    """Loss CE (E / reference)^exponent, the charge for FLOPs of aw_nas (`--charge`).
+
+    Args:
+        reference: Budget of the expected cost, in the model's unit.
+        unit: Unit of the reference.
+        above: Exponent for costs above the reference.
+        below: Exponent for costs below it; 0 does not reward them.
+    """
+
+    reference: float
+    unit: str
+    above: float
+    below: float
+
+    def __call__(self, loss: Tensor, cost: Tensor) -> Tensor:
+        ratio = cost / self.reference
+        exponent = self.above if float(ratio.detach()) > 1 else self.below
+        return loss * ratio**exponent
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a run records."""
+        return {"form": "mul#power", **_plain(self)}
+
+
 class Lagrange:
     """Loss CE + multiplier h + square/2 h^2 with h = (E - limit) / limit (method of multipliers).
 
@@ -186,17 +212,21 @@ def hardware_term(
     alpha: float = 0.2,
     beta: float = 0.3,
     weight: float = 0.1,
-) -> MultiplyLog | AddLinear:
+    above: float = 0.07,
+    below: float | None = None,
+) -> MultiplyLog | AddLinear | MultiplyPower:
     """Make the hardware term of a form.
 
     Args:
-        form: Form of the loss, `mul#log` or `add#linear`.
+        form: Form of the loss, `mul#log`, `add#linear` or `mul#power`.
         model: Model of the cost.
         reference: Target of the expected cost in the model's unit; None: the mean over all
             networks.
         alpha: Factor of `mul#log`.
         beta: Exponent of `mul#log`.
         weight: Weight of `add#linear`.
+        above: Exponent of `mul#power` for costs above the reference.
+        below: Exponent of `mul#power` for costs below it; None: that of costs above.
 
     Raises:
         InvalidOption: The form is unknown, or the reference does not suit it.
@@ -212,6 +242,8 @@ def hardware_term(
 
     if form == "mul#log":
         return MultiplyLog.of(model, reference, alpha, beta)
+    if form == "mul#power":
+        return MultiplyPower(reference, model.unit, above, above if below is None else below)
     return AddLinear(reference, model.unit, weight)
 
 

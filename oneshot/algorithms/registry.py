@@ -43,7 +43,7 @@ def _options_of(algorithm: type[SupernetAlgorithm]) -> dict[str, Option]:
 FOR_PATHS = ("sampler", "bins", "cost_range", "table")
 """Options of the training command for algorithms that train on single paths alone."""
 
-FOR_ARCHITECTURES = ("option", "target", "constraint", "with_network")
+FOR_ARCHITECTURES = ("option", "target", "charge", "constraint", "with_network")
 """Options of the training command for algorithms that also train an architecture."""
 
 

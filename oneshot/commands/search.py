@@ -15,6 +15,7 @@ from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
 
 if TYPE_CHECKING:
+    from oneshot.search.charge import ChargedCost
     from oneshot.search.constraint import Constraint
     from oneshot.search.objective import Objective
     from oneshot.search.problem import SearchProblem
@@ -77,6 +78,14 @@ _JOURNALLED = ("supernet", "train")
     "objectives",
     multiple=True,
     help="Cost traded for the score: flops, params, latency_ms@TABLE, ...; may be repeated.",
+)
+@click.option(
+    "--charge",
+    "charges",
+    multiple=True,
+    help="Cost that the loss is multiplied by, (cost / budget)^exponent: macs=2e8^0.07, with"
+    " another exponent below the budget macs=2e8^0.07/0, or latency_ms=12^0.07@TABLE; may be"
+    " repeated.",
 )
 @click.option(
     "--strategy",
@@ -142,6 +151,7 @@ def search(
     rank_by: str | None,
     constraints: tuple[str, ...],
     objectives: tuple[str, ...],
+    charges: tuple[str, ...],
     strategy: str,
     options: tuple[str, ...],
     margin: float,
@@ -166,6 +176,7 @@ def search(
     resumed likewise, with the files of unfinished ones in OUTPUT.trainings, and heed --task,
     --device, --threads, --engine, --workers and --address.
     """
+    from oneshot.search.charge import ChargedGuide
     from oneshot.search.guide import Describing
     from oneshot.search.guide_registry import guide_named
     from oneshot.search.plot import check_plot, plot_search
@@ -181,7 +192,7 @@ def search(
     format_of(format_name)
     if plot is not None:
         check_plot(plot)
-    limits, traded = _costs(space, constraints, objectives, margin)
+    limits, traded, charged = _costs(space, constraints, objectives, charges, margin)
     SearchProblem(space, _NoGuide(), limits).check_feasible()
 
     kind = guide_text.partition(":")[0]
@@ -195,6 +206,8 @@ def search(
         rank_by=rank_by,
         training=training,
     )
+    if charged:
+        guide = ChargedGuide(guide, charged)
     problem = SearchProblem(space, guide, limits, traded, isomorphic)
 
     # Ray's processes need whole batches, candidates of short trainings compete within one, and a
@@ -214,19 +227,25 @@ def search(
 
 
 def _costs(
-    space: SearchSpace, limits: tuple[str, ...], objectives: tuple[str, ...], margin: float
-) -> tuple[list[Constraint], list[Objective]]:
-    """Read the limits of costs and the costs that are traded for the score.
+    space: SearchSpace,
+    limits: tuple[str, ...],
+    objectives: tuple[str, ...],
+    charges: tuple[str, ...],
+    margin: float,
+) -> tuple[list[Constraint], list[Objective], list[ChargedCost]]:
+    """Read the limits of costs, the costs that are traded for the score, and those charged in it.
 
     Args:
         space: Space of the search.
         limits: Texts of `--constraint`.
         objectives: Texts of `--objective`.
+        charges: Texts of `--charge`.
         margin: Deviations of a cost's estimate that are kept below its limit.
 
     Returns:
-        The constraints of the search, and its objectives besides the score.
+        The constraints of the search, its objectives besides the score, and its charges.
     """
+    from oneshot.search.charge import Charge
     from oneshot.search.constraint import Constraint, Limit
     from oneshot.search.objective import Objective
     from tables.devices import load_device
@@ -245,10 +264,13 @@ def _costs(
     parsed = [Objective.parse(text, space, load) for text in objectives]
     traded = [objective for objective in parsed if objective is not None]
 
-    # An architecture of unknown cost cannot be traded for its score.
-    incomplete = [objective.model for objective in traded if not objective.model.complete]
+    charged = [Charge.parse(text).bind(space, load) for text in charges]
+
+    # An architecture of unknown cost can neither be traded for its score nor charged.
+    models = [objective.model for objective in traded] + [cost.model for cost in charged]
+    incomplete = [model for model in models if not model.complete]
     constraints += [Constraint.on_recorded(model) for model in incomplete]
-    return constraints, traded
+    return constraints, traded, charged
 
 
 def _run(

@@ -69,6 +69,12 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
     help="Cost that the algorithm trains for: flops, params, latency_ms@TABLE.",
 )
 @click.option(
+    "--charge",
+    default=None,
+    help="Cost that the architecture's loss is multiplied by, (cost / budget)^exponent, such as"
+    " macs=2e8^0.07 or latency_ms=12^0.07@TABLE; of proxyless.",
+)
+@click.option(
     "--constraint",
     default=None,
     help="Limit that the final network must meet, such as latency_ms<=12@TABLE.",
@@ -122,7 +128,7 @@ def train(space_name: str, name: str, **options: Any) -> None:
     task = make_task(options["task"] or DEFAULT, requested)
     _refuse_foreign_options(name, algorithm_class.searches_architecture, options)
     algorithm_options = dict(name_and_value(text, "binary_mode=two") for text in options["option"])
-
+    algorithm_options |= _charge(name, options)
     space = algorithm_class.search_space(requested)
     held_out = preset(name, algorithm_options).held_out
     resumed = _recorded(options)
@@ -218,6 +224,29 @@ def _refuse_foreign_options(name: str, searches: bool, options: dict[str, Any]) 
                 f"--{option.replace('_', '-')} is for algorithms that train an architecture, not"
                 f" for {name}"
             )
+
+
+def _charge(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Set the target of a charge, and return the algorithm's options that it stands for."""
+    from oneshot.algorithms.registry import ALGORITHMS as REGISTRY
+    from oneshot.errors import InvalidOption
+    from oneshot.search.charge import Charge
+
+    if options["charge"] is None:
+        return {}
+    if "power_above" not in REGISTRY.options(name):
+        raise InvalidOption(f"--charge is for algorithms with a cost in their loss, not for {name}")
+    if options["target"] is not None or options["constraint"] is not None:
+        raise InvalidOption("--charge names the cost itself; leave out --target and --constraint")
+
+    charge = Charge.parse(options["charge"])
+    options["target"] = charge.target
+    return {
+        "form": "mul#power",
+        "reference": charge.budget,
+        "power_above": charge.above,
+        "power_below": charge.below,
+    }
 
 
 def _sampler_settings(options: dict[str, Any]) -> SamplerSettings:

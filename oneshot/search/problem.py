@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.search import feasible as sampling
+from oneshot.search.charge import ChargedCost
 from oneshot.search.constraint import Constraint
 from oneshot.search.deduplication import Seen, identity
 from oneshot.search.guide import Guide
@@ -72,7 +73,7 @@ class SearchProblem:
 
     @cached_property
     def costs(self) -> dict[str, CostModel]:
-        """The cost models of results by name: counts, and those of constraints and objectives.
+        """The cost models of results by name: counts, and those that the search limits or weighs.
 
         The name is the metric's. A metric of several tables is `latency_ms@TABLE` for all but the
         first.
@@ -81,7 +82,13 @@ class SearchProblem:
             "macs": counting_model(self.network_space, "macs"),
             "params": counting_model(self.network_space, "params"),
         }
-        items: list[Constraint | Objective] = [*self.constraints, *self.objectives]
+        # A charged guide has costs of its own; see `oneshot.search.charge`.
+        charges: Sequence[ChargedCost] = getattr(self.guide, "charges", ())
+        items: list[Constraint | Objective | ChargedCost] = [
+            *self.constraints,
+            *self.objectives,
+            *charges,
+        ]
         for item in items:
             first = models.setdefault(item.metric, item.model)
             if first.device != item.device:

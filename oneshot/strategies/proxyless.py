@@ -222,6 +222,11 @@ def _relaxed_score(problem: SearchProblem) -> RelaxedScore:
 
     # A capability, not a type: guides of plug-ins may have it too.
     score = getattr(problem.guide, "score_relaxed", None)
+    if getattr(problem.guide, "charges", ()):
+        raise InvalidGuide(
+            "proxyless: a charged score has no gradient; take a constraint, or the strategy"
+            " reinforce"
+        )
     if score is None:
         kind = problem.guide.to_dict().get("kind", type(problem.guide).__name__)
         raise InvalidGuide(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
 
+from oneshot.errors import InvalidCharge
+from oneshot.search.charge import Charge, ChargedCost, ChargedGuide
 from oneshot.search.constraint import Constraint, Limit
 from oneshot.search.guide import Guide
 from oneshot.search.objective import Objective
@@ -24,7 +26,7 @@ class Attribute(Protocol):
     """Attributes the errors of a block to a constraint or an objective of the request."""
 
     def __call__(
-        self, field: Literal["constraints", "objectives"], metric: str
+        self, field: Literal["constraints", "objectives", "charges"], metric: str
     ) -> AbstractContextManager[None]:
         """Return the context in which the metric is bound."""
 
@@ -56,6 +58,13 @@ def bind_problem(
         with attribute("objectives", metric):
             objectives.append(_bind_objective(metric, space, task))
 
+    charges = []
+    for index, text in enumerate(task.charges):
+        with attribute("charges", str(index)):
+            charges.append(_bind_charge(text, space, task))
+    if charges:
+        guide = ChargedGuide(guide, charges)
+
     return SearchProblem(space, guide, constraints, objectives)
 
 
@@ -81,6 +90,19 @@ def _bind_objective(metric: str, space: SearchSpace, task: SearchTask) -> Object
     if name in COUNTS or not _has_device(task):
         return Objective(name, counting_model(space, name))
     return Objective(name, _device_model(task, space, name))
+
+
+def _bind_charge(text: str, space: SearchSpace, task: SearchTask) -> ChargedCost:
+    charge = Charge.parse(text)
+    if "@" in charge.target:
+        raise InvalidCharge(
+            f"charge {text!r:.80}: measured costs are those on `device`; leave out the table"
+        )
+    name = canonical_metric(charge.target)
+    # Without a device binding reports that a measured metric needs one.
+    if name in COUNTS or not _has_device(task):
+        return charge.bind(space, load)
+    return ChargedCost(name, _device_model(task, space, name), charge)
 
 
 def _has_device(task: SearchTask) -> bool:

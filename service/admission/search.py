@@ -68,6 +68,7 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
         count=request.count,
         seed=request.seed,
         objectives=objectives,
+        charges=request.charges,
         supernet=guide.supernet,
         benchmark=guide.benchmark,
         benchmark_files=guide.benchmark_files,
@@ -94,7 +95,9 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
 
 
 def _measured_metrics(request: SearchRequest) -> list[str]:
-    metrics = (*request.constraints.to_limits(), *request.objectives)
+    # Only texts that name a measured metric; the others are checked when they are bound.
+    charged = (text.partition("=")[0].strip() for text in request.charges)
+    metrics = (*request.constraints.to_limits(), *request.objectives, *charged)
     return [metric for metric in metrics if metric in MEASURED]
 
 
@@ -155,6 +158,8 @@ class _Fields:
                 self._indices.setdefault(canonical_metric(name), index)
 
     def __call__(self, field: str, metric: str) -> AbstractContextManager[None]:
+        if field == "charges":
+            return blaming(field)
         return blaming(f"{field}.{self._indices[metric] if field == 'objectives' else metric}")
 
 

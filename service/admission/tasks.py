@@ -53,6 +53,7 @@ class SearchTask:
         seed: Seed of the search.
         objectives: Metrics to minimise while the score is maximised. Empty uses the first limited
             metric, or MACs without limits.
+        charges: Costs that the loss is multiplied by, such as `macs=2e8^0.07`.
         supernet: Trained weights of the supernet's run.
         benchmark: `NAME` or `NAME:METRIC` of the benchmark.
         benchmark_files: Files of the benchmark, in its own order.
@@ -74,6 +75,7 @@ class SearchTask:
     count: int
     seed: int
     objectives: Sequence[str] = ()
+    charges: Sequence[str] = ()
     supernet: FileReference | None = None
     benchmark: str | None = None
     benchmark_files: Sequence[FileReference] = ()

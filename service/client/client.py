@@ -85,6 +85,7 @@ class Client:
         guide: str | None = None,
         rank_by: str | None = None,
         under: Sequence[str] = (),
+        charges: Sequence[str] = (),
         margin: float | None = None,
         count: int | None = None,
         seed: int | None = None,
@@ -104,6 +105,7 @@ class Client:
                 as `top1=1,top1_pgd=0.5`. None: the score of its task.
             under: Perturbations under which a supernet's networks are evaluated, with their
                 weights, such as `clean=0.5`.
+            charges: Costs that the loss is multiplied by, such as `macs=2e8^0.07`.
             margin: Standard deviations that are kept between an estimate and its limit.
             count: Number of best networks that the result describes in full.
             seed: Seed of the search; the same seed gives the same result.
@@ -112,7 +114,14 @@ class Client:
             ServiceProblem: The service refuses the request; the message is its own.
         """
         body = search_body(
-            {"space": space, "device": device, "margin": margin, "count": count, "seed": seed},
+            {
+                "space": space,
+                "device": device,
+                "charges": list(charges) or None,
+                "margin": margin,
+                "count": count,
+                "seed": seed,
+            },
             constraints or {},
             objectives,
             {"name": strategy, "options": None if options is None else dict(options)},

@@ -47,6 +47,13 @@ if TYPE_CHECKING:
     help="Cost that is traded for the score; may be repeated.",
 )
 @click.option(
+    "--charge",
+    "charges",
+    multiple=True,
+    help="Cost that the loss is multiplied by, (cost / budget)^exponent, such as macs=2e8^0.07; may"
+    " be repeated.",
+)
+@click.option(
     "--guide",
     default=None,
     help="Predictor, benchmark:NAME or supernet:NAME.  [default: the only one]",
@@ -99,6 +106,7 @@ def search(
     space: str,
     device: str | None,
     objectives: tuple[str, ...],
+    charges: tuple[str, ...],
     guide: str | None,
     rank_by: str | None,
     under: tuple[str, ...],
@@ -127,6 +135,7 @@ def search(
         device=device,
         constraints={metric: limit for metric, limit in limits.items() if limit is not None},
         objectives=objectives,
+        charges=charges,
         strategy=strategy,
         options=parse_assignments(options) or None,
         guide=guide,

@@ -100,6 +100,15 @@ class SearchRequest(Strict):
         max_length=8,
         description=("Costs to minimise. Default: the first limited one, else MACs."),
     )
+    charges: list[Annotated[str, Field(min_length=1, max_length=NAME)]] = Field(
+        default_factory=list,
+        max_length=8,
+        description=(
+            "Costs that the guide's loss is multiplied by, (cost / budget)^exponent, such as"
+            " macs=2e8^0.07; macs=2e8^0.07/0 does not reward costs below the budget. Measured costs"
+            " are those on `device`."
+        ),
+    )
     strategy: StrategyChoice = Field(default_factory=StrategyChoice)
     margin: float = Field(
         default=MARGIN,

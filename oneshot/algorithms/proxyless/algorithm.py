@@ -18,7 +18,13 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.architecture import ArchitectureAlgorithm
 from oneshot.algorithms.decoding import most_probable
-from oneshot.algorithms.hardware import AddLinear, Lagrange, MultiplyLog, hardware_term
+from oneshot.algorithms.hardware import (
+    AddLinear,
+    Lagrange,
+    MultiplyLog,
+    MultiplyPower,
+    hardware_term,
+)
 from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.proxyless.mutator import ProxylessMutator
 from oneshot.algorithms.proxyless.options import PAPER_RECIPE, ProxylessOptions
@@ -351,7 +357,7 @@ def _share(recipe: Recipe, warmup: int, steps: int, factor: float, step: int) ->
 
 def _term(
     setting: Setting, options: ProxylessOptions
-) -> tuple[CostModel | None, MultiplyLog | AddLinear | Lagrange | None]:
+) -> tuple[CostModel | None, MultiplyLog | AddLinear | MultiplyPower | Lagrange | None]:
     """Return the cost that the training aims at and the hardware term of the loss."""
     constraint = setting.constraint
     cost = setting.cost
@@ -374,6 +380,8 @@ def _term(
             alpha=options.log_alpha,
             beta=options.log_beta,
             weight=options.linear_weight,
+            above=options.power_above,
+            below=options.power_below,
         )
     except NotAdditive:
         if options.learning != "reinforce":

@@ -34,13 +34,15 @@ class ProxylessOptions:
         warmup_epochs: Number of initial epochs that train the weights only; None means a quarter of
             all epochs.
         warmup_learning_rate: Greatest learning rate of the warm-up; None means twice the recipe's.
-        form: Hardware term of the loss: `mul#log` or `add#linear`; see
-            `oneshot.algorithms.hardware`.
+        form: Hardware term of the loss: `mul#log`, `add#linear` or `mul#power`; see
+            `oneshot.algorithms.hardware`. `--charge` sets it with the target and the reference.
         reference: Cost that the loss aims at, in the metric's unit; None means the mean over all
             networks.
         log_alpha: Factor of `mul#log`.
         log_beta: Exponent of `mul#log`.
         linear_weight: Factor lambda of `add#linear`.
+        power_above: Exponent of `mul#power` for costs above the reference.
+        power_below: Exponent of `mul#power` for costs below it; None means that of costs above.
         multiplier_rate: Step size of the Lagrange multiplier, which a constraint needs.
         reward_exponent: Exponent w of the reward accuracy x (reference / cost)^w (`reinforce`).
         reward_paths: Number of paths sampled for one update (`reinforce`).
@@ -69,6 +71,8 @@ class ProxylessOptions:
     log_alpha: float = 0.2
     log_beta: float = 0.3
     linear_weight: float = 0.1
+    power_above: float = 0.07
+    power_below: float | None = None
     multiplier_rate: float = 0.1
     reward_exponent: float = 0.1
     reward_paths: int = 10
@@ -114,6 +118,8 @@ class ProxylessOptions:
             "warmup_epochs",
             "log_beta",
             "linear_weight",
+            "power_above",
+            "power_below",
         ):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
