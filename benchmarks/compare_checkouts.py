@@ -11,7 +11,6 @@ digests of floating-point results differ between processors. A file that names i
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import re
 import subprocess
@@ -89,12 +88,10 @@ def run_module(checkout: Path, arguments: list[str]) -> None:
         raise SystemExit(f"{checkout}: {' '.join(arguments)}\n{done.stdout}{done.stderr}")
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """Relative path -> SHA-256 of every file below `folder`, without what names the run."""
+def contents(folder: Path) -> dict[str, bytes]:
+    """Relative path -> content of every file below `folder`, without what names the run."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(_content(path)).hexdigest() for path in files
-    }
+    return {str(path.relative_to(folder)): _content(path) for path in files}
 
 
 def _content(path: Path) -> bytes:
@@ -122,7 +119,7 @@ def _cleaned(value: Any) -> Any:
 
 
 def compare(name: str, checkouts: list[Path], inputs: Path, predictor: Path) -> list[str]:
-    """Run one case in both checkouts; returns the files that differ or exist in one only."""
+    """Run one case in both checkouts; return the files that differ, with their keys."""
     results = []
     for checkout in checkouts:
         with tempfile.TemporaryDirectory() as folder:
@@ -135,11 +132,28 @@ def compare(name: str, checkouts: list[Path], inputs: Path, predictor: Path) -> 
             for word, value in values.items():
                 arguments = [argument.replace(word, value) for argument in arguments]
             run_module(checkout, arguments)
-            results.append(digests(Path(folder)))
+            results.append(contents(Path(folder)))
     before, after = results
-    return sorted(
+    different = sorted(
         path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
     )
+    return [path + _keys_between(before.get(path), after.get(path)) for path in different]
+
+
+def _keys_between(before: bytes | None, after: bytes | None) -> str:
+    """Return the keys of JSON objects whose values differ, in parentheses; else nothing."""
+    try:
+        values = [json.loads(content or b"") for content in (before, after)]
+    except ValueError:
+        return "" if before is not None and after is not None else " (in one only)"
+    if not all(isinstance(value, dict) for value in values):
+        return ""
+    old, new = values
+    missing = object()
+    keys = sorted(
+        key for key in old.keys() | new.keys() if old.get(key, missing) != new.get(key, missing)
+    )
+    return f" ({', '.join(keys)})"
 
 
 def main() -> None:
