@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from oneshot.evaluation.images import EvaluationImages
 from oneshot.evaluation.prefixes import Features, PrefixTree
 from oneshot.evaluation.recalibration import recalibrate
 from oneshot.evaluation.settings import EvaluationSettings
-from oneshot.evaluation.tallies import metrics_under, tally_of
+from oneshot.evaluation.tallies import inputs_under, metrics_under, tally_of
 from oneshot.tasks.classification import Classification
 from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
@@ -131,16 +131,12 @@ class Evaluator:
 
     def _evaluated(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
         images = self.images
-        # A perturbation or a state from batch to batch belongs to one path, so that no beginnings
-        # can be shared.
-        shares = self.conditions is None and not self.task.carries_state
+        # A perturbation of the model or a state from batch to batch belongs to one path, so that no
+        # beginnings can be shared.
+        perturbs_models = any(item.perturbation.uses_model for item in self.conditions or ())
+        shares = not perturbs_models and not self.task.carries_state
         if self.supernet.is_sequential and shares:
-            tree = PrefixTree(Features(images.recalibration, images.validation), self.budget)
-            for indices, outputs in tree.outputs([self._path(row) for row in codes]):
-                tally = self.task.tally(self.device)
-                for batch, targets in zip(outputs, images.targets, strict=True):
-                    tally.add(batch, targets)
-                yield indices, tally.metrics()
+            yield from self._evaluated_together(codes)
         else:
             for index, row in enumerate(codes):
                 recalibrate(self.supernet, images.recalibration, self._path(row), self.task)
@@ -159,6 +155,30 @@ class Evaluator:
                     )
                     continue
                 yield [index], tally_of(self.supernet, batches, self.device, self.task).metrics()
+
+    def _evaluated_together(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
+        """Evaluate paths under conditions that change inputs alone, with common beginnings once."""
+        images = self.images
+        names: list[Callable[[str], str]] = [str]
+        sets = [images.validation]
+        if self.conditions is not None:
+            evaluated = self.conditions.evaluated()
+            names = [condition.metric for condition in evaluated]
+            seed = self.settings.seed
+            sets = inputs_under(images.validation, self.task, self.conditions, seed)
+
+        validation = [inputs for perturbed in sets for inputs in perturbed]
+        tree = PrefixTree(Features(images.recalibration, validation), self.budget)
+        for indices, outputs in tree.outputs([self._path(row) for row in codes]):
+            remaining = iter(outputs)
+            metrics: dict[str, float] = {}
+            for name in names:
+                tally = self.task.tally(self.device)
+                for targets in images.targets:
+                    tally.add(next(remaining), targets)
+                metrics |= {name(key): value for key, value in tally.metrics().items()}
+            assert next(remaining, None) is None, "every output belongs to a condition"
+            yield indices, metrics
 
     def _path(self, codes: Codes) -> list[nn.Module]:
         self.supernet.activate(codes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -53,6 +53,31 @@ def metrics_under(
             tally.add(outputs, on_device)
         metrics |= {condition.metric(name): value for name, value in tally.metrics().items()}
     return metrics
+
+
+def inputs_under(
+    batches: Sequence[Any], task: Task, conditions: Conditions, seed: int
+) -> list[list[Any]]:
+    """Return the inputs of a set under each condition, as `metrics_under` runs a model on them.
+
+    Args:
+        batches: Inputs.
+        task: Task that has the metrics.
+        conditions: Perturbations that do not use the model.
+        seed: Seed of the perturbations.
+
+    Returns:
+        For each of `conditions.evaluated()` the inputs of all batches.
+    """
+    sets = []
+    for condition in conditions.evaluated():
+        passes = Passes(task, Conditions((replace(condition, weight=1.0),)))
+        perturbed = []
+        for number, inputs in enumerate(batches):
+            passes.begin(seed, number, 0)
+            perturbed += passes.perturbed_inputs(inputs)
+        sets.append(perturbed)
+    return sets
 
 
 @torch.no_grad()

@@ -16,6 +16,8 @@ from oneshot.perturbations.registry import register_perturbation
 class Clean(Perturbation):
     """Leaves the network and its inputs as they are."""
 
+    uses_model = False
+
     def around(
         self,
         model: nn.Module,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,13 @@ class Perturbation(ABC):
         >>> with Brighter().around(nn.Identity(), images, torch.sum, torch.Generator()) as inputs:
         ...     inputs
         tensor([1.])
+    """
+
+    uses_model: ClassVar[bool] = True
+    """Whether it reads or changes the model, or calls `loss_at`.
+
+    One that changes inputs alone sets it to False: evaluations then compute layers that several
+    paths share only once.
     """
 
     @abstractmethod

@@ -106,6 +106,15 @@ class Passes:
                 values.append(weight * value_of(self.from_start(model, changed)))
         return functools.reduce(operator.add, values)
 
+    def perturbed_inputs(self, inputs: Any) -> list[Any]:
+        """Return the inputs of a batch under each condition, none of which uses the model."""
+        changed = []
+        # The same random numbers as of `loss`, which runs the model within the contexts.
+        for _, perturbed in self._perturbed(nn.Identity(), inputs, torch.sum):
+            with perturbed as value:
+                changed.append(value)
+        return changed
+
     def _perturbed(
         self, model: nn.Module, inputs: Any, loss_of: Callable[[Any], Tensor]
     ) -> Iterator[tuple[float, AbstractContextManager[Any]]]:

@@ -1,6 +1,8 @@
 """Evaluation of sub-networks: recalibrated, on fixed images, one independent of the other."""
 
 import copy
+from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.evaluation.evaluator import Evaluator, quality
 from oneshot.evaluation.recalibration import recalibrate
 from oneshot.evaluation.settings import EvaluationSettings
+from oneshot.perturbations import Conditions, Perturbation, register_perturbation
+from oneshot.perturbations.registry import PERTURBATIONS
 from spaces import ChainSpace, Supernet
 
 FEW = EvaluationSettings(recalibration_batch_size=32, recalibration_batches=2)
@@ -57,6 +61,42 @@ def test_many_at_once_are_as_each_alone_bit_by_bit(
     evaluator.evaluate_many(codes[:2], lambda *state: told.append(state))
     assert told == [(0.5, "1/2"), (1.0, "2/2")]
     assert evaluator.evaluate_many(codes[:0]) == []
+
+
+def test_conditions_of_inputs_share_beginnings_without_changing_a_bit(
+    supernet: Supernet, images: ImageData, small: ChainSpace
+) -> None:
+    codes = small.sample(np.random.default_rng(1), 10)
+    texts = ["clean=1", "noise=0.5"]
+    with PERTURBATIONS.preserved():
+        calls = _register_noise(uses_model=True)
+        conditions = Conditions.parse(texts)
+        separate = Evaluator(supernet, images, FEW, conditions=conditions).evaluate_many(codes)
+        separate_calls = len(calls)
+    with PERTURBATIONS.preserved():
+        calls = _register_noise(uses_model=False)
+        conditions = Conditions.parse(texts)
+        together = Evaluator(supernet, images, FEW, conditions=conditions).evaluate_many(codes)
+
+    assert together == separate
+    assert together[0]["top1_noise"] != together[0]["top1"]
+    # Inputs are perturbed once for all paths, so that equal first layers read equal features.
+    assert len(calls) * len(codes) == separate_calls
+
+
+def _register_noise(uses_model: bool) -> list[int]:
+    """Register noise on the inputs as a perturbation, and return a list that its calls grow."""
+    calls: list[int] = []
+
+    class Noise(Perturbation):
+        def around(self, model: Any, inputs: Any, loss_at: Any, generator: Any) -> Any:
+            calls.append(len(inputs))
+            noise = torch.rand(inputs.shape, generator=generator)
+            return nullcontext(inputs + 2 * noise)
+
+    Noise.uses_model = uses_model
+    register_perturbation("noise")(Noise)
+    return calls
 
 
 @pytest.mark.parametrize("budget", [0, 150_000, 10**12])
