@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -124,18 +124,20 @@ def data(
 
 
 def _show(images: ImageData, inspections: dict[str, Inspection] | None) -> None:
-    import numpy as np
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("part", "images", "of each class", "width", "height", "unreadable")
+    from oneshot.data.inspection import has_classes
+
+    classified = has_classes(images.train.labels)
+    targets = "of each class" if classified else "targets"
+    table = Table("part", "images", targets, "width", "height", "unreadable")
     for title, split in (
         ("train", images.train),
         ("validation", images.validation),
         ("test", images.test),
     ):
-        counts = np.bincount(split.labels.numpy(), minlength=images.num_classes)
-        row = [title, f"{len(split)}", _span(counts)]
+        row = [title, f"{len(split)}", _targets(split.labels, images.num_classes)]
         if inspections is None:
             row += ["not checked"] * 3
         else:
@@ -149,12 +151,31 @@ def _show(images: ImageData, inspections: dict[str, Inspection] | None) -> None:
 
     click.echo(images.name)
     Console().print(table)
-    class_names = ", ".join(images.classes[:8]) + (", ..." if len(images.classes) > 8 else "")
-    click.echo(f"{images.num_classes} classes: {class_names}")
+    if classified:
+        class_names = ", ".join(images.classes[:8]) + (", ..." if len(images.classes) > 8 else "")
+        click.echo(f"{images.num_classes} classes: {class_names}")
     click.echo(f"split seed {images.split_seed}, digest of the parts {images.digest[:16]}")
     for title, inspection in (inspections or {}).items():
         for file, reason in inspection.unreadable.items():
             click.echo(f"unreadable in {title}: {file}: {reason}")
+
+
+def _targets(labels: Any, num_classes: int) -> str:
+    """Describe targets: the sizes of classes, or the range or the shape of other targets."""
+    import numpy as np
+    from torch import Tensor
+
+    from oneshot.data.inspection import has_classes
+
+    if has_classes(labels):
+        return _span(np.bincount(labels.numpy(), minlength=num_classes))
+    if not isinstance(labels, Tensor):
+        return "of varying length"
+    if labels.ndim > 1:
+        return f"of shape {' x '.join(map(str, labels.shape[1:]))}"
+    if not len(labels):
+        return "none"
+    return f"{float(labels.min()):.4g} to {float(labels.max()):.4g}"
 
 
 def _span(values: object, median: bool = False) -> str:

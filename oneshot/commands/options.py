@@ -18,6 +18,7 @@ from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
+    from oneshot.run import Run
     from oneshot.run_settings import RunSettings
     from oneshot.training.execution import Execution
     from oneshot.training.recipe import Recipe
@@ -318,6 +319,25 @@ def run_settings(
         task=canonical(options["task"] or DEFAULT),
         under=tuple(Conditions.parse(options["under"]).texts()),
     )
+
+
+def begin_run(settings: RunSettings, options: dict[str, Any]) -> Run:
+    """Begin a run, or resume the one of the output with the conditions that it records.
+
+    Args:
+        settings: Settings of the run.
+        options: Values of the command's options.
+
+    Raises:
+        InvalidRun: The folder has a run of other settings, or one that is not to be resumed.
+    """
+    from oneshot.run import begin
+
+    run = begin(options["output"], settings, options["resume"])
+    if run.settings.under and not settings.under:
+        recorded = " ".join(f"--under {text}" for text in run.settings.under)
+        click.echo(f"resumes under the conditions that the run records: {recorded}", err=True)
+    return run
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import click
 
 from oneshot.commands.options import (
     AUGMENT,
+    begin_run,
     execution,
     load_data,
     recipe,
@@ -124,7 +125,7 @@ def retrain(
     from oneshot.retraining.published import published
     from oneshot.retraining.report import in_words, report_on_test
     from oneshot.retraining.source import deployed, read_source
-    from oneshot.run import Run, begin
+    from oneshot.run import Run
     from oneshot.run_settings import NETWORK
     from oneshot.tasks.registry import DEFAULT, make_task
     from oneshot.training.recipe import Recipe
@@ -164,7 +165,7 @@ def retrain(
     if space.initial_weights and supernet is None:
         click.echo(f"initial weights: {space.initial_weights}")
 
-    run = begin(options["output"], settings, options["resume"])
+    run = begin_run(settings, options)
     with resumable(), Bar(f"training {Path(arch).name}") as bar:
         network = train_network(run, bar.update, execution(options), data)
 

@@ -12,6 +12,7 @@ from oneshot.algorithms.registry import available
 from oneshot.commands.options import (
     AUGMENT,
     MARGIN_OPTION,
+    begin_run,
     execution,
     load_data,
     name_and_value,
@@ -117,7 +118,7 @@ def train(space_name: str, name: str, **options: Any) -> None:
     from oneshot.algorithms.epochs import Follower
     from oneshot.algorithms.registry import algorithm, preset
     from oneshot.algorithms.training import train_supernet
-    from oneshot.run import Run, begin
+    from oneshot.run import Run
     from oneshot.tasks.registry import DEFAULT, make_task
     from spaces.console.progress import Bar
     from spaces.registry import get
@@ -147,7 +148,7 @@ def train(space_name: str, name: str, **options: Any) -> None:
     if space.initial_weights:
         click.echo(f"initial weights: {space.initial_weights}")
 
-    run = begin(options["output"], settings, options["resume"])
+    run = begin_run(settings, options)
     follower = Follower(run.folder)
     with resumable(), Bar(f"training {space.name.partition('(')[0]}") as bar:
 

@@ -25,7 +25,8 @@ class Inspection:
     """Inspection of one part of a data set.
 
     Args:
-        per_class: Number of images of each class, int [classes].
+        per_class: Number of images of each class, int [classes]; empty where targets are no
+            classes.
         sizes: Width and height of each readable image, int [k, 2]; for images in memory those of
             the network's input.
         unreadable: Mapping file -> reason.
@@ -87,5 +88,12 @@ def _in_memory(split: Split, classes: int) -> Inspection:
     return Inspection(_per_class(split, classes), np.tile(images.shape[:1:-1], (len(split), 1)), {})
 
 
+def has_classes(labels: object) -> bool:
+    """Return whether targets are one class each, rather than numbers, masks or boxes."""
+    return isinstance(labels, Tensor) and labels.ndim == 1 and not labels.is_floating_point()
+
+
 def _per_class(split: Split, classes: int) -> np.ndarray:
+    if not has_classes(split.labels):
+        return np.empty(0, np.int64)
     return np.bincount(split.labels.numpy(), minlength=classes)
