@@ -22,7 +22,7 @@ from service.operation.lock import FolderLock, StoreLock
 from service.operation.scratch import SCRATCH, clear, scratch_folder
 from service.processes.child_process import Child
 from service.processes.listening import WebOrder, listen, url_of
-from service.processes.pulse import Pulse
+from service.processes.pulse import HANG_LIMIT, Pulse
 from service.processes.restarted_child import RestartedChild
 from service.settings import InvalidSetting, Settings
 from service.store import Store
@@ -33,6 +33,9 @@ PATIENCE = 3.5
 
 # Seconds between two looks at the children, which also come as soon as one has ended.
 _INTERVAL = 0.5
+
+# gunicorn itself replaces a worker that hangs, which gives the signs of life, by then.
+_WEB_HANG_LIMIT = 2 * HANG_LIMIT
 
 _LOG = logging.getLogger(__name__)
 
@@ -144,7 +147,7 @@ class Supervisor:
 
     def _start_web(self) -> Child:
         handle = self._listener.fileno()
-        pulse = Pulse()
+        pulse = Pulse(_WEB_HANG_LIMIT)
         order = WebOrder(self._settings, handle, self._url, pulse.handle)
         # Only the first web process prints the URL.
         self._url = None

@@ -22,7 +22,8 @@ class Event:
     Args:
         sequence: Number of the event, which counts the job's events from 1 without gaps.
         kind: `state`, `progress` or `result`.
-        data: `{"state", "attempt"}` (and `error` of a failed job), the progress, or the result.
+        data: `{"state", "attempt"}` (and `error` of a failed job, or `interrupted`, why an attempt
+            has ended and the job is queued again), the progress, or the result.
         created: Seconds since 1970.
     """
 
