@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -104,8 +105,7 @@ class PipelineCheckpoints:
         archive = self._folder.parent / _archive_name(name)
         if not self._context.restore_checkpoint(archive):
             return False
-        with tarfile.open(archive) as file:
-            file.extractall(self._folder, filter="data")
+        _unpack(archive, self._folder)
         self._stored[name] = tuple(_signatures(self._paths(name)))
         return True
 
@@ -114,6 +114,20 @@ class PipelineCheckpoints:
         output = self._folder / self._outputs[name]
         present = [output] if output.exists() else []
         return [*present, *sorted(self._folder.glob(f"{output.name}.*"))]
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Write the files of an archive below a folder; anything else that it has is left out."""
+    # Not `extractall`: before Python 3.11.4 it has no filter and would follow any path.
+    with tarfile.open(archive) as file:
+        for member in file:
+            target = (folder / member.name).resolve()
+            content = file.extractfile(member) if member.isfile() else None
+            if content is None or not target.is_relative_to(folder.resolve()):
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with content, open(target, "wb") as written:
+                shutil.copyfileobj(content, written)
 
 
 def _archive_name(stage: str) -> str:

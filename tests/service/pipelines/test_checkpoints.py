@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +96,26 @@ def test_a_record_without_its_files_is_not_trusted(
     later, restored = attempt(2)
     later.restore()
     assert not (restored / "pipeline.json").exists()
+
+
+def test_an_archive_writes_nothing_outside_the_run(
+    attempt: Callable[[int], tuple[PipelineCheckpoints, Path]], tmp_path: Path
+) -> None:
+    _, folder = attempt(1)
+    record(folder, train="done")
+    archive = tmp_path / "train.tar"
+    with tarfile.open(archive, "w") as file:
+        for name in ("train/weights", "../../escaped", "/escaped"):
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            file.addfile(member, io.BytesIO(b"x"))
+    artifacts = Artifacts(tmp_path / "results")
+    artifacts.write("job", 1, "kept-train.tar", archive)
+    artifacts.write("job", 1, "kept-pipeline.json", folder / "pipeline.json")
+    later, restored = attempt(2)
+    later.restore()
+    assert (restored / "train" / "weights").read_text() == "x"
+    assert not list(tmp_path.rglob("escaped"))
 
 
 def test_the_first_attempt_begins_with_nothing(
