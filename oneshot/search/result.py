@@ -100,11 +100,20 @@ class SearchResult:
 
     def candidate(self, rank: int) -> Candidate:
         """Return the candidate of a rank; 0 is the best."""
-        architecture = get(self.space).decode(self.codes[rank : rank + 1])[0]
-        costs = {metric: float(values[rank]) for metric, values in self.costs.items()}
-        return Candidate(
-            architecture, float(self.scores[rank]), float(self.deviations[rank]), costs
-        )
+        return self._candidates([rank])[0]
+
+    def _candidates(self, ranks: Sequence[int]) -> list[Candidate]:
+        # All at once: finding and checking the space takes longer than one architecture.
+        architectures = get(self.space).decode(self.codes[list(ranks)])
+        return [
+            Candidate(
+                architecture,
+                float(self.scores[rank]),
+                float(self.deviations[rank]),
+                {metric: float(values[rank]) for metric, values in self.costs.items()},
+            )
+            for rank, architecture in zip(ranks, architectures, strict=True)
+        ]
 
     @property
     def best(self) -> Candidate:
@@ -164,8 +173,10 @@ class SearchResult:
             "seconds": round(self.seconds, 3),
             "evaluated": len(self),
             # Full candidates are for readers; codes alone restore the result.
-            "best": [self.candidate(rank).to_dict() for rank in range(min(count, len(self)))],
-            "front": [self.candidate(rank).to_dict() for rank in self.front()],
+            "best": [
+                candidate.to_dict() for candidate in self._candidates(range(min(count, len(self))))
+            ],
+            "front": [candidate.to_dict() for candidate in self._candidates(self.front())],
             "candidates": {
                 "codes": self.codes.tolist(),
                 "scores": self.scores.tolist(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,16 +27,26 @@ def layers(space: SearchSpace, codes: Codes) -> tuple[NDArray[np.float32], NDArr
         Two float arrays, [n, 2 layers].
     """
     features = np.zeros((len(codes), len(space.choice_layers), 2), dtype=np.float32)
-    for index, layer in enumerate(space.choice_layers):
-        candidates = [_block_features(blocks) for blocks in layer.candidates.values()]
-        table = np.array(candidates, dtype=np.float64)
-        greatest = table.max(0)
-
-        # A feature that no candidate has stays 0.
-        features[:, index] = (table / np.where(greatest > 0, greatest, 1.0))[codes[:, index]]
+    for index, table in enumerate(_layer_tables(space)):
+        features[:, index] = table[codes[:, index]]
 
     shape = (len(codes), 2 * len(space.choice_layers))
     return features.reshape(shape), features.cumsum(1).reshape(shape)
+
+
+# Cached: a search computes the features of many small batches of one space.
+@functools.lru_cache(maxsize=16)
+def _layer_tables(space: SearchSpace) -> list[NDArray[np.float64]]:
+    """Return the features [candidates, 2] of each layer's candidates, as fractions."""
+    tables = []
+    for layer in space.choice_layers:
+        candidates = [_block_features(blocks) for blocks in layer.candidates.values()]
+        table = np.array(candidates, dtype=np.float64)
+        greatest = table.max(0)
+        # A feature that no candidate has stays 0.
+        tables.append(table / np.where(greatest > 0, greatest, 1.0))
+
+    return tables
 
 
 def _block_features(blocks: tuple[Block, ...]) -> tuple[int, int]:

@@ -71,6 +71,8 @@ class Registry(Generic[T]):
         self._broken = broken
 
         self._objects: dict[str, T] = {}
+        # Name -> the entry whose options were read, and its options.
+        self._options: dict[str, tuple[T, dict[str, Option]]] = {}
         self._origins: dict[str, str] = {}
         self._entry_points: dict[str, EntryPoint] | None = None
 
@@ -167,7 +169,13 @@ class Registry(Generic[T]):
 
     def options(self, name: str) -> dict[str, Option]:
         """Return the options of an entry by name; raises like `get`."""
-        return self._read_options(self.get(name))
+        item = self.get(name)
+        # Signatures and docstrings are slow to read, and a search asks for its space many times.
+        entry = self._options.get(name)
+        if entry is None or entry[0] is not item:
+            entry = item, self._read_options(item)
+            self._options[name] = entry
+        return dict(entry[1])
 
     def parse(
         self, text: str, options: Mapping[str, Any] | None = None
