@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from apiflask import APIBlueprint
+from flask import Response
 
 from oneshot.data.request import title
 from service.api.documentation import reading
 from service.catalog import costs
-from service.catalog.catalog import Catalog, NamedFile
-from service.catalog.files import (
-    FileReference,
-    metric_of_predictor,
-    read_table,
-    space_of_predictor,
-    verdict_on_predictor,
-)
 from service.catalog.names import AmbiguousName
 from service.context import current_service
 from service.problems import Problem, ambiguous, blaming
-from service.schemas.catalog import Bounds, CatalogEntry, CatalogList, SpaceQuery
+from service.schemas.catalog import (
+    Bounds,
+    CatalogEntry,
+    CatalogList,
+    FileList,
+    FilePage,
+    SpaceQuery,
+)
 from service.store import FileVersion
 from spaces.errors import PathfitError, UnknownName
+from spaces.registry import SPACES, get
 
 blueprint = APIBlueprint("catalog", __name__, tag="catalog")
 
@@ -33,27 +33,29 @@ blueprint = APIBlueprint("catalog", __name__, tag="catalog")
 @blueprint.get("/spaces")
 @blueprint.output(CatalogList)
 @blueprint.doc(summary="The search spaces", responses=reading())
-def spaces() -> CatalogList:
+def spaces() -> Response:
     """List the search spaces."""
-    return _list(current_service().sender_catalog().spaces(), _space)
+    names = current_service().sender_catalog().spaces()
+    factories = [SPACES.get(SPACES.parse(name)[0]) for name in names]
+    return Response(_list_spaces(tuple(names), tuple(factories)), mimetype="application/json")
 
 
 @blueprint.get("/tables")
-@blueprint.output(CatalogList)
-@blueprint.doc(summary="The lookup tables: the devices that were measured", responses=reading())
-def tables() -> CatalogList:
+@blueprint.input(FilePage, location="query", arg_name="query")
+@blueprint.output(FileList)
+@blueprint.doc(summary="The lookup tables: the devices that were measured", responses=reading(422))
+def tables(query: FilePage) -> FileList:
     """List the lookup tables."""
-    catalog = current_service().sender_catalog()
-    return _list_files(catalog.tables(), lambda file: _table(catalog, file))
+    return _list_files("table", query)
 
 
 @blueprint.get("/predictors")
-@blueprint.output(CatalogList)
-@blueprint.doc(summary="The predictors", responses=reading())
-def predictors() -> CatalogList:
+@blueprint.input(FilePage, location="query", arg_name="query")
+@blueprint.output(FileList)
+@blueprint.doc(summary="The predictors", responses=reading(422))
+def predictors(query: FilePage) -> FileList:
     """List the predictors."""
-    catalog = current_service().sender_catalog()
-    return _list_files(catalog.predictors(), lambda file: _predictor(catalog, file))
+    return _list_files("predictor", query)
 
 
 @blueprint.get("/supernets")
@@ -75,12 +77,12 @@ def benchmarks() -> CatalogList:
 
 
 @blueprint.get("/evaluations")
-@blueprint.output(CatalogList)
-@blueprint.doc(summary="The uploaded evaluations", responses=reading())
-def evaluations() -> CatalogList:
+@blueprint.input(FilePage, location="query", arg_name="query")
+@blueprint.output(FileList)
+@blueprint.doc(summary="The uploaded evaluations", responses=reading(422))
+def evaluations(query: FilePage) -> FileList:
     """List the uploaded evaluations."""
-    catalog = current_service().sender_catalog()
-    return _list_files(catalog.evaluation_files(), lambda file: _evaluations(catalog, file))
+    return _list_files("evaluations", query)
 
 
 @blueprint.get("/data-sets")
@@ -120,8 +122,8 @@ def strategies() -> CatalogList:
 def space(name: str) -> CatalogEntry:
     """Describe one search space."""
     with _resolving_path("space"):
-        entry = _space(name)
         canonical_name = current_service().sender_catalog().space(name).name
+        entry = _describe_space(name)
         # Without a table: the bounds on a device are at `/tables/{name}/bounds`.
         bounds = costs.bounds(canonical_name, None)
         return CatalogEntry.model_validate({**entry.model_dump(), "bounds": bounds})
@@ -156,17 +158,17 @@ def _list(names: Iterable[str], describe: Callable[[str], CatalogEntry]) -> Cata
     return CatalogList(items=items)
 
 
-def _list_files(
-    files: Iterable[NamedFile], describe: Callable[[NamedFile], dict[str, object]]
-) -> CatalogList:
+def _list_files(kind: str, query: FilePage) -> FileList:
+    catalog = current_service().sender_catalog()
+    entries, total = catalog.page(kind, query.limit, query.offset)
     items = []
-    for file in files:
-        try:
-            items.append(_entry(file.name, owner=file.owner, **describe(file)))
-        except PathfitError as error:
-            items.append(CatalogEntry(name=file.name, owner=file.owner, error=str(error)))
+    for entry, summary in zip(entries, catalog.describe(kind, entries), strict=True):
+        fields = {"error": summary["error"]} if "error" in summary else summary
+        if kind == "evaluations" and isinstance(entry.file, FileVersion):
+            fields = {"version": entry.file.version, **fields}
+        items.append(_entry(entry.name, owner=entry.owner, **fields))
 
-    return CatalogList(items=items)
+    return FileList(items=items, total=total, limit=query.limit, offset=query.offset)
 
 
 @contextmanager
@@ -189,8 +191,15 @@ def _entry(name: str, **fields: object) -> CatalogEntry:
     return CatalogEntry.model_validate({"name": name, **fields})
 
 
-def _space(name: str) -> CatalogEntry:
-    space = current_service().sender_catalog().space(name)
+# By the factories as well, since a plug-in may be loaded again under the same name.
+@functools.lru_cache(maxsize=16)
+def _list_spaces(names: tuple[str, ...], _factories: tuple[object, ...]) -> str:
+    """Return the JSON text of the list, which takes longer to make than all other lists."""
+    return _list(names, _describe_space).model_dump_json()
+
+
+def _describe_space(name: str) -> CatalogEntry:
+    space = get(name)
     return _entry(
         name,
         choices={choice.key: list(choice.candidates) for choice in space.choices},
@@ -198,31 +207,6 @@ def _space(name: str) -> CatalogEntry:
         input_shape=list(space.input_shape),
         num_classes=space.num_classes,
     )
-
-
-def _table(catalog: Catalog, file: NamedFile) -> dict[str, object]:
-    reference = catalog.pin(file)
-    table = read_table(reference)
-    return {
-        "space": table.space,
-        "device": dict(table.device),
-        "conditions": dict(table.conditions),
-        "blocks": len(table.blocks),
-        "networks": len(table.networks),
-        "measured": table.created,
-        "sha256": reference.sha256,
-    }
-
-
-def _predictor(catalog: Catalog, file: NamedFile) -> dict[str, object]:
-    reference = catalog.pin(file)
-    path = Path(reference.path)
-    return {
-        "space": space_of_predictor(path),
-        "sha256": reference.sha256,
-        **metric_of_predictor(path),
-        "verdict": verdict_on_predictor(path),
-    }
 
 
 def _supernet(name: str) -> CatalogEntry:
@@ -240,42 +224,6 @@ def _benchmark(name: str) -> CatalogEntry:
         error = f"its files are missing; make them with: {import_command(name)}"
 
     return _entry(name, space=benchmark.space, published=benchmark.published, error=error)
-
-
-def _evaluations(catalog: Catalog, file: NamedFile) -> dict[str, object]:
-    version = file.file
-    # No folder of the service has evaluations.
-    assert isinstance(version, FileVersion)
-    return {
-        "version": version.version,
-        "sha256": version.sha256,
-        **_summarise(catalog.pin(file)),
-    }
-
-
-@functools.lru_cache(maxsize=64)
-def _summarise(file: FileReference) -> Mapping[str, object]:
-    """Summarise evaluations: space, number of networks, task, and the metrics that all have."""
-    from tables.evaluation import default_metric, find_metric, read
-
-    evaluations = read(file.path)
-    metrics = [
-        name
-        for name in evaluations[0].metrics
-        if all(name in evaluation.metrics for evaluation in evaluations)
-    ]
-    definitions = {name: find_metric(evaluations, name) for name in metrics}
-
-    return {
-        "space": evaluations[0].architecture.space,
-        "networks": len(evaluations),
-        "task": evaluations[0].source.get("task"),
-        "metrics": metrics,
-        "default_metric": default_metric(evaluations),
-        "definitions": {
-            name: metric.to_dict() for name, metric in definitions.items() if metric is not None
-        },
-    }
 
 
 def _strategy(name: str) -> CatalogEntry:

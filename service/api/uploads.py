@@ -9,7 +9,9 @@ from service.api.documentation import Answers, writing
 from service.api.job_requests import format_time
 from service.catalog.catalog import Catalog
 from service.catalog.names import SHARED
+from service.catalog.summaries import summarise_evaluations, summarise_table
 from service.context import current_service
+from service.jobs import JsonObject
 from service.problems import Problem, blaming, invalid
 from service.schemas.catalog import EvaluationsUpload, TableUpload, Uploaded
 from service.security.caller import owner, sender
@@ -37,7 +39,7 @@ def table(body: TableUpload) -> tuple[Uploaded, int]:
     content = dict(request.get_json())
     content.pop("shared", None)
     table = LookupTable.from_dict(content)
-    return _add("table", body.name, table.to_json().encode(), body.shared)
+    return _add("table", body.name, table.to_json().encode(), body.shared, summarise_table(table))
 
 
 @blueprint.post("/evaluations")
@@ -49,12 +51,14 @@ def table(body: TableUpload) -> tuple[Uploaded, int]:
 )
 def evaluations(body: EvaluationsUpload) -> tuple[Uploaded, int]:
     """Add a version of evaluations."""
-    content = _to_json_lines(body, current_service().sender_catalog())
-    return _add("evaluations", body.name, content, body.shared)
+    evaluations = _read_evaluations(body, current_service().sender_catalog())
+    content = "".join(f"{evaluation.to_json()}\n" for evaluation in evaluations).encode()
+    summary = summarise_evaluations(evaluations)
+    return _add("evaluations", body.name, content, body.shared, summary)
 
 
-def _to_json_lines(body: EvaluationsUpload, catalog: Catalog) -> bytes:
-    lines = []
+def _read_evaluations(body: EvaluationsUpload, catalog: Catalog) -> list[Evaluation]:
+    evaluations = []
     space = None
     for index, upload in enumerate(body.evaluations):
         field = f"evaluations.{index}.architecture"
@@ -66,9 +70,9 @@ def _to_json_lines(body: EvaluationsUpload, catalog: Catalog) -> bytes:
             raise invalid(
                 f"{field} is one of {architecture.space}, not {space} as those before it", field
             )
-        lines.append(Evaluation(architecture, upload.metrics, upload.source).to_json() + "\n")
+        evaluations.append(Evaluation(architecture, upload.metrics, upload.source))
 
-    return "".join(lines).encode()
+    return evaluations
 
 
 def upload_library(shared: bool) -> str:
@@ -93,14 +97,16 @@ def upload_library(shared: bool) -> str:
     return SHARED_LIBRARY
 
 
-def _add(kind: str, name: str, content: bytes, shared: bool) -> tuple[Uploaded, int]:
+def _add(
+    kind: str, name: str, content: bytes, shared: bool, summary: JsonObject
+) -> tuple[Uploaded, int]:
     service = current_service()
     library = upload_library(shared)
     if service.catalog.is_hidden(kind, name, library):
         detail = f"name {name!r} is that of a {kind} in a folder of the service; use another name"
         raise Problem(409, "name-taken", "Name taken", detail, "name")
 
-    version, is_new = service.uploads.add(kind, name, content, owner(), library)
+    version, is_new = service.uploads.add(kind, name, content, owner(), library, summary)
 
     return _to_schema(version), 201 if is_new else 200
 

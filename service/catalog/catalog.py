@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.catalog.files import FileReference, read_table, space_of_predictor
+from service.catalog.library_files import CatalogFile, LibraryFiles
 from service.catalog.names import SHARED, Library, Names, Sender
+from service.catalog.summaries import summary_of_local
 from service.catalog.supernets import SupernetRun, trained_supernets
+from service.jobs import JsonObject
 from service.settings import Settings
 from service.store.files import SHARED_LIBRARY, FileVersion
 from spaces import registry
@@ -21,9 +24,6 @@ from tables.lookup_table import LookupTable
 
 if TYPE_CHECKING:
     from service.catalog.uploads import Uploads
-
-CatalogFile = Path | FileVersion
-"""A file in a folder of the service, or the newest version of an upload."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,36 @@ class Catalog:
         self._sender = sender or Sender()
         self.uploads = uploads
 
+    # Lists
+
+    def page(self, kind: str, limit: int, offset: int = 0) -> tuple[list[NamedFile], int]:
+        """List a part of the files of a kind; in the shared library folders precede uploads.
+
+        Args:
+            kind: Kind of the files, such as "table".
+            limit: Number of files at most.
+            offset: Number of files to skip.
+
+        Returns:
+            The files, and the number of all.
+        """
+        entries = list(self._names(kind).entries())
+        return self._named_files(entries[offset : offset + limit]), len(entries)
+
+    def describe(self, kind: str, entries: Sequence[NamedFile]) -> list[JsonObject]:
+        """Return what lists show of the content of files; of an unusable one its `error`."""
+        uploaded = [entry.file for entry in entries if isinstance(entry.file, FileVersion)]
+        stored: dict[int, JsonObject] = {}
+        if uploaded and self.uploads is not None:
+            stored = self.uploads.summaries(kind, uploaded)
+
+        return [
+            {**stored.get(entry.file.id, {}), "sha256": entry.file.sha256}
+            if isinstance(entry.file, FileVersion)
+            else _describe_local(kind, entry.file)
+            for entry in entries
+        ]
+
     # Tables
 
     def tables(self) -> Iterator[NamedFile]:
@@ -73,7 +103,7 @@ class Catalog:
 
     def tables_of(self, space: str) -> list[str]:
         """List the tables of a space that a search without a device chooses from."""
-        return self._default_names("table", lambda entry: self.read_table(entry).space == space)
+        return self._default_names("table", space)
 
     def read_table(self, entry: NamedFile) -> LookupTable:
         """Read the table of an entry; raises InvalidTable."""
@@ -98,9 +128,7 @@ class Catalog:
 
     def predictors_of(self, space: str) -> list[str]:
         """List the predictors of a space that a search without a guide chooses from."""
-        return self._default_names(
-            "predictor", lambda entry: space_of_predictor(self._path(entry.file)) == space
-        )
+        return self._default_names("predictor", space)
 
     def _predictor_files(self) -> dict[str, Path]:
         files: dict[str, Path] = {}
@@ -126,10 +154,6 @@ class Catalog:
         return runs[name], FileReference.from_path(name, runs[name].weights)
 
     # Evaluations and data sets
-
-    def evaluation_files(self) -> Iterator[NamedFile]:
-        """Iterate over the uploaded evaluations."""
-        return self._entries("evaluations")
 
     def evaluations(self, name: str) -> FileReference:
         """Return the file of uploaded evaluations; raises UnknownName or AmbiguousName."""
@@ -179,57 +203,78 @@ class Catalog:
         return self._pin(names.qualify(library, plain), library.files[plain])
 
     def _entries(self, kind: str) -> Iterator[NamedFile]:
+        return iter(self._named_files(list(self._names(kind).entries())))
+
+    def _named_files(
+        self, entries: Sequence[tuple[str, Library[CatalogFile], str]]
+    ) -> list[NamedFile]:
+        plain_names: dict[str, list[str]] = {}
+        for _, library, plain in entries:
+            plain_names.setdefault(library.id, []).append(plain)
+
+        # All files of a library by one query.
+        libraries = {library.id: library for _, library, _ in entries}
+        for library_id, library in libraries.items():
+            if isinstance(library.files, LibraryFiles):
+                library.files.load(plain_names[library_id])
+
         has_owners = self._sender.name is not None
-        for name, library, file in self._names(kind).entries():
-            yield NamedFile(name, library.owner if has_owners else None, file)
+        return [
+            NamedFile(name, library.owner if has_owners else None, library.files[plain])
+            for name, library, plain in entries
+        ]
 
-    def _default_names(self, kind: str, matches: Callable[[NamedFile], bool]) -> list[str]:
-        """List the names that match; the only one of the sender's own library, if it has one."""
+    def _default_names(self, kind: str, space: str) -> list[str]:
+        """List the files of a space; the only one of the sender's own library, if it has one."""
+        names = self._names(kind)
         matching: list[str] = []
-        for files in self._names(kind).preferred():
-            names = []
-            for name, file in files.items():
-                try:
-                    if matches(NamedFile(name, None, file)):
-                        names.append(name)
-                # Files that cannot be read are no choice.
-                except PathfitError:
-                    continue
-
-            if len(names) == 1 and not matching:
-                return names
-            matching += names
+        for library in names.preferred():
+            plain_names = self._names_of_space(kind, library.id, space)
+            shortest = [names.shorten(library, plain) for plain in plain_names]
+            if len(shortest) == 1 and not matching:
+                return shortest
+            matching += shortest
 
         return matching
 
+    def _names_of_space(self, kind: str, library: str, space: str) -> list[str]:
+        """List the plain names of the files of a library that are of a space."""
+        local = self._local_files(kind) if library == SHARED_LIBRARY else {}
+        names = [
+            name
+            for name, path in local.items()
+            if _describe_local(kind, path).get("space") == space
+        ]
+        if self.uploads is not None:
+            uploaded = self.uploads.names_of(kind, library, space)
+            names += [name for name in uploaded if name not in local]
+        return names
+
     def _names(self, kind: str) -> Names[CatalogFile]:
         sender = self._sender
-        uploads: dict[str, dict[str, FileVersion]] = {}
-        if self.uploads is not None:
-            uploads = self.uploads.latest(kind, sender.libraries)
-
-        shared_files: dict[str, CatalogFile] = dict(self._local_files(kind))
-        # Files in the folders precede uploads, which a file may have joined later.
-        for name, version in uploads.pop(SHARED_LIBRARY, {}).items():
-            shared_files.setdefault(name, version)
-        shared = Library(SHARED_LIBRARY, SHARED, shared_files)
+        shared = Library(SHARED_LIBRARY, SHARED, self._library_files(kind, SHARED_LIBRARY))
         if sender.name is None:
             return Names(kind, shared)
 
-        own_files: dict[str, CatalogFile] = {**uploads.pop(sender.library, {})}
-        own = Library(sender.library, sender.name, own_files)
+        own = Library(sender.library, sender.name, self._library_files(kind, sender.library))
 
-        return Names(kind, shared, own, self._other_libraries(uploads))
+        return Names(kind, shared, own, self._other_libraries(kind))
 
-    def _other_libraries(
-        self, uploads: Mapping[str, Mapping[str, FileVersion]]
-    ) -> list[Library[CatalogFile]]:
-        if not uploads or self.uploads is None:
+    def _library_files(self, kind: str, library: str) -> Mapping[str, CatalogFile]:
+        local = self._local_files(kind) if library == SHARED_LIBRARY else {}
+        if self.uploads is None:
+            return local
+        return self.uploads.in_library(kind, library, local)
+
+    def _other_libraries(self, kind: str) -> list[Library[CatalogFile]]:
+        # Only an administrator may use other libraries.
+        if self.uploads is None or self._sender.libraries is not None:
             return []
-        labels = self.uploads.owners()
+        others = set(self.uploads.libraries(kind)) - {SHARED_LIBRARY, self._sender.library}
+        labels = self.uploads.owners() if others else {}
         return [
-            Library(library, labels.get(library, library), {**files})
-            for library, files in uploads.items()
+            Library(library, labels.get(library, library), self._library_files(kind, library))
+            for library in sorted(others)
         ]
 
     def _local_files(self, kind: str) -> Mapping[str, Path]:
@@ -254,9 +299,11 @@ class Catalog:
 
         Other names are refused, as their parameters could describe a space of any size.
         """
-        names = self.spaces()
-        if name not in names:
-            raise UnknownName("space", name, names)
+        # The registered ones first: the others are found by looking at files.
+        if name not in registry.available():
+            names = self.spaces()
+            if name not in names:
+                raise UnknownName("space", name, names)
         return registry.get(name)
 
     def architecture(self, value: object) -> Architecture:
@@ -266,11 +313,17 @@ class Catalog:
         return Architecture.from_dict(value)
 
     def _predictor_spaces(self) -> set[str]:
-        spaces = set()
-        for entry in self.predictors():
-            try:
-                spaces.add(space_of_predictor(self._path(entry.file)))
-            except PathfitError:
-                continue
-
+        summaries = [
+            _describe_local("predictor", path) for path in self._predictor_files().values()
+        ]
+        spaces = {summary["space"] for summary in summaries if "space" in summary}
+        if self.uploads is not None:
+            spaces |= self.uploads.spaces("predictor", self._sender.libraries)
         return spaces
+
+
+def _describe_local(kind: str, path: Path) -> JsonObject:
+    try:
+        return summary_of_local(kind, path)
+    except PathfitError as error:
+        return {"error": str(error)}

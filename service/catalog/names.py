@@ -150,29 +150,31 @@ class Names(Generic[File]):
         for name, _, _ in self.entries():
             yield name
 
-    def entries(self) -> Iterator[tuple[str, Library[File], File]]:
-        """Iterate over the shortest names of all files, with their libraries and files."""
+    def entries(self) -> Iterator[tuple[str, Library[File], str]]:
+        """Iterate over the shortest names of all files, with their libraries and plain names."""
         hidden: set[str] = set()
         for library in self._preferred:
-            for plain, file in library.files.items():
-                yield (library.qualify(plain) if plain in hidden else plain), library, file
-            hidden |= library.files.keys()
+            plain_names = list(library.files)
+            for plain in plain_names:
+                yield (library.qualify(plain) if plain in hidden else plain), library, plain
+            hidden.update(plain_names)
 
         for library in self._others:
-            for plain, file in library.files.items():
-                yield library.qualify(plain), library, file
+            for plain in library.files:
+                yield library.qualify(plain), library, plain
 
-    def preferred(self) -> list[dict[str, File]]:
+    def preferred(self) -> Sequence[Library[File]]:
         """Return the libraries that a request without a name chooses from, in their order.
 
-        Each maps the shortest names of its files to the files. Those of other owners are never
-        chosen by default.
+        Files of other owners are never chosen by default.
         """
-        names: list[dict[str, File]] = []
-        for library in self._preferred:
-            entries = self.entries()
-            names.append({name: file for name, source, file in entries if source is library})
-        return names
+        return self._preferred
+
+    def shorten(self, library: Library[File], plain: str) -> str:
+        """Return the shortest name of a file of a preferred library."""
+        earlier = self._preferred[: self._preferred.index(library)]
+        is_hidden = any(plain in other.files for other in earlier)
+        return library.qualify(plain) if is_hidden else plain
 
     def _find_library(self, owner: str) -> Library[File] | None:
         libraries = [*self._preferred, *self._others]

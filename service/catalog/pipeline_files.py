@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 from service.artifacts import Artifacts, MissingArtifact
-from service.jobs import Job, JobState
-from service.store import ANY, Store
+from service.catalog.summaries import summarise_artifact
+from service.jobs import Job
+from service.store import Store
 from service.store.files import SHARED_LIBRARY
 
 # Jobs whose files are published at most in one pass.
@@ -19,26 +21,25 @@ class PipelineFiles:
     Args:
         store: Store of the jobs, and of names and versions.
         artifacts: Storage of their content.
+        cache: Folder for local copies, if the storage is not on this machine.
     """
 
-    def __init__(self, store: Store, artifacts: Artifacts):
+    def __init__(self, store: Store, artifacts: Artifacts, cache: Path):
         self._store = store
         self._artifacts = artifacts
+        self._cache = cache
         self._published_jobs: set[str] = set()
         self._lock = threading.Lock()
 
     def publish(self) -> None:
         """Publish the files of jobs that are done; raises ArtifactFailed."""
         with self._lock:
-            jobs, _ = self._store.jobs.list(
-                ANY, kind="pipeline", state=JobState.DONE, limit=_MAX_JOBS
-            )
+            ids = self._store.jobs.list_done("pipeline", _MAX_JOBS)
             # Oldest first, so that the newest of one name is the newest version.
-            for job in reversed(jobs):
-                if job.id not in self._published_jobs:
-                    # Lists leave the results out.
-                    self._publish(self._store.jobs.get(job.id))
-                    self._published_jobs.add(job.id)
+            for job_id in reversed(ids):
+                if job_id not in self._published_jobs:
+                    self._publish(self._store.jobs.get(job_id))
+                    self._published_jobs.add(job_id)
 
     def _publish(self, job: Job) -> None:
         """Publish what the result of a job names."""
@@ -61,7 +62,10 @@ class PipelineFiles:
 
         # Without tokens the shared library is everybody's own.
         library = SHARED_LIBRARY if job.request.get("shared") else job.owner or SHARED_LIBRARY
-        self._store.files.add(kind, name, sha256, path, job.owner, library)
+        summary = summarise_artifact(kind, self._artifacts, path, self._cache)
+        self._store.files.add(
+            kind, name, sha256, path, job.owner, library, size=len(content), summary=summary
+        )
 
 
 def path_of_file(job: Job, name: str) -> str:

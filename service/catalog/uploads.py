@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from service.artifacts import Artifacts, MissingArtifact
+from service.artifacts import ArtifactFailed, Artifacts, MissingArtifact
+from service.catalog.library_files import LibraryFiles
 from service.catalog.names import make_labels
 from service.catalog.pipeline_files import PipelineFiles
-from service.jobs import Job, JobState
-from service.store import ANY, FileVersion, Store
+from service.catalog.summaries import summarise_artifact
+from service.jobs import Job, JsonObject, UnknownJob
+from service.store import FileVersion, Store
 from service.store.files import SHARED_LIBRARY
 
 # Jobs whose predictors are published at most in one pass.
@@ -30,12 +33,19 @@ class Uploads:
         self._store = store
         self._artifacts = artifacts
         self._cache = cache
-        self._pipelines = PipelineFiles(store, artifacts)
+        self._pipelines = PipelineFiles(store, artifacts, cache)
         self._published_jobs: set[str] = set()
+        self._complete_kinds: set[str] = set()
         self._lock = threading.Lock()
 
     def add(
-        self, kind: str, name: str, content: bytes, owner: str | None, library: str
+        self,
+        kind: str,
+        name: str,
+        content: bytes,
+        owner: str | None,
+        library: str,
+        summary: JsonObject,
     ) -> tuple[FileVersion, bool]:
         """Add a version, unless the newest has the same content.
 
@@ -45,6 +55,7 @@ class Uploads:
             content: Content of the file.
             owner: Id of the token that uploads it; None without tokens.
             library: Id of the library that is to have it.
+            summary: What lists show of the content.
 
         Returns:
             The newest version, and whether it is new.
@@ -55,30 +66,67 @@ class Uploads:
         previous = self._store.files.latest(kind, name, library)
         # The content first: a version must never refer to content that is not stored yet.
         path, sha256 = self._artifacts.keep(content)
-        version = self._store.files.add(kind, name, sha256, path, owner, library)
+        version = self._store.files.add(
+            kind, name, sha256, path, owner, library, size=len(content), summary=summary
+        )
         return version, previous is None or previous.version != version.version
 
-    def latest(
-        self, kind: str, libraries: Collection[str] | None
-    ) -> dict[str, dict[str, FileVersion]]:
-        """Find the newest version of every name of a kind.
+    def in_library(
+        self, kind: str, library: str, local: Mapping[str, Path] | None = None
+    ) -> LibraryFiles:
+        """Return the files of a kind in a library, with those in folders of the service.
 
         Args:
             kind: Kind of the files, such as "table".
-            libraries: Ids of the libraries; None for every library.
-
-        Returns:
-            Id of the library -> plain name -> newest version.
+            library: Id of the library.
+            local: Name -> file in a folder, which precedes an upload of the name; None for none.
         """
-        if kind == "predictor":
-            self._publish_trained()
-        self._pipelines.publish()
+        self._publish(kind)
+        return LibraryFiles(local or {}, self._store.files, kind, library)
 
-        versions: dict[str, dict[str, FileVersion]] = {}
-        for version in self._store.files.list(kind, libraries=libraries):
-            versions.setdefault(version.library, {})[version.name] = version
+    def libraries(self, kind: str) -> Sequence[str]:
+        """List the ids of the libraries that have files of a kind."""
+        return self._store.files.libraries(kind)
 
-        return versions
+    # Summaries
+
+    def summaries(self, kind: str, versions: Sequence[FileVersion]) -> dict[int, JsonObject]:
+        """Map the ids of newest versions to their summaries."""
+        self._complete_summaries(kind)
+        summaries = self._store.files.summaries([version.id for version in versions])
+        unread = {"error": "its content cannot be read at present"}
+        return {version_id: summary or unread for version_id, summary in summaries.items()}
+
+    def names_of(self, kind: str, library: str, space: str) -> list[str]:
+        """List the names of the files of a library that are of a space."""
+        self._complete_summaries(kind)
+        versions = self._store.files.list(kind, libraries=[library], space=space)
+        return [version.name for version in versions]
+
+    def spaces(self, kind: str, libraries: Collection[str] | None) -> set[str]:
+        """Return the spaces of the files of libraries; None for every library."""
+        self._publish(kind)
+        self._complete_summaries(kind)
+        return self._store.files.spaces(kind, libraries)
+
+    def _complete_summaries(self, kind: str) -> None:
+        """Summarise the files that an earlier version of this program stored without a summary."""
+        # One look for each process: whatever this version adds has a summary.
+        if kind in self._complete_kinds:
+            return
+
+        is_complete = True
+        for version in self._store.files.without_summary(kind):
+            try:
+                summary = summarise_artifact(kind, self._artifacts, version.artifact, self._cache)
+            # The storage may answer again.
+            except ArtifactFailed:
+                is_complete = False
+            else:
+                self._store.files.summarise(version.id, summary)
+
+        if is_complete:
+            self._complete_kinds.add(kind)
 
     def owners(self) -> dict[str, str]:
         """Map the ids of libraries to the names of their owners."""
@@ -88,26 +136,32 @@ class Uploads:
         """Return a file on this machine with a version's content; raises ArtifactFailed."""
         return self._artifacts.local(version.artifact, self._cache)
 
+    def _publish(self, kind: str) -> None:
+        """Make the files of finished jobs versions."""
+        if kind == "predictor":
+            self._publish_trained()
+        self._pipelines.publish()
+
     def _publish_trained(self) -> None:
         """Make the predictors of finished jobs versions, which outlive the jobs."""
         with self._lock:
-            jobs, _ = self._store.jobs.list(
-                ANY, kind="predictor", state=JobState.DONE, limit=_MAX_JOBS
-            )
+            ids = self._store.jobs.list_done("predictor", _MAX_JOBS)
             # Oldest first, so that the newest of one name is the newest version.
-            for job in reversed(jobs):
-                if job.id in self._published_jobs or job.artifact is None:
-                    continue
-                try:
-                    path, sha256 = self._artifacts.keep(self._artifacts.read(job.artifact))
-                except MissingArtifact:
-                    # The job was cleaned up.
-                    self._published_jobs.add(job.id)
-                    continue
-                self._publish(job, path, sha256)
-                self._published_jobs.add(job.id)
+            for job_id in reversed(ids):
+                if job_id not in self._published_jobs:
+                    self._publish_job(job_id)
+                    self._published_jobs.add(job_id)
 
-    def _publish(self, job: Job, path: str, sha256: str) -> None:
+    def _publish_job(self, job_id: str) -> None:
+        # Neither a job that was removed nor one whose files were is an error.
+        with suppress(UnknownJob, MissingArtifact):
+            job = self._store.jobs.get(job_id)
+            if job.artifact is not None:
+                content = self._artifacts.read(job.artifact)
+                self._publish_predictor(job, content)
+
+    def _publish_predictor(self, job: Job, content: bytes) -> None:
+        path, sha256 = self._artifacts.keep(content)
         name = str(job.request["name"])
         versions = self._store.files.list("predictor", name)
         # After a restart every job is visited again; existing versions are not added twice, also
@@ -117,4 +171,14 @@ class Uploads:
 
         # Without tokens the shared library is everybody's own.
         library = SHARED_LIBRARY if job.request.get("shared") else job.owner or SHARED_LIBRARY
-        self._store.files.add("predictor", name, sha256, path, job.owner, library)
+        summary = summarise_artifact("predictor", self._artifacts, path, self._cache)
+        self._store.files.add(
+            "predictor",
+            name,
+            sha256,
+            path,
+            job.owner,
+            library,
+            size=len(content),
+            summary=summary,
+        )

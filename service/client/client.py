@@ -249,7 +249,7 @@ class Client:
 
     def tables(self) -> list[Table]:
         """List the lookup tables, each of a device that was measured."""
-        return [Table.from_dict(item) for item in self.request("GET", "/tables")["items"]]
+        return [Table.from_dict(item) for item in self._items("/tables")]
 
     def guides(self, kind: str = "predictor") -> list[Guide]:
         """List the guides of a kind: predictor, supernet or benchmark."""
@@ -257,8 +257,17 @@ class Client:
             raise ServiceProblem(
                 f"unknown kind of guide {kind!r:.80}; available: {', '.join(_GUIDE_PATHS)}"
             )
-        items = self.request("GET", _GUIDE_PATHS[kind])["items"]
-        return [Guide.from_dict(kind, item) for item in items]
+        return [Guide.from_dict(kind, item) for item in self._items(_GUIDE_PATHS[kind])]
+
+    def _items(self, path: str) -> list[dict[str, Any]]:
+        """Return all items of a list that the service may answer in pages."""
+        items: list[dict[str, Any]] = []
+        while True:
+            page = self.request("GET", f"{path}?offset={len(items)}" if items else path)
+            items += page["items"]
+            # Lists without a total are answered as a whole.
+            if not page["items"] or len(items) >= page.get("total", 0):
+                return items
 
     def predictors(self) -> list[Guide]:
         """List the predictors."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.jobs import JsonObject
-from service.schemas.base import FILE_NAME, NAME, REFERENCE, Query, Strict, WithOwner
+from service.schemas.base import FILE_NAME, NAME, REFERENCE, Query, QueryInteger, Strict, WithOwner
 
 MAX_PREDICTED = 1000
 MAX_EVALUATIONS = 100_000
@@ -27,6 +27,21 @@ class CatalogList(BaseModel):
     """Items that a request may name."""
 
     items: list[CatalogEntry]
+
+
+class FilePage(Query):
+    """Part of a list of files."""
+
+    limit: QueryInteger = Field(default=100, ge=1, le=1000)
+    offset: QueryInteger = Field(default=0, ge=0, lt=1 << 31)
+
+
+class FileList(CatalogList):
+    """Files that a request may name, and the number of all of them."""
+
+    total: int
+    limit: int
+    offset: int
 
 
 class SpaceQuery(Query):
@@ -148,4 +163,4 @@ class SessionInfo(BaseModel):
     administrator: bool
 
 
-REQUESTS = (TableUpload, EvaluationsUpload, PredictRequest, SessionRequest, SpaceQuery)
+REQUESTS = (FilePage, TableUpload, EvaluationsUpload, PredictRequest, SessionRequest, SpaceQuery)

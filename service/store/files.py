@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
+from service.jobs import JsonObject
 from service.store.database import Database
 from service.store.schema import FileRow
 from spaces.errors import UnknownName
@@ -31,6 +33,7 @@ class FileVersion:
         owner: Id of the token that uploaded it; None for none.
         created: Seconds since 1970.
         library: Id of the token whose library has it, or `SHARED_LIBRARY`.
+        id: Number of the version among those of all files.
     """
 
     kind: str
@@ -41,6 +44,22 @@ class FileVersion:
     owner: str | None
     created: float
     library: str = SHARED_LIBRARY
+    id: int = field(default=0, compare=False)
+
+
+# Columns of the fields of `FileVersion`, in their order. Summaries are read for the entries of one
+# page only.
+_COLUMNS = (
+    FileRow.kind,
+    FileRow.name,
+    FileRow.version,
+    FileRow.sha256,
+    FileRow.artifact,
+    FileRow.owner,
+    FileRow.created,
+    FileRow.library,
+    FileRow.id,
+)
 
 
 class Files:
@@ -61,6 +80,9 @@ class Files:
         artifact: str,
         owner: str | None = None,
         library: str = SHARED_LIBRARY,
+        *,
+        size: int | None = None,
+        summary: JsonObject | None = None,
     ) -> FileVersion:
         """Add a version; content equal to the latest version's is not added again.
 
@@ -71,6 +93,8 @@ class Files:
             artifact: Path of the content.
             owner: Id of the token that uploads it; None for none.
             library: Id of the token whose library is to have it, or `SHARED_LIBRARY`.
+            size: Bytes of the content; None if unknown.
+            summary: What lists show of the content, with its `space`; None if unknown.
 
         Returns:
             The new version, or the latest one if its content is equal.
@@ -92,6 +116,9 @@ class Files:
             row.library = library
             row.version = 1 if latest is None else latest.version + 1
             row.created = self._database.now(session)
+            row.size = size
+            row.summary = summary
+            row.space = None if summary is None else summary.get("space")
             session.add(row)
             # Inside the lock: a violated constraint appears here rather than at the commit.
             session.flush()
@@ -111,6 +138,7 @@ class Files:
         kind: str | None = None,
         name: str | None = None,
         libraries: Collection[str] | None = None,
+        space: str | None = None,
     ) -> Sequence[FileVersion]:
         """List the latest version of every name, or every version of one name, newest first.
 
@@ -118,21 +146,88 @@ class Files:
             kind: Kind of the files; None for every kind.
             name: The one name; None for every name.
             libraries: Ids of the libraries; None for every library.
+            space: Space of the files, as their summaries have it; None for every space.
         """
-        query = select(FileRow).order_by(FileRow.kind, FileRow.name, FileRow.version.desc())
-        if kind is not None:
-            query = query.where(FileRow.kind == kind)
-        if name is not None:
-            query = query.where(FileRow.name == name)
-        else:
-            # Ids increase, so that the greatest one of a name is that of its latest version.
-            key = (FileRow.library, FileRow.kind, FileRow.name)
-            query = query.where(FileRow.id.in_(select(func.max(FileRow.id)).group_by(*key)))
-        if libraries is not None:
-            query = query.where(FileRow.library.in_(libraries))
+        query = _select_versions()
+        query = query.where(FileRow.name == name) if name else _only_latest(query, kind)
+        query = _filtered(query, kind, libraries)
+        if space is not None:
+            query = query.where(FileRow.space == space)
 
+        newest_first = query.order_by(FileRow.kind, FileRow.name, FileRow.version.desc())
         with self._database.reading() as session:
-            return [_version_from_row(row) for row in session.scalars(query)]
+            return [FileVersion(*row) for row in session.execute(newest_first)]
+
+    def names(self, kind: str, library: str) -> Sequence[str]:
+        """List the names of the files of a kind in a library."""
+        query = select(FileRow.name).where(FileRow.kind == kind, FileRow.library == library)
+        with self._database.reading() as session:
+            return session.scalars(query.distinct().order_by(FileRow.name)).all()
+
+    def find(self, kind: str, library: str, names: Collection[str]) -> Sequence[FileVersion]:
+        """Return the latest versions of several names in a library, without names of no file."""
+        latest = (
+            select(func.max(FileRow.id))
+            .where(FileRow.library == library, FileRow.kind == kind, FileRow.name.in_(names))
+            .group_by(FileRow.name)
+        )
+        with self._database.reading() as session:
+            query = _select_versions().where(FileRow.id.in_(latest))
+            return [FileVersion(*row) for row in session.execute(query)]
+
+    def libraries(self, kind: str) -> Sequence[str]:
+        """List the ids of the libraries that have files of a kind."""
+        query = select(FileRow.library).where(FileRow.kind == kind).distinct()
+        with self._database.reading() as session:
+            return session.scalars(query.order_by(FileRow.library)).all()
+
+    # Summaries
+
+    def summaries(self, ids: Collection[int]) -> dict[int, JsonObject | None]:
+        """Map the ids of versions to their summaries; None for one that has none yet."""
+        query = select(FileRow.id, FileRow.summary).where(FileRow.id.in_(ids))
+        with self._database.reading() as session:
+            return {row.id: row.summary for row in session.execute(query)}
+
+    def spaces(self, kind: str, libraries: Collection[str] | None = None) -> set[str]:
+        """Return the spaces of the latest versions of a kind."""
+        query = _filtered(_only_latest(select(FileRow.space), kind), kind, libraries).distinct()
+        with self._database.reading() as session:
+            return {space for space in session.scalars(query) if space is not None}
+
+    def without_summary(self, kind: str) -> Sequence[FileVersion]:
+        """List the latest versions of a kind that a version of Pathfit without summaries added."""
+        query = _only_latest(_select_versions(), kind)
+        query = query.where(FileRow.kind == kind, FileRow.summary.is_(None))
+        with self._database.reading() as session:
+            return [FileVersion(*row) for row in session.execute(query)]
+
+    def summarise(self, version_id: int, summary: JsonObject) -> None:
+        """Store the summary of a version."""
+        values = {"summary": summary, "space": summary.get("space")}
+        with self._database.writing() as session:
+            session.execute(update(FileRow).where(FileRow.id == version_id).values(**values))
+
+
+def _select_versions() -> Select[Any]:
+    query: Select[*tuple[Any, ...]] = select(*_COLUMNS)
+    return query
+
+
+def _only_latest(query: Select[Any], kind: str | None) -> Select[Any]:
+    # Ids increase, so that the greatest one of a name is that of its latest version.
+    latest = select(func.max(FileRow.id)).group_by(FileRow.library, FileRow.kind, FileRow.name)
+    if kind is not None:
+        latest = latest.where(FileRow.kind == kind)
+    return query.where(FileRow.id.in_(latest))
+
+
+def _filtered(
+    query: Select[Any], kind: str | None, libraries: Collection[str] | None
+) -> Select[Any]:
+    if kind is not None:
+        query = query.where(FileRow.kind == kind)
+    return query if libraries is None else query.where(FileRow.library.in_(libraries))
 
 
 def _latest_row(session: Session, library: str, kind: str, name: str) -> FileRow | None:
@@ -143,13 +238,4 @@ def _latest_row(session: Session, library: str, kind: str, name: str) -> FileRow
 
 
 def _version_from_row(row: FileRow) -> FileVersion:
-    return FileVersion(
-        row.kind,
-        row.name,
-        row.version,
-        row.sha256,
-        row.artifact,
-        row.owner,
-        row.created,
-        row.library,
-    )
+    return FileVersion(*(getattr(row, column.key) for column in _COLUMNS))

@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.jobs import Job, JobState, JsonObject, Resources
 
-HEAD = "0004"
+HEAD = "0005"
 """Migration that creates these tables."""
 
 CHANNEL = "pathfit_changes"
@@ -160,6 +160,7 @@ class TokenRow(Base):
     expires: Mapped[float | None] = mapped_column(_SECONDS)
     revoked: Mapped[float | None] = mapped_column(_SECONDS)
     administrator: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    max_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class SessionRow(Base):
@@ -191,3 +192,6 @@ class FileRow(Base):
     owner: Mapped[str | None] = mapped_column(String(32))
     created: Mapped[float] = mapped_column(_SECONDS)
     library: Mapped[str] = mapped_column(String(32), server_default="")
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    space: Mapped[str | None] = mapped_column(Text)
+    summary: Mapped[JsonObject | None] = mapped_column(_OBJECT)

@@ -5,12 +5,14 @@ import { get, optional } from "./api.js";
 // `newest` names the evaluations that this page uploaded last; `unusable` lists entries with an error.
 export const catalog = { spaces: [], tables: [], guides: [], evaluations: [], dataSets: [], newest: null, unusable: [] };
 const bounds = new Map();
+// Entries of one page, as many as the service gives at once.
+const PAGE = 1000;
 
 export async function load() {
   const none = { items: [] };
   const [spaces, tables, predictors, supernets, benchmarks, evaluations, dataSets] = await Promise.all([
-    get("/spaces"), get("/tables"), get("/predictors"), optional("/supernets", none), optional("/benchmarks", none),
-    optional("/evaluations", none), optional("/data-sets", none),
+    get("/spaces"), all("/tables"), all("/predictors"), optional("/supernets", none), optional("/benchmarks", none),
+    all("/evaluations", (path) => optional(path, none)), optional("/data-sets", none),
   ]);
   bounds.clear();
   catalog.spaces = usable(spaces);
@@ -24,6 +26,16 @@ export async function load() {
   // Benchmarks are left out: their data files are optional, so a missing one is no fault.
   catalog.unusable = [tables, predictors, supernets, evaluations].flatMap(({ items }) => items.filter((item) => item.error));
   catalog.dataSets = usable(dataSets).map(({ name }) => name);
+}
+
+// Gets all pages of a list.
+async function all(path, request = get) {
+  const items = [];
+  for (;;) {
+    const page = await request(`${path}?limit=${PAGE}&offset=${items.length}`);
+    items.push(...page.items);
+    if (!page.items.length || items.length >= (page.total ?? 0)) return { items };
+  }
 }
 
 // The name of an entry for people; a name that already contains its owner needs no more.

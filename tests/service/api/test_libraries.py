@@ -314,19 +314,14 @@ def test_predictor_belongs_to_the_owner_of_its_training(
     assert refused.json["known"] == ["small", "everybodys"]
 
 
-def test_spaces_of_strangers_are_not_listed(
-    service: Service, ada: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_spaces_of_strangers_are_not_listed(service: Service, ada: Person, bob: Person) -> None:
     path, sha256 = service.artifacts.keep(b"a predictor")
     tokens = {token.name: token.id for token in service.store.tokens.list()}
     ids = tokens["bob"]
-    service.store.files.add("predictor", "his", sha256, path, ids, ids)
-    monkeypatch.setattr(
-        "service.catalog.catalog.space_of_predictor",
-        lambda path: "spos-tiny(classes=11)" if "uploads" in str(path) else SPACE,
-    )
-    assert "spos-tiny(classes=11)" not in ada.get("/spaces").text
-    assert "spos-tiny(classes=11)" in bob.get("/spaces").text
+    summary = {"space": "spos-tiny(num_classes=11)"}
+    service.store.files.add("predictor", "his", sha256, path, ids, ids, summary=summary)
+    assert "spos-tiny(num_classes=11)" not in ada.get("/spaces").text
+    assert "spos-tiny(num_classes=11)" in bob.get("/spaces").text
 
 
 def test_without_tokens_there_are_no_owners(http: FlaskClient, table: Any) -> None:

@@ -50,9 +50,8 @@ def test_listed_names_are_unique_and_mean_the_listed_files(world: World) -> None
     entries = list(world.names.entries())
     assert len({name for name, _, _ in entries}) == len(entries)
     assert len(entries) == sum(len(library.files) for library in world.usable)
-    for name, library, file in entries:
-        source, plain = world.names.find(name)
-        assert (source, source.files[plain]) == (library, file)
+    for name, library, plain in entries:
+        assert world.names.find(name) == (library, plain)
 
 
 @given(worlds())
@@ -100,7 +99,7 @@ def test_names_of_unusable_libraries_are_unknown(world: World, owner: str, plain
 
 @given(worlds())
 def test_files_of_other_owners_are_never_chosen_by_default(world: World) -> None:
-    offered = {file for files in world.names.preferred() for file in files.values()}
+    offered = {file for each in world.names.preferred() for file in each.files.values()}
     own_files = set() if world.own is None else set(world.own.files.values())
     assert offered == {*world.shared.files.values(), *own_files}
 
