@@ -83,7 +83,7 @@ class Settings:
     predictors: tuple[Path, ...] = (PREDICTORS,)
     host: str = "127.0.0.1"
     port: int = 8000
-    threads: int = 64
+    threads: int = 160
     workers: int = field(default_factory=default_workers)
     max_body: int = 1 << 18
     supernets: tuple[Path, ...] = (SUPERNETS,)
@@ -96,8 +96,8 @@ class Settings:
     key: Path | None = None
     max_upload: int = 1 << 25
     max_unfinished: int = 10_000
-    streams: int = 24
-    waiting: int = 24
+    streams: int = 72
+    waiting: int = 48
     gpus: int = 0
     ray_address: str | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)

@@ -63,7 +63,7 @@ def job(job_id: str, query: EventQuery) -> Response:
 def _stream(job_id: str, kind: str | None, query: EventQuery) -> Response:
     service = current_service()
     after = _last_event_id(query.after)
-    job = get_owned_job(service, job_id, kind)
+    job = get_owned_job(service, job_id, kind, with_result=False)
 
     # After the last event a browser would connect again and again; only a 204 stops it.
     if job.state.final and not service.store.events.list(job_id, after, limit=1):
@@ -125,7 +125,7 @@ def _event_texts(
             after = events[-1].sequence
             sent = time.monotonic()
         # Only after an empty wait: events may remain to be sent when the job has ended.
-        elif service.store.jobs.get(job_id).state.final:
+        elif service.store.jobs.is_over(job_id):
             return
         elif time.monotonic() >= sent + KEEP_ALIVE:
             yield ": keep-alive\n\n"

@@ -14,12 +14,12 @@ from flask import request, url_for
 from service.admission.tasks import Admission
 from service.api.connection import request_end
 from service.context import Service
-from service.jobs import Job, JobState, JsonObject, UnknownJob
+from service.jobs import Job, JsonObject, UnknownJob
 from service.operation import logs
 from service.problems import Problem, invalid, too_many
 from service.schemas.jobs import JobStatus
 from service.security.caller import owner
-from service.store import ANY, IdempotencyKey
+from service.store import IdempotencyKey
 
 LONGEST_WAIT = 30
 """Seconds that an answer waits at most for a job's end."""
@@ -72,19 +72,22 @@ def accept(service: Service, admit: Callable[[], Admission]) -> Accepted:
     return job_to_status(job), 200 if job.state.final else 202, headers
 
 
-def get_job(service: Service, job_id: str, kind: str | None = None) -> Job:
+def get_job(
+    service: Service, job_id: str, kind: str | None = None, *, with_result: bool = True
+) -> Job:
     """Get a job of the sender, after waiting for its end as long as the request prefers.
 
     Args:
         service: Service that handles the request.
         job_id: Id of the job.
         kind: Kind that the job must have. None accepts every kind.
+        with_result: Whether the result, which may be large, is needed if the job has ended already.
 
     Raises:
         UnknownJob: The sender has no such job.
         Problem: Too many requests wait already.
     """
-    job = get_owned_job(service, job_id, kind)
+    job = get_owned_job(service, job_id, kind, with_result=with_result)
     seconds = preferred_wait()
     if not seconds or job.state.final:
         return job
@@ -97,11 +100,13 @@ def get_job(service: Service, job_id: str, kind: str | None = None) -> Job:
     return job
 
 
-def get_owned_job(service: Service, job_id: str, kind: str | None = None) -> Job:
+def get_owned_job(
+    service: Service, job_id: str, kind: str | None = None, *, with_result: bool = True
+) -> Job:
     """Get a job of the sender at once; raises UnknownJob as `get_job`."""
     # Cut, since the sender could otherwise fill the log by long ids.
     logs.about(job_id[:64])
-    job = service.store.jobs.get(job_id, owner())
+    job = service.store.jobs.get(job_id, owner(), with_result=with_result)
     if kind is not None and job.kind != kind:
         raise UnknownJob(job_id)
     return job
@@ -144,10 +149,7 @@ def _idempotency_key() -> IdempotencyKey | None:
 
 def _check_queue(service: Service) -> None:
     limit = service.settings.max_unfinished
-    unfinished_states = (state for state in JobState if not state.final)
-    # A limit of 1, as only the totals are used.
-    counts = (service.store.jobs.list(ANY, state=state, limit=1)[1] for state in unfinished_states)
-    if sum(counts) >= limit:
+    if service.store.jobs.count_unfinished() >= limit:
         raise too_many(f"the limit of {limit} unfinished jobs is reached; try again when some end")
 
 
@@ -156,7 +158,7 @@ def url_of(job: Job) -> str:
     return url_for("search.show" if job.kind == "search" else "jobs.show", job_id=job.id)
 
 
-def job_to_status(job: Job) -> JobStatus:
+def job_to_status(job: Job, *, with_result: bool = True) -> JobStatus:
     """Convert a job to the JSON object that the API answers."""
     return JobStatus(
         id=job.id,
@@ -168,7 +170,7 @@ def job_to_status(job: Job) -> JobStatus:
         finished=None if job.finished is None else format_time(job.finished),
         request=job.request,
         progress=job.progress,
-        result=job.result,
+        result=job.result if with_result else None,
         error=job.error,
         links=_links(job),
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 from apiflask import APIBlueprint
+from flask import Response
 
 from service.admission.search import admit_search
 from service.api.documentation import Answers, reading, writing
 from service.api.job_requests import Accepted, accept, get_job, get_owned_job, job_to_status
 from service.artifacts import MissingArtifact
 from service.context import current_service
+from service.jobs import Job
 from service.problems import Problem
 from service.schemas.base import JobQuery
 from service.schemas.jobs import JobStatus, SearchList
@@ -56,19 +58,33 @@ def index(query: JobQuery) -> SearchList:
     description=_WAIT,
     responses=reading(404, 410, 422),
 )
-def show(job_id: str, detail: Detail) -> JobStatus:
+def show(job_id: str, detail: Detail) -> JobStatus | Response:
     """Report a search, with all its candidates if requested."""
     service = current_service()
-    job = get_job(service, job_id, "search")
-    status = job_to_status(job)
-    if detail.candidates and job.artifact is not None:
-        try:
-            status.result = json.loads(service.artifacts.read(job.artifact))
-        except MissingArtifact as error:
-            message = f"the candidates of {job_id} are gone: {error}"
-            raise Problem(410, "gone", "Gone", message, "id") from error
+    # The artifact has the result too.
+    job = get_job(service, job_id, "search", with_result=not detail.candidates)
+    if not detail.candidates or job.artifact is None:
+        return job_to_status(job)
 
-    return status
+    try:
+        result = service.artifacts.read(job.artifact)
+    except MissingArtifact as error:
+        message = f"the candidates of {job_id} are gone: {error}"
+        raise Problem(410, "gone", "Gone", message, "id") from error
+
+    return _with_result(job, result)
+
+
+def _with_result(job: Job, result: bytes) -> Response:
+    """Return the status of a search with the JSON text of its result.
+
+    The text is inserted as it is: to read a thousand candidates and write them again would take
+    longer than all the rest of the answer.
+    """
+    status = job_to_status(job, with_result=False).model_dump(mode="json", exclude={"result"})
+    # An object with members, so that its text ends with a member and a brace.
+    head = json.dumps(status, allow_nan=False).removesuffix("}").encode()
+    return Response(head + b', "result": ' + result.strip() + b"}", mimetype="application/json")
 
 
 @blueprint.delete("/<job_id>")

@@ -22,7 +22,10 @@ SILENCE = 20.0
 """Seconds of silence after which a stream counts as broken; a service sends a line every 15."""
 
 # Pauses between the first polls in seconds; the last one repeats.
-_POLL_PAUSES = (0.02, 0.05, 0.1, 0.2)
+_POLL_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+# Seconds between two tries to reach a service that restarts.
+_RESTART_PAUSE = 0.2
 
 # Statuses of a service that restarts or has no free stream.
 _BUSY = (502, 503, 504)
@@ -152,4 +155,4 @@ def patiently(handle: JobHandle | SearchHandle) -> JobStatus:
         except Unreachable:
             if time.monotonic() >= deadline:
                 raise
-        time.sleep(_POLL_PAUSES[-1])
+        time.sleep(_RESTART_PAUSE)

@@ -344,7 +344,8 @@ class Engine:
         # removes what no job needs, by the state that it reads itself.
         match report:
             case Done():
-                self._record(jobs.finish, job_id, attempt, report.result, report.artifact)
+                result = (report.result, report.artifact, report.progress)
+                self._record(jobs.finish, job_id, attempt, *result)
             case Failed():
                 self._record(jobs.fail, job_id, attempt, report.error)
             case LostProcess():

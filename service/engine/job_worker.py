@@ -7,12 +7,21 @@ import platform
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
-from service.engine.reports import Assignment, FinalReport, Order, Progressed, Ready, Report
+from service.engine.reports import (
+    Assignment,
+    Done,
+    FinalReport,
+    Order,
+    Progressed,
+    Ready,
+    Report,
+)
 from spaces import __version__
 
-REPORT_INTERVAL = 0.1
-"""Seconds between two reports of progress."""
+REPORT_INTERVAL = 0.25
+"""Seconds between two reports of progress, and from the begin of a job to the first."""
 
 _LONGEST_POLL = 10.0
 
@@ -61,6 +70,9 @@ class JobWorker:
 
     def run(self, order: Order) -> None:
         """Begin a job."""
+        # A job that ends sooner reports no progress before its end: each report costs the engine a
+        # call, and the store a transaction.
+        self._last_report = time.monotonic()
         # In a thread, so that this call returns and `cancel` and `reports` are answered meanwhile.
         threading.Thread(target=self._run, args=(order,), daemon=True).start()
 
@@ -93,8 +105,7 @@ class JobWorker:
             self._progress = None
             self._final = []
 
-            # The interval counts from the return, so that a fast search is limited to ten reports a
-            # second.
+            # The interval counts from the return, so that a slow engine gets no more reports.
             self._last_report = time.monotonic()
 
         return reports
@@ -107,6 +118,11 @@ class JobWorker:
         )
         final = attempt.run(order.kind, order.task)
         with self._changed:
+            # The end of a job and its last progress are recorded together.
+            if isinstance(final, Done) and self._progress is not None:
+                final = replace(final, progress=self._progress.progress)
+                self._progress = None
+
             self._final.append(final)
 
             # The next attempt at the same job has another number; the set must not grow.

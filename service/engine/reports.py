@@ -74,11 +74,13 @@ class Done:
         assignment: The attempt.
         result: JSON object that the API answers.
         artifact: Path of the full result; None if it has none.
+        progress: Last progress, if it was not reported before.
     """
 
     assignment: Assignment
     result: JsonObject
     artifact: str | None
+    progress: JsonObject | None = None
 
 
 @dataclass(frozen=True)

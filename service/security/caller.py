@@ -57,7 +57,7 @@ class Access:
         """
         # The store is queried until the first token exists; afterwards the answer cannot change.
         if not self._exposed and not self._has_tokens:
-            self._has_tokens = bool(self._store.tokens.list())
+            self._has_tokens = self._store.tokens.exist()
         return self._exposed or self._has_tokens
 
     def identify(self) -> None:

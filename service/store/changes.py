@@ -21,7 +21,7 @@ RETRY_DELAY = 0.5
 """Seconds between two tries to listen; all who wait read again meanwhile."""
 
 # Seconds after which a waiting reader looks whether it is to stop, which needs no query.
-_STOP_INTERVAL = 0.25
+_STOP_INTERVAL = 0.5
 
 # Seconds for which this process listens on though nobody waits.
 _LINGER = 1.0

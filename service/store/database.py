@@ -75,7 +75,8 @@ class Database:
         engine = create_engine(
             self.url,
             connect_args={"timeout": self._timeouts.busy},
-            pool_size=8,
+            # Of connections beyond these each is opened for one transaction.
+            pool_size=32,
             max_overflow=-1,
             json_serializer=_to_json,
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only
 
 from service.jobs import JsonObject
 from service.store.changes import Changes, Stop
@@ -88,7 +88,8 @@ class Events:
 
         def read() -> tuple[Sequence[Event], bool]:
             with self._database.reading() as session:
-                job = find_job(session, job_id)
+                # The result, which may be large, only if its event is among those to be read.
+                job = find_job(session, job_id, options=[load_only(JobRow.sequence, JobRow.state)])
                 return _read(session, job, after, limit), job.state.final
 
         # `any`: either there are events, or the job's state is final.

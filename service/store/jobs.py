@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import defer, load_only
 
 from service.jobs import IllegalTransition, Job, JobError, JobState, JsonObject, Resources
 from service.store.changes import Changes, Stop
@@ -128,10 +128,15 @@ class Jobs:
                 self._idempotency.remember(session, key, owner, row, now)
             return row.job(), True
 
-    def get(self, job_id: str, owner: Owner = ANY) -> Job:
-        """Get a job; raises UnknownJob if the owner has none of that id."""
+    def get(self, job_id: str, owner: Owner = ANY, *, with_result: bool = True) -> Job:
+        """Get a job, if requested without its result, which may be large.
+
+        Raises:
+            UnknownJob: The owner has no job of that id.
+        """
+        deferred = () if with_result else (defer(JobRow.result),)
         with self._database.reading() as session:
-            return find_job(session, job_id, owner).job()
+            return find_job(session, job_id, owner, options=deferred).job(with_result=with_result)
 
     def list(
         self,
@@ -172,6 +177,23 @@ class Jobs:
             total = session.scalar(count) or 0
             rows = session.scalars(newest.limit(limit).offset(offset))
             return [row.job(with_result=False) for row in rows], total
+
+    def list_done(self, kind: str, limit: int) -> Sequence[str]:
+        """List the ids of the newest jobs of a kind that are done, newest first."""
+        query = select(JobRow.id).where(JobRow.state == JobState.DONE, JobRow.kind == kind)
+        with self._database.reading() as session:
+            return session.scalars(query.order_by(JobRow.sequence.desc()).limit(limit)).all()
+
+    def count_unfinished(self) -> int:
+        """Count the queued and running jobs of all owners."""
+        query = select(func.count()).where(JobRow.state.not_in(_FINAL_STATES))
+        with self._database.reading() as session:
+            return session.scalar(query) or 0
+
+    def is_over(self, job_id: str) -> bool:
+        """Return whether a job has ended; raises UnknownJob if there is none of that id."""
+        with self._database.reading() as session:
+            return find_job(session, job_id, options=[load_only(JobRow.state)]).state.final
 
     def queue_state(self) -> tuple[int, int] | None:
         """Return the number of queued jobs and the newest one's sequence; None without any."""
@@ -231,7 +253,14 @@ class Jobs:
             change(session, row, [("progress", progress)], now, progress=progress)
         self._changes.notify(job_id)
 
-    def finish(self, job_id: str, attempt: int, result: JsonObject, artifact: str | None) -> None:
+    def finish(
+        self,
+        job_id: str,
+        attempt: int,
+        result: JsonObject,
+        artifact: str | None,
+        progress: JsonObject | None = None,
+    ) -> None:
         """Record the result of an attempt.
 
         Args:
@@ -239,16 +268,20 @@ class Jobs:
             attempt: Number of the attempt.
             result: Result that the API serves.
             artifact: Path of the full result, or None.
+            progress: Last progress of the attempt; None if it is recorded already.
 
         Raises:
             UnknownJob: There is no such job.
             IllegalTransition: The job is not running.
             StaleAttempt: The job is at another attempt.
         """
-        columns = {"result": result, "artifact": artifact, "lease": None}
+        columns: JsonObject = {"result": result, "artifact": artifact, "lease": None}
         # The event has no data of its own: a result is stored once, with its job.
-        result_event = ("result", None)
-        self._move(job_id, JobState.DONE, attempt, events_before=[result_event], columns=columns)
+        events: list[NewEvent] = [("result", None)]
+        if progress is not None:
+            columns["progress"] = progress
+            events.insert(0, ("progress", progress))
+        self._move(job_id, JobState.DONE, attempt, events_before=events, columns=columns)
 
     def fail(self, job_id: str, attempt: int, error: JobError, *, crashed: bool = False) -> None:
         """Record why an attempt failed.

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.base import ExecutableOption
 
 from service.jobs import (
     LAWFUL,
@@ -46,7 +47,14 @@ def owned(query: Select[Any], owner: Owner) -> Select[Any]:
     return query.where(JobRow.owner.is_not_distinct_from(owner))
 
 
-def find_job(session: Session, job_id: str, owner: Owner = ANY, *, lock: bool = False) -> JobRow:
+def find_job(
+    session: Session,
+    job_id: str,
+    owner: Owner = ANY,
+    *,
+    lock: bool = False,
+    options: Sequence[ExecutableOption] = (),
+) -> JobRow:
     """Find the row of a job.
 
     Args:
@@ -54,11 +62,13 @@ def find_job(session: Session, job_id: str, owner: Owner = ANY, *, lock: bool = 
         job_id: Id of the job.
         owner: Owner that the job must have.
         lock: Whether to lock the row until the transaction ends.
+        options: Options of the query, such as columns that are to be read only when they are used.
 
     Raises:
         UnknownJob: The owner has no such job.
     """
     query = owned(select(JobRow).where(JobRow.id == job_id), owner)
+    query = query.options(*options)
     # PostgreSQL's texts cannot contain NUL, and no id contains one either.
     row: JobRow | None = None
     if "\0" not in job_id:

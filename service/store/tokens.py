@@ -143,6 +143,11 @@ class Tokens:
             token = token_from_row(row)
             return token if token.valid(self._database.now(session)) else None
 
+    def exist(self) -> bool:
+        """Return whether a token was ever created."""
+        with self._database.reading() as session:
+            return session.scalar(select(TokenRow.id).limit(1)) is not None
+
     def list(self) -> Sequence[Token]:
         """List all tokens, newest first."""
         query = select(TokenRow).order_by(TokenRow.created.desc())
