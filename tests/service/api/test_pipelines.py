@@ -158,11 +158,7 @@ def test_files_belong_to_the_owner_of_the_pipeline(app: APIFlask) -> None:
         http = app.test_client()
         answer = http.get(f"/jobs/{job_id}/files/search.json", headers=headers)
         statuses[name] = answer.status_code
-        names[name] = [
-            version.name
-            for files in service.uploads.latest("evaluations", (ids[name],)).values()
-            for version in files.values()
-        ]
+        names[name] = list(service.uploads.in_library("evaluations", ids[name]))
     assert statuses == {"ada": 200, "bob": 404}
     assert names == {"ada": ["mine"], "bob": []}
 
@@ -175,9 +171,9 @@ def test_files_are_published_once_and_outlive_a_restart(
     finished(app)
     service = service_of(app)
     for _ in range(2):
-        service.uploads.latest("evaluations", None)
+        service.uploads.in_library("evaluations", "")
     again = create_app(world.settings(tmp_path))
-    service_of(again).uploads.latest("evaluations", None)
+    service_of(again).uploads.in_library("evaluations", "")
     versions = service.store.files.list("evaluations", "mine")
     service_of(again).stop()
     assert [version.version for version in versions] == [1]
