@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.oneshot.commands.running import TINY, done
+from tests.oneshot.commands.running import TINY, done, search
 
 
 @pytest.fixture(scope="package")
@@ -13,3 +13,11 @@ def supernet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "supernet"
     done("train", "--space", TINY, "--epochs", 1, "--threads", 1, "--seed", 3, "-o", folder)
     return folder
+
+
+@pytest.fixture(scope="package")
+def search_result(supernet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The result of a search by the supernet, with the journal of its evaluations next to it."""
+    path = tmp_path_factory.mktemp("searches") / "found.json"
+    search(supernet, path)
+    return path

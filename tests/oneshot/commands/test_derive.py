@@ -7,12 +7,13 @@ from typing import Any
 import spaces
 from oneshot.search.result import read_result
 from spaces import ChainSpace
-from tests.oneshot.commands.running import done, search
+from tests.oneshot.commands.running import done
 
 
-def test_derive_writes_the_best_and_evaluates_them_anew(supernet: Path, tmp_path: Path) -> None:
-    output, folder = tmp_path / "found.json", tmp_path / "derived"
-    search(supernet, output)
+def test_derive_writes_the_best_and_evaluates_them_anew(
+    supernet: Path, search_result: Path, tmp_path: Path
+) -> None:
+    output, folder = search_result, tmp_path / "derived"
     said = done("derive", output, "-n", 3, "-o", folder)
     assert said.splitlines()[-1] == f"wrote {folder}: 3 architectures and derived.jsonl"
     result = read_result(output)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,10 +27,9 @@ def without_time(path: Path) -> dict[str, Any]:
 
 
 def test_an_interrupted_search_goes_on_to_the_same_result(
-    supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    supernet: Path, search_result: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, broken = tmp_path / "whole.json", tmp_path / "broken.json"
-    search(supernet, whole)
+    whole, broken = search_result, tmp_path / "broken.json"
     journal = broken.with_name("broken.json.evaluations.jsonl")
     stream, count = Evaluator.stream, [0]
 
@@ -109,9 +109,12 @@ def test_a_killed_search_goes_on_to_the_same_result(supernet: Path, tmp_path: Pa
     assert without_time(broken) == without_time(whole)
 
 
-def test_evaluations_of_other_settings_are_not_taken(supernet: Path, tmp_path: Path) -> None:
+def test_evaluations_of_other_settings_are_not_taken(
+    supernet: Path, search_result: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "found.json"
-    search(supernet, output)
+    for file in search_result.parent.iterdir():
+        shutil.copy(file, tmp_path)
     refused = run(
         "search",
         "--space",
@@ -131,17 +134,18 @@ def test_evaluations_of_other_settings_are_not_taken(supernet: Path, tmp_path: P
     )
 
 
-def test_every_candidate_sees_the_same_images(supernet: Path, tmp_path: Path) -> None:
+def test_every_candidate_sees_the_same_images(
+    supernet: Path, search_result: Path, tmp_path: Path
+) -> None:
     """Others kept one iterator over the validation images between candidates, so that each saw
     other images.
     """
-    first, second = tmp_path / "first.json", tmp_path / "second.json"
-    search(supernet, first)
+    second = tmp_path / "second.json"
     options = ("--strategy", "exhaustive")
     done("search", "--space", TINY, "--guide", f"supernet:{supernet}", *FEW, *options, "-o", second)
     every = read_result(second)
     scores = dict(zip(map(tuple, every.codes.tolist()), every.scores.tolist(), strict=True))
-    found = read_result(first)
+    found = read_result(search_result)
     assert [scores[tuple(row)] for row in found.codes.tolist()] == found.scores.tolist()
 
 
@@ -278,10 +282,8 @@ def test_constraints_that_exclude_each_other_are_refused_before_the_guide_is_loa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_results_are_read_back(supernet: Path, tmp_path: Path) -> None:
-    output = tmp_path / "found.json"
-    search(supernet, output)
-    result = read_result(output)
+def test_results_are_read_back(search_result: Path) -> None:
+    result = read_result(search_result)
     assert isinstance(result, SearchResult)
     assert result.guide["kind"] == "supernet"
     assert result.guide["images"] == 40

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from oneshot.search.result import read_result
+from tables.benchmarks import Benchmark
+from tables.benchmarks.registry import benchmark
 from tests.oneshot.commands.running import FEW, ROOT, TINY, done, run
+
+
+@pytest.fixture(scope="module")
+def nasbench201(reference_data: Path) -> Benchmark:
+    return benchmark("nasbench201", reference_data)
 
 
 @pytest.mark.reference_data
@@ -17,7 +24,11 @@ from tests.oneshot.commands.running import FEW, ROOT, TINY, done, run
     "strategy", ["evolution", "pareto", "aging", "random", "predictor-loop", "exhaustive"]
 )
 def test_a_benchmark_drives_every_strategy(
-    reference_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+    reference_data: Path,
+    nasbench201: Benchmark,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: str,
 ) -> None:
     monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(reference_data))
     output = tmp_path / "found.json"
@@ -31,9 +42,7 @@ def test_a_benchmark_drives_every_strategy(
     result = read_result(output)
     assert result.guide["metric"] == "cifar10_test_acc"
     assert result.best.score > {"random": 93.5, "exhaustive": 94.37}.get(strategy, 93.0)
-    from tables.benchmarks.registry import benchmark
-
-    values = benchmark("nasbench201", reference_data).query(result.codes, "cifar10_test_acc")
+    values = nasbench201.query(result.codes, "cifar10_test_acc")
     assert np.array_equal(values, result.scores)
 
 

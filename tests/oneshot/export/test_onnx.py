@@ -17,6 +17,7 @@ from oneshot.export import onnx as exporting
 from oneshot.export.onnx import (
     OPSET,
     TOLERANCE,
+    Export,
     compare,
     export,
     operators,
@@ -30,7 +31,9 @@ from spaces import Architecture, ChainSpace
 @pytest.fixture(scope="module")
 def run(small: ChainSpace, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A network with weights at random and statistics that are not those of the beginning."""
+    folder = tmp_path_factory.mktemp("network")
     settings = {
+        "command": f"python -m oneshot retrain -o {folder}",
         "kind": "network",
         "space": small.name,
         "data": {"name": "digits", "split_seed": 0, "num_classes": 10},
@@ -38,7 +41,7 @@ def run(small: ChainSpace, tmp_path_factory: pytest.TempPathFactory) -> Run:
         "version": "1.2",
         "architecture": small.architecture([3, 0, 2]).to_dict(),
     }
-    run = Run(tmp_path_factory.mktemp("network"), RunSettings.from_dict(settings))
+    run = Run(folder, RunSettings.from_dict(settings))
     model = run.build()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -228,36 +231,36 @@ def test_real_images_are_compared_too(run: Run, exported: Path) -> None:
     assert compare(model, shape, exported, torch.full((2, *shape), 100.0)) > TOLERANCE
 
 
-def test_a_network_is_exported_where_its_data_are_not(run: Run, tmp_path: Path) -> None:
-    away = Run(
-        run.folder,
-        dataclasses.replace(
-            run.settings, data={**run.settings.data, "name": f"cifar10:{tmp_path}/no"}
-        ),
-    )
-    found = export(away, tmp_path / "network.onnx", fold_bn=True)
-    assert found.images == 0
-    assert dataclasses.asdict(found)["norms"] == 0
-    assert json.loads(metadata_of(found.path)["classes"]) == []
+@pytest.fixture(scope="module")
+def exported_elsewhere(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """An export of a network whose data set is not on this machine."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    data = {**run.settings.data, "name": f"cifar10:{folder}/pictures"}
+    away = Run(run.folder, dataclasses.replace(run.settings, data=data))
+    return export(away, folder / "network.onnx", fold_bn=True)
+
+
+def test_a_network_is_exported_where_its_data_are_not(exported_elsewhere: Export) -> None:
+    assert exported_elsewhere.images == 0
+    assert dataclasses.asdict(exported_elsewhere)["norms"] == 0
+    metadata = metadata_of(exported_elsewhere.path)
+    assert json.loads(metadata["classes"]) == []
 
 
 @pytest.mark.parametrize("fold_bn", [False, True])
-def test_the_file_does_not_tell_its_makers_folders(run: Run, tmp_path: Path, fold_bn: bool) -> None:
+def test_the_file_does_not_tell_its_makers_folders(
+    run: Run, exported: Path, exported_elsewhere: Export, fold_bn: bool
+) -> None:
     """Neither where the images are, nor where torch or Pathfit is installed, which torch's exporter
     writes down.
     """
-    data = {**run.settings.data, "name": f"cifar10:{tmp_path}/pictures"}
-    away = Run(
-        run.folder,
-        dataclasses.replace(
-            run.settings, data=data, command=f"python -m oneshot retrain -o {tmp_path}/run"
-        ),
-    )
-    found = export(away, tmp_path / "network.onnx", fold_bn=fold_bn)
-    assert json.loads(metadata_of(found.path)["data"]) == {**data, "name": "cifar10"}
-    content = found.path.read_bytes()
+    path = exported_elsewhere.path if fold_bn else exported
+    name = "cifar10" if fold_bn else "digits"
+    assert json.loads(metadata_of(path)["data"]) == {**run.settings.data, "name": name}
+
+    content = path.read_bytes()
     for folder in (
-        tmp_path,
+        path.parent,
         Path(exporting.__file__).parents[2],
         Path(torch.__file__).parents[2],
         run.folder,

@@ -91,13 +91,22 @@ class Interrupted(Exception):
     pass
 
 
+UNBROKEN = Fitting(epochs=30, batch_size=20, patience=100)
+
+
+@pytest.fixture(scope="module")
+def unbroken() -> dict[str, torch.Tensor]:
+    """Weights of a training that was not interrupted."""
+    with torch.random.fork_rng(devices=[]):
+        return weights(training(UNBROKEN).run(silent))
+
+
 @pytest.mark.parametrize("at", [10, 17, 30])
 def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
-    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at: int, unbroken: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("predictor.ensemble.fitting._WRITE_SECONDS", 0.0)
-    fitting = Fitting(epochs=30, batch_size=20, patience=100)
-    whole = weights(training(fitting).run(silent))
+    fitting = UNBROKEN
     path = tmp_path / "p.part"
     begun = training(fitting, path)
 
@@ -112,7 +121,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
     epochs: list[int] = []
     found = weights(again.run(lambda share, text: epochs.append(again.epoch)))
     assert epochs[:1] == ([at // 10 * 10 + 1] if at < 30 else [])
-    assert all(torch.equal(found[name], stack) for name, stack in whole.items())
+    assert all(torch.equal(found[name], stack) for name, stack in unbroken.items())
 
 
 def test_a_state_of_other_data_or_a_torn_one_is_left_unread(
