@@ -49,6 +49,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         # The content must be on the disk before the name is, or a power cut leaves an empty file.
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
+
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -90,6 +91,7 @@ def _refuse_folder(path: Path) -> None:
     except OSError as error:
         # The name is too long, for instance.
         raise InvalidFile(f"cannot write {path}: {error.strerror}") from error
+
     if is_folder:
         raise InvalidFile(f"cannot write {path}: it is a folder")
 
@@ -99,6 +101,7 @@ def _try_writing(path: Path, folder: Path, name: str) -> None:
     # Not Path.exists, which raises where a name is too long.
     while not os.path.lexists(folder):
         folder = folder.parent
+
     try:
         # A real file: permissions alone do not show a file system that is read-only, or full.
         with tempfile.NamedTemporaryFile(prefix=f".{name}.", suffix=".part", dir=folder):
@@ -131,6 +134,7 @@ def read_text(path: str | Path) -> str:
         text = content.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InvalidFile(f"cannot read {path}: {_reason(error)}") from error
+
     return _universal_newlines(text)
 
 
@@ -181,6 +185,7 @@ def read_unpacked(file: io.BufferedIOBase, most: int) -> bytes:
         unpacked += piece
         if len(unpacked) > most:
             raise OSError(f"it unpacks to more than {most} bytes")
+
     return bytes(unpacked)
 
 
@@ -263,6 +268,7 @@ class JsonLines:
                 f"cannot append to {self.path}: it is compressed; decompress it, or name a file"
                 " without .gz"
             )
+
         if not self.path.exists() or self._is_terminated():
             return
 

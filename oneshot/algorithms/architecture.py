@@ -64,6 +64,7 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
                 "a search needs training images, and held-out ones for the architecture; it has"
                 f" {setting.images} and {len(setting.held_out)}"
             )
+
         self.setting = setting
         self.mutator = mutator
         batch_size = min(setting.recipe.batch_size, len(setting.held_out))
@@ -86,6 +87,7 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
             # JSON has made lists of the tuples.
             if isinstance(value, list) and isinstance(getattr(example, name), tuple):
                 values[name] = tuple(value)
+
         return dataclasses.replace(example, **values)
 
     @classmethod
@@ -135,6 +137,7 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
         trainable = [weight for weight in self.model.parameters() if weight.requires_grad]
         for weight in trainable:
             weight.requires_grad_(False)
+
         try:
             yield
         finally:
@@ -149,6 +152,7 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
         """Log the architecture at the end of each epoch and of the training."""
         if self.log is None or self._rank != 0:
             return
+
         done = step + 1
         steps_per_epoch = self.setting.steps_per_epoch
         if done % steps_per_epoch == 0 or done == self.steps:
@@ -175,6 +179,7 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
             report["unit"] = cost.unit
             report["predicted_cost"] = float(cost.estimate(row)[0])
             report["expected_cost"] = self.expected_cost()
+
         return report
 
     def probabilities(self) -> dict[str, dict[str, float]]:

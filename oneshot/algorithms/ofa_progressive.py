@@ -197,9 +197,12 @@ class OfaProgressive(ElasticTraining):
                     loss, outputs = self.passes.loss(
                         self.model, inputs, partial(self._loss, targets=targets, soft=soft)
                     )
+
                 if number == 0:
                     engine.note(loss, outputs, targets)
+
                 engine.backward(loss / len(batches))
+
             self.passes.commit()
 
         engine.update()
@@ -234,9 +237,12 @@ class OfaProgressive(ElasticTraining):
         # At the resolution that the sub-networks of the update have.
         if self.supernet.space.choices[0].key == RESOLUTION:
             largest[0] = row[0]
+
         self._teacher.activate(largest)
+
         with engine.autocast():
             outputs = single_precision(self._teacher(inputs))
+
         return self.task.soft_targets(outputs)
 
     def _loss(self, outputs: Any, targets: Any, soft: Any) -> Tensor:
@@ -274,7 +280,9 @@ def frozen_copy(supernet: Supernet) -> Supernet:
     assert isinstance(copy, Supernet)
     for parameter in copy.parameters():
         parameter.requires_grad_(False)
+
     for module in copy.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.track_running_stats = False
+
     return copy.train()

@@ -66,6 +66,7 @@ def make_algorithm(
         conditions=run.conditions,
     )
     options = algorithm_class.recorded_options(run.settings)
+
     return algorithm_class.from_setting(setting, options)
 
 
@@ -123,6 +124,7 @@ def train_supernet(
     training.write_results(run, supernet, data)
     # Last: the file of the weights marks the run as trained.
     run.save(supernet)
+
     return supernet.eval()
 
 
@@ -142,9 +144,12 @@ def augmentation_settings(
     """
     if augment is None:
         augment = images >= AUGMENTED_FROM
+
     if colour_jitter and not augment:
         raise InvalidOption("colour_jitter needs augmented images: add --augment")
+
     if colour_jitter is None:
         published = supernet_recipe(space, images) is not SMALL
         colour_jitter = SPOS_JITTER if published and augment else 0.0
+
     return AugmentationSettings(augment, colour_jitter)

@@ -119,14 +119,17 @@ class Evaluator:
             # Not around the loop: between two results the contexts would affect the caller.
             with torch.no_grad(), self._autocast():
                 item = next(evaluated, None)
+
             if item is None:
                 return
+
             indices, result = item
             if not math.isfinite(result[self.task.score]):
                 raise InvalidRun(
                     "the supernet's outputs are not finite: its training diverged; lower"
                     " --learning-rate"
                 )
+
             yield from ((index, dict(result)) for index in indices)
 
     def _evaluated(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
@@ -154,6 +157,7 @@ class Evaluator:
                         ),
                     )
                     continue
+
                 yield [index], tally_of(self.supernet, batches, self.device, self.task).metrics()
 
     def _evaluated_together(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
@@ -177,6 +181,7 @@ class Evaluator:
                 for targets in images.targets:
                     tally.add(next(remaining), targets)
                 metrics |= {name(key): value for key, value in tally.metrics().items()}
+
             assert next(remaining, None) is None, "every output belongs to a condition"
             yield indices, metrics
 

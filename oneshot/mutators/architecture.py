@@ -52,6 +52,7 @@ class ArchitectureMutator(Mutator):
             raise InvalidOption(
                 f"arch_init_type must be one of {', '.join(INITIAL)}, not {init_type!r}"
             )
+
         super().__init__(model)
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -63,6 +64,7 @@ class ArchitectureMutator(Mutator):
                 logits.normal_(0.0, init_ratio, generator=self.generator)
             elif init_type == "uniform":
                 logits.uniform_(-init_ratio, init_ratio, generator=self.generator)
+
             self.logits.append(nn.Parameter(logits))
 
         # Membership matrices of InputChoices [candidates, inputs]; `weights` fills it on demand.
@@ -105,6 +107,7 @@ class ArchitectureMutator(Mutator):
                 raise InvalidOption(
                     f"the model has no LayerChoice or other mutable for the choice {key!r}"
                 )
+
         return [self.distribution(key) for key in keys]
 
     def expected_cost(self, model: CostModel) -> Tensor:
@@ -144,6 +147,7 @@ class ArchitectureMutator(Mutator):
         """
         if not isinstance(mutable, InputChoice):
             return code_weights
+
         if mutable.choice.key not in self._member:
             membership = [
                 [index in subset for index in range(mutable.n_candidates)]

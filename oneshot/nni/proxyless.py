@@ -207,6 +207,7 @@ class ProxylessNasTrainer:
             folder = self.folder or Path(temporary)
             if self.load_ckpt and self.ckpt_path is not None:
                 _copy_checkpoint(Path(self.ckpt_path), folder / checkpoint.FILE)
+
             fit(
                 self.algorithm,
                 _LoaderSource(self.train_loader, len(self.train_loader)),  # type: ignore[arg-type]

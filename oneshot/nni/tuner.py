@@ -80,6 +80,7 @@ class StrategyTuner:
             raise InvalidOption(
                 f"optimize_mode must be 'maximize' or 'minimize', not {optimize_mode!r}"
             )
+
         if constraints and space is None:
             raise InvalidOption("constraints need the space that is searched: give space")
 
@@ -167,6 +168,7 @@ class StrategyTuner:
             if kwargs.get("customized"):
                 self.import_data([{"parameter": parameters, "value": value}])
                 return
+
             self._trials.check(parameter_id)
             score = self._score(value, f"the result of trial {parameter_id}")
             self._trials.receive(parameter_id, score)
@@ -230,6 +232,7 @@ class StrategyTuner:
             path = self._checkpoint_file()
             if path is None or not path.exists():
                 return
+
             self._loaded = TunerState.read(path)
             if self._trials.search is not None:
                 self._start()
@@ -332,6 +335,7 @@ class StrategyTuner:
             # Some formats end with a newline, others do not.
             write_text(path, text.rstrip("\n") + "\n")
             paths.append(path)
+
         return paths
 
     def _export_best(self) -> None:
@@ -348,6 +352,7 @@ class StrategyTuner:
         # Only where it is overridden: it is called for every proposal.
         if type(self)._is_legal is not StrategyTuner._is_legal:
             problem = LegalProblem(space, TrialGuide(), self.constraints, is_legal=self._are_legal)
+
         rng = np.random.default_rng(self.seed)
         strategy = make(self.strategy_name, problem, rng, self.options)
         self._trials.start(TrialSearch(strategy, self.keep, self._export_best))

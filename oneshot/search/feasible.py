@@ -60,6 +60,7 @@ def feasible_sample(
         return samples
     if space.size <= ENUMERABLE:
         return _enumerated(space, constraints, rng, count)
+
     if len(samples) == 0:
         # Towards the constraints: the evolution ends as soon as a network meets all of them.
         samples, _ = minimise(
@@ -112,6 +113,7 @@ def _rejected(
         is_hopeless = attempt + 1 >= _MAX_EMPTY_BATCHES and len(samples) == 0
         if len(samples) >= count or is_hopeless:
             break
+
     return np.asfortranarray(samples[:count])
 
 
@@ -125,6 +127,7 @@ def _enumerated(
         order = np.argsort(excess(constraints, all_codes), kind="stable")
         nearest = all_codes[order[:1]]
         raise _infeasible(text, constraints, nearest)
+
     return np.asfortranarray(samples[rng.permutation(len(samples))[:count]])
 
 
@@ -143,6 +146,7 @@ def _walked(
         parents = pool[rng.integers(len(pool), size=_BATCH_SIZE)]
         children = space.mutate(parents, rng, 0.2)
         pool = distinct(np.concatenate([pool, children[feasible(constraints, children)]]))
+
     return np.asfortranarray(pool[rng.permutation(len(pool))[:count]])
 
 

@@ -107,6 +107,7 @@ class TrainingGuide:
                 f"{journal.path} holds evaluations of other trainings, data or settings; remove"
                 " it, or choose another output"
             )
+
         self._journalled = {evaluation.architecture for evaluation in done}
 
     def score(self, codes: Codes) -> tuple[Array, Array]:
@@ -162,6 +163,7 @@ class TrainingGuide:
             scores = self._sign * np.array([values[self.task.score] for values in metrics])
             best = np.argsort(-scores, kind="stable")[: self.settings.num_continuing(len(rows))]
             rows = rows[np.sort(best)]
+
         return results
 
     def _progress(self, rung: int, fraction: float, state: str) -> None:
@@ -189,6 +191,7 @@ class TrainingGuide:
                 }
                 self.journal.append(Evaluation(architecture, metrics, self.source))
                 self._journalled.add(architecture)
+
             # The metrics stay, from which a search that is interrupted later resumes.
             self.training.remove_weights(codes[row].tolist())
 
@@ -225,6 +228,7 @@ def projected_scores(scores: Array) -> tuple[Array, Array]:
         excess = max(0.0, float(estimates.max() - projected[continued].min()))
         projected[stopped] = estimates - excess
         variances[stopped] = gains.var()
+
     return projected, np.sqrt(variances)
 
 
@@ -242,6 +246,7 @@ def rung_agreements(scores: Array) -> list[float]:
         # Two candidates agree or not; that says nothing.
         if both.sum() > 2:
             agreements.append(float(kendalltau(before[both], after[both]).statistic))
+
     return agreements
 
 

@@ -52,6 +52,7 @@ def save(
     carried = algorithm.passes.state_dict()
     if carried is not None:
         state["carried"] = carried
+
     try:
         # Through a file object of Python: torch's own does not report why writing failed.
         with replacing(path) as temporary, open(temporary, "wb") as file:
@@ -85,6 +86,7 @@ def read(path: Path) -> dict[str, Any]:
         raise InvalidRun(
             f"{path} is no checkpoint of a training; remove it to start over"
         ) from error
+
     return state
 
 
@@ -108,12 +110,15 @@ def restore(path: Path, algorithm: Algorithm, engine: Engine, *, steps: int, see
                 f"{path} is of a training with {name} {state['training'].get(name)!r}, not"
                 f" {value!r}"
             )
+
     try:
         algorithm.model.load_state_dict(state["model"])
         algorithm.load_state_dict(state["task"])
         algorithm.passes.load_state_dict(state.get("carried"), engine.fabric.device)
+
         for optimizer, optimizer_state in zip(engine.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(optimizer_state)
+
         for schedule, schedule_state in zip(engine.schedules, state["schedules"], strict=True):
             if schedule is not None:
                 schedule.load_state_dict(schedule_state)
@@ -124,6 +129,7 @@ def restore(path: Path, algorithm: Algorithm, engine: Engine, *, steps: int, see
             precision.load_state_dict(state["precision"])
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InvalidRun(f"{path} does not fit this model: {str(error).splitlines()[0]}") from error
+
     return int(state["step"])
 
 

@@ -108,6 +108,7 @@ def train(fabric: Fabric, job: Job) -> Outcome:
     path = job.folder / checkpoint.FILE
     if path.exists():
         start = checkpoint.restore(path, algorithm, engine, steps=steps, seed=job.seed)
+
     # Process 0 must not replace the file while others read it.
     fabric.barrier()
 
@@ -121,9 +122,11 @@ def train(fabric: Fabric, job: Job) -> Outcome:
         for step, batches in zip(range(start, steps), all_batches, strict=False):
             if ranks > 1 and (step - start) % _AGREE_EVERY == 0:
                 engine.check_same(algorithm.path_digest(step, _AGREE_EVERY))
+
             if step % steps_per_epoch == 0:
                 # The next batches do not follow the last ones in the data.
                 algorithm.passes.reset()
+
             _update(algorithm, batches, step, job.seed, engine, normalising)
             step += 1
 
@@ -131,16 +134,21 @@ def train(fabric: Fabric, job: Job) -> Outcome:
             stop = job.wants_stop
             if ranks > 1:
                 stop = (step - start) % _AGREE_EVERY == 0 and engine.any_wants(stop)
+
             if step % execution.report_every == 0 or step % steps_per_epoch == 0 or step == steps:
                 _report(engine, reports, step)
+
             if rank == 0 and (step % execution.checkpoint_every == 0 or step == steps or stop):
                 checkpoint.save(path, algorithm, engine, step=step, steps=steps, seed=job.seed)
+
             if stop:
                 break
     finally:
         if reports is not None:
             reports.close()
+
     fabric.barrier()
+
     return Outcome(step, steps)
 
 
@@ -159,6 +167,7 @@ def _loader(job: Job, rank: int, ranks: int) -> EpochLoader:
             f"devices: the task {algorithm.task.name} carries a state from batch to batch, which"
             f" needs 1 process, not {ranks}"
         )
+
     num_images = len(job.images)
     batch_size = job.execution.batch_size_per_device(algorithm.recipe.batch_size, ranks, num_images)
     loader = job.images.epochs(batch_size, job.seed, augment=job.augment, rank=rank, ranks=ranks)
@@ -167,6 +176,7 @@ def _loader(job: Job, rank: int, ranks: int) -> EpochLoader:
             f"batch_size: {num_images} training images give no batch of"
             f" {algorithm.recipe.batch_size}"
         )
+
     return loader
 
 
@@ -206,8 +216,10 @@ def _update(
 
     algorithm.passes.begin(seed, step, engine.fabric.global_rank)
     algorithm.before_step(step)
+
     with normalising:
         algorithm.step(moved, step, engine)
+
     algorithm.passes.commit()
     algorithm.after_step(step)
     engine.meter.count(sum(len(targets) for _, targets in moved))
@@ -220,5 +232,6 @@ def _report(engine: Engine, reports: Reports | None, step: int) -> None:
             f"the loss is {reading.loss} after update {step}: the training diverged; lower"
             " learning_rate"
         )
+
     if reports is not None:
         reports.write(step, reading, float(engine.optimizers[0].param_groups[0]["lr"]))

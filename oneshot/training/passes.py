@@ -86,7 +86,9 @@ class Passes:
                 outputs = self.forward(model, changed)
             results.append((weight * loss_of(outputs), outputs))
             states.append(self._state)
+
         self._state = states[0]
+
         return functools.reduce(operator.add, [loss for loss, _ in results]), results[0][1]
 
     def held_out(self, model: nn.Module, inputs: Any, value_of: Callable[[Any], Tensor]) -> Tensor:
@@ -104,6 +106,7 @@ class Passes:
         for weight, perturbed in self._perturbed(model, inputs, value_of):
             with perturbed as changed:
                 values.append(weight * value_of(self.from_start(model, changed)))
+
         return functools.reduce(operator.add, values)
 
     def perturbed_inputs(self, inputs: Any) -> list[Any]:
@@ -113,6 +116,7 @@ class Passes:
         for _, perturbed in self._perturbed(nn.Identity(), inputs, torch.sum):
             with perturbed as value:
                 changed.append(value)
+
         return changed
 
     def _perturbed(
@@ -146,6 +150,7 @@ class Passes:
         if state is None:
             first = next(tensors_in(inputs))
             state = self.task.initial_state(len(first), first.device)
+
         outputs, following = self.task.forward(model, inputs, state)
         return single_precision(outputs), following
 

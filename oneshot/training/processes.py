@@ -90,6 +90,7 @@ def spawn(fabric: Fabric, job: Job) -> Outcome:
             if kind == "error":
                 failures.append(contents[0])
                 continue
+
             try:
                 job.progress(*contents)
             # An error of the caller's function, which the main thread raises.
@@ -99,6 +100,7 @@ def spawn(fabric: Fabric, job: Job) -> Outcome:
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
+
     try:
         try:
             with on_signals(remote.stop):
@@ -114,8 +116,10 @@ def spawn(fabric: Fabric, job: Job) -> Outcome:
         raise InvalidRun(
             f"a process of the training ended: {error}; resume {job.folder} with --resume"
         ) from error
+
     if raised:
         raise raised[0]
+
     return outcome
 
 

@@ -108,6 +108,7 @@ class GatesEncoder(GraphEncoder):
             defaults.update(_SIZE_ON_EDGES)
         elif positions:
             defaults["deviation"] = _WIDER
+
         return cls(len(space.operations), **{**defaults, **config})
 
     @classmethod
@@ -130,6 +131,7 @@ class GatesEncoder(GraphEncoder):
         # Weights without a bias would be mixed with random biases.
         if not self.gate_bias:
             form["gate_bias"] = False
+
         return {"hidden": self.state.embedding_dim, **head, **form}
 
     def forward(self, inputs: DenseGraphs | RelaxedGraphs) -> Tensor:
@@ -141,6 +143,7 @@ class GatesEncoder(GraphEncoder):
             features = self._relaxed_features(inputs)
         else:
             features = self.features(inputs)
+
         scores: Tensor = self.head(features).squeeze(-1)
         return scores
 
@@ -170,6 +173,7 @@ class GatesEncoder(GraphEncoder):
         incoming = graphs.adjacency.T * graphs.presence.unsqueeze(1)
         is_read = graphs.adjacency.sum(1) == 0 if self.on_edges else position > 0
         read = graphs.presence * is_read
+
         return self._flow(gates, entering, incoming, position.expand(count, -1), read)
 
     def _gates_of_kinds(self) -> list[Tensor]:
@@ -214,4 +218,5 @@ class GatesEncoder(GraphEncoder):
             x = conv(x if index == 0 else torch.relu(x), gate, incoming)
 
         features: Tensor = self.read_out(incoming @ x if self.on_edges else x, position, read)
+
         return features

@@ -72,11 +72,13 @@ def read_columns(texts: Iterable[str], space: SearchSpace) -> list[EvidenceColum
         rows = read(path)
         if not rows:
             raise InvalidEvaluation(f"{path} has no evaluation")
+
         codes = adopted_codes(path, rows, space)
         names = [metric] if metric else _metrics(path, rows[0])
         columns += [
             EvidenceColumn(name, str(path), codes, _scores(path, rows, name)) for name in names
         ]
+
     return columns
 
 
@@ -97,6 +99,7 @@ def describe(rows: Sequence[Evaluation]) -> str:
 def _metrics(path: Path, row: Evaluation) -> list[str]:
     if row.source.get("kind") == "proxies":
         return list(row.metrics)
+
     projected = [name for name in row.metrics if name.startswith("projected_")]
     if projected:
         return projected
@@ -104,6 +107,7 @@ def _metrics(path: Path, row: Evaluation) -> list[str]:
         return ["cross_entropy"]
     if len(row.metrics) == 1:
         return list(row.metrics)
+
     raise InvalidEvaluation(
         f"{path} has the metrics {', '.join(row.metrics)}; name one by {path}:METRIC"
     )
@@ -116,6 +120,7 @@ def _scores(path: Path, rows: Sequence[Evaluation], metric: str) -> Array:
         column = values(rows, metric) if is_proxy else scores(rows, metric)
     except PathfitError as error:
         raise InvalidEvaluation(f"{path}: {error}") from error
+
     return np.array(column, dtype=np.float64)
 
 
@@ -149,6 +154,7 @@ class ColumnModel:
             process.fit(column.codes, column.values)
         except InvalidValues as error:
             raise InvalidValues(f"the column {column.name}: {error}") from error
+
         population = space.sample(np.random.default_rng([seed, 1]), _POPULATION)
         predictions, _ = process.predict_scores(population)
         return cls(process, np.quantile(predictions, np.linspace(0, 1, _QUANTILES)))
@@ -169,6 +175,7 @@ class ColumnModel:
         is_tied = up_to - below > 1
         fractions = np.where(is_tied, ranks, inside)
         result: Array = 1 + np.log(np.clip(fractions, 0.5 / _POPULATION, 1.0))
+
         return result
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -127,10 +127,12 @@ class EvidencePredictor(Predictor):
         codes = self.space.codes(architectures)
         if not len(codes):
             return np.empty(0), np.empty(0)
+
         mean, variance = self.weights.predict(self._features(codes))
         if self.residuals is not None:
             corrections, _ = self.residuals.predict(codes)
             mean = mean + corrections
+
         return self.scores.to_values(mean), self.scores.spread(mean, np.sqrt(variance))
 
     @property
@@ -174,6 +176,7 @@ class EvidencePredictor(Predictor):
             if len(others) >= MIN_ARCHITECTURES:
                 process = self._fit_residuals(codes[others], features[others], labels[others])
                 corrected[rows] += process.predict(codes[rows])[0]
+
         return linear, corrected
 
     def save(self, path: str | Path) -> None:
@@ -212,9 +215,11 @@ class EvidencePredictor(Predictor):
             state, parts = model.state()
             config["columns"].append({"name": column.name, "group": column.group, "state": state})
             tensors |= {f"column.{index}.{name}": value for name, value in parts.items()}
+
         if self.residuals is not None:
             config["residuals"], parts = self.residuals.state()
             tensors |= {f"residuals.{name}": value for name, value in parts.items()}
+
         write(path, config, tensors)
 
     @classmethod
@@ -253,7 +258,9 @@ class EvidencePredictor(Predictor):
             predictor.residuals = GaussianProcess.from_state(
                 space, config["residuals"], _under(tensors, "residuals.")
             )
+
         predictor.trained_on = config["trained_on"]
+
         return predictor
 
 

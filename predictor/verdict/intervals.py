@@ -74,6 +74,7 @@ def bootstrap(
     center = float(figure(scores[rows], truth[rows], np.ones((1, size), np.float32))[0])
     low, high = np.nanquantile(values, [TAIL, 1 - TAIL]) - center
     scale = math.sqrt(size / count)
+
     return max(value + scale * float(low), -1.0), min(value + scale * float(high), 1.0)
 
 
@@ -179,6 +180,7 @@ def _extreme_interval(
     # Rounding of a sum of probabilities must not skip an order statistic.
     position = int(np.searchsorted(expected_number, index - 1e-9))
     high = float(ranks[order[position]]) if index <= count else float(total)
+
     return min(low, value), max(high, value)
 
 
@@ -199,6 +201,7 @@ def _agreement(first: Values, second: Values, weights: NDArray[np.float32]) -> V
         # Whole numbers below 2^24, which float32 holds exactly.
         partners = weights @ signs.astype(np.float32)
         total += (partners * weights[:, rows]).sum(1, dtype=np.float64)
+
     return total / 2
 
 

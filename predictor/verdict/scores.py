@@ -90,6 +90,7 @@ class Scores:
         evaluations = _read(path)
         if not evaluations:
             raise TooFewArchitectures(f"{path} has no evaluation")
+
         expected_space = space or evaluations[0].architecture.space
         for number, item in enumerate(evaluations, 1):
             if item.architecture.space != expected_space:
@@ -97,6 +98,7 @@ class Scores:
                     f"{path}, evaluation {number}: of the space {item.architecture.space}, not"
                     f" {expected_space}"
                 )
+
         name = metric or require_default(evaluations)
         kind = str(evaluations[0].source.get("kind"))
         # All proxies predict better networks by greater values, also the counts of a network.
@@ -109,9 +111,11 @@ class Scores:
         rows: dict[Architecture, list[int]] = {}
         for row, item in enumerate(evaluations):
             rows.setdefault(item.architecture, []).append(row)
+
         means = np.array([values[indices].mean() for indices in rows.values()])
         definition = evaluation.find_metric(evaluations, name)
         unit = "" if definition is None else definition.unit
+
         return cls(path, name, list(rows), means, _SUBJECTS.get(kind, "this estimator"), unit)
 
     def with_benchmark(self, benchmark: Benchmark, metric: str | None = None) -> JudgedScores:
@@ -149,8 +153,10 @@ class Scores:
                 f"{truth.path} has {len(rows)} of the {len(self.architectures)} architectures of"
                 f" {self.path}; a verdict needs at least {FEWEST_NETWORKS}"
             )
+
         step = sparse_step(truth.unit)
         labels = (self.metric, f"{truth.metric} of {truth.path.name}")
+
         return JudgedScores(self.values[rows], truth.values[true_rows], step, self.subject, labels)
 
 
@@ -205,6 +211,7 @@ def _read(path: Path) -> list[Evaluation]:
         first = json.loads(lines[0]) if lines else {}
     except (ValueError, RecursionError):
         first = {}
+
     if not isinstance(first, dict) or "metrics" in first or _PREDICTION not in first:
         return evaluation.read(path)
 
@@ -218,5 +225,7 @@ def _read(path: Path) -> list[Evaluation]:
             raise InvalidEvaluation(
                 f"{path}, line {number}: not a line of `predictor predict`"
             ) from error
+
         predictions.append(Evaluation(architecture, metrics, {"kind": _PREDICTION}))
+
     return predictions

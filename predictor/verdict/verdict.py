@@ -207,11 +207,13 @@ def judge(
     percents: dict[int, float] = {}
     for percent in tops:
         percents.setdefault(max(round(percent / 100 * num_networks), 1), percent)
+
     for count, percent in percents.items():
         figures += _figures_of_best(score_values, true_values, percent, count, resamples, rng)
 
     _, frequencies = np.unique(score_values, return_counts=True)
     num_tied = int(frequencies[frequencies > 1].sum())
+
     return Verdict(num_networks, num_tied, figures, subject)
 
 
@@ -223,18 +225,23 @@ def _checked(scores: ArrayLike, truth: ArrayLike, tops: Sequence[float]) -> tupl
             "scores and true values must be two equal [n], not"
             f" {list(score_values.shape)} and {list(true_values.shape)}"
         )
+
     if len(score_values) < FEWEST_NETWORKS:
         raise TooFewArchitectures(
             f"a verdict needs at least {FEWEST_NETWORKS} networks with a true value; got"
             f" {len(score_values)}"
         )
+
     if not (np.isfinite(score_values).all() and np.isfinite(true_values).all()):
         raise InvalidValues("scores and true values must be finite")
+
     for percent in tops:
         if not 0 < percent <= 100:
             raise InvalidValues(f"tops: a percentage is above 0 and at most 100, not {percent:g}")
+
     if not tops:
         raise InvalidValues("tops: at least one percentage is needed, such as 5")
+
     return score_values, true_values
 
 
@@ -252,6 +259,7 @@ def _correlations(
             intervals.weighted_kendall, tau, scores, sparse, resamples, rng
         )
         yield Figure("sparse_kendall_tau", tau, *interval, chance=0.0)
+
     correlation = ranks.spearman(scores, truth)
     interval = intervals.bootstrap(
         intervals.weighted_spearman, correlation, scores, truth, resamples, rng
@@ -309,12 +317,14 @@ def _top_tau_interval(
 ) -> Interval:
     if count < _FEWEST_TO_RESAMPLE or math.isnan(tau):
         return math.nan, math.nan
+
     # The best of one order of equal scores are resampled; the interval belongs to the expectation.
     selection = Selection.from_scores(scores, count)
     from_tied = rng.permutation(selection.tied)[: selection.num_from_tied]
     rows = np.concatenate([selection.certain, from_tied])
     if np.ptp(scores[rows]) == 0:
         return math.nan, math.nan
+
     return intervals.bootstrap(
         intervals.weighted_top_tau, tau, scores[rows], truth[rows], resamples, rng
     )

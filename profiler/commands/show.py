@@ -47,6 +47,7 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
     console.print(rows)
     if table.measurement is not None and table.measurement.blocks == "solved":
         console.print("the runtime fuses blocks: their costs are solved from whole networks")
+
     _print_models(console, table, correction)
 
 

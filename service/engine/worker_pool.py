@@ -89,6 +89,7 @@ class WorkerPool:
         # In the second case `refill` starts the missing worker.
         if not self._is_short() or _STANDARD.fits(self._free()):
             return
+
         for worker in self.workers:
             if worker.idle and worker.needs != _STANDARD:
                 self._dismiss(worker)

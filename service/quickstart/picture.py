@@ -62,6 +62,7 @@ def draw_front(result: SearchResult, networks: Mapping[str, NetworkFigures], pat
     )
     axes.legend(loc="upper right", framealpha=0.9, fontsize=9)
     axes.grid(alpha=0.2)
+
     # A fixed salt gives the SVG's parts the same names in every run, and no date is written.
     with replacing(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "pathfit"}):
         figure.savefig(temporary, format="svg", metadata={"Date": None})

@@ -121,6 +121,7 @@ def print_summary(paths: Paths, console: Console) -> None:
         table.add_row(title, *(text(networks[name]) for name in NETWORKS))
 
     console.print(table)
+
     for line in _remarks(networks, _read(paths.report)):
         console.print(line)
 
@@ -172,6 +173,7 @@ def _quality_rows(network: NetworkFigures) -> list[_Row]:
         (f"test {network.title(name)} retrained (95%)", partial(_tested, name))
         for name in network.tested
     ]
+
     return [*rows, *tested]
 
 
@@ -214,6 +216,7 @@ def _compare(networks: dict[str, NetworkFigures], metric: str) -> str:
     # Overlapping intervals are no proof of equality, only no proof of a difference.
     if max(low for low, _ in intervals) <= min(high for _, high in intervals):
         return f"The intervals of the test {title} overlap: digits are too easy to rank the two."
+
     return (
         f"The intervals of the test {title} do not overlap; digits are easy, so this does not"
         " carry over to other data."

@@ -83,6 +83,7 @@ class Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.lazy:
             return super().get_command(ctx, cmd_name)
+
         # Imported on demand, like all that this module does not need for `--help`.
         from spaces.plugins.loading import resolve
 
@@ -150,6 +151,7 @@ def command_line() -> str:
         command = ["python", "-m", program.parent.name]
     else:
         command = [program.name]
+
     return shlex.join([*command, *sys.argv[1:]])
 
 

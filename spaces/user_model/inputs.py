@@ -78,6 +78,7 @@ class ModelInput:
                 )
 
         first = mapped(example, lambda tensor: tensor[:1].detach().clone())
+
         return cls(first, passing, tuple(name for name, _ in named))
 
     @property
@@ -125,6 +126,7 @@ def run_model(model: nn.Module, passing: Passing, *inputs: Any, **options: Any) 
             return model(*value)
         if passing is Passing.KEYWORDS and isinstance(value, Mapping):
             return model(**value)
+
     return model(*inputs, **options)
 
 
@@ -140,6 +142,7 @@ def _passing(model: nn.Module, example: Any) -> Passing:
     except TypeError:
         # The model takes the structure itself, as `forward(self, batch)` does.
         return Passing.WHOLE
+
     return Passing.WHOLE
 
 
@@ -158,6 +161,7 @@ def _names(model: nn.Module, example: Any, passing: Passing) -> str | list[str]:
             names.extend(f"{name}_{index}" for index in range(len(argument)))
         else:
             names.append(name)
+
     return names
 
 
@@ -183,6 +187,7 @@ def _random(tensor: Tensor, batch: int, generator: torch.Generator, may_mask: bo
     shape = (batch, *tensor.shape[1:])
     if tensor.is_floating_point():
         return torch.randn(shape, generator=generator)
+
     # Drawn from the example's values: any other integer may be no index of an embedding.
     values = tensor.flatten()
     return values[torch.randint(len(values), shape, generator=generator)]

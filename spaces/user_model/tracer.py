@@ -100,6 +100,7 @@ class Tracer:
                 " formula by torch.utils.flop_counter.register_flop_formula before the space is"
                 " made"
             )
+
         return run.trace(output)
 
     def check(self) -> None:
@@ -132,8 +133,10 @@ class Tracer:
         module = self.model.get_submodule(path)
         if operator == "module" and path not in self._configurations:
             self._configurations[path] = configuration(module)
+
         description = self._configurations.get(path, type(module).__name__)
         inputs, outputs = executed.shapes[0]
+
         return ModuleBlock(
             operator,
             inputs[0] if inputs else (),
@@ -165,12 +168,14 @@ class _Run:
             if isinstance(module, torch.jit.ScriptModule):
                 # It accepts no hooks, and counts as a part of its caller.
                 continue
+
             # Before the module's hooks, such as spectral_norm's: they compute as parts of it.
             entering = module.register_forward_pre_hook(
                 _entering(self, path), prepend=True, with_kwargs=True
             )
             handles.append(entering)
             handles.append(module.register_forward_hook(_leaving(self, path), with_kwargs=True))
+
         try:
             yield
         finally:
@@ -195,13 +200,16 @@ class _Run:
         macs = self.macs() - frame.macs_before
         if self.stack:
             self.stack[-1].macs_of_parts += macs
+
         self.flow.bridge(inputs, output)
         shapes = _shapes(inputs), _shapes(output)
         if path in self.tracer._site:
             return self.decide(self.tracer._site[path], inputs, output, shapes)
+
         executed = self.executed.setdefault(path, _Executed(0))
         executed.macs += macs - frame.macs_of_parts
         executed.shapes.append(shapes)
+
         return None
 
     def decide(self, site: int, inputs: Any, output: Any, shapes: tuple[Any, Any]) -> Any:
@@ -215,11 +223,13 @@ class _Run:
             if not shapes[0]:
                 self.flow.mark_value(node)
             return None
+
         sources = self.flow.sources(tensors_in(output)) or self.flow.sources(tensors_in(inputs))
         self.edges[site] = before | sources - {node}
         # A candidate may return its input, which other modules read too.
         output = renewed(output)
         self.flow.mark(tensors_in(output), frozenset({node}))
+
         return output
 
     def trace(self, output: Any) -> Trace:
@@ -264,6 +274,7 @@ def _description(error: Exception) -> str:
     ]
     position = f", {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     source = f"{type(error).__name__}{position}"
+
     return f"{lines[0]} ({source})" if lines else source
 
 

@@ -106,6 +106,7 @@ def import_(
         raise click.UsageError(
             "give --space for a latency table, or --benchmark for a benchmark's file"
         )
+
     if benchmark is not None:
         _benchmark(files, benchmark, output)
     else:
@@ -121,12 +122,15 @@ def _benchmark(files: tuple[Path, ...], name: str, output: Path | None) -> None:
 
     if len(files) > 1:
         raise click.UsageError(f"a benchmark is imported from one file, not from {len(files)}")
+
     path = output or DEFAULT_FOLDER / f"{name}.npz"
     check_writable_file(path)
+
     with Bar(f"reading {files[0].name}") as bar:
         records = import_benchmark(
             name, files[0], path, command=command_line(), progress=bar.update
         )
+
     columns = ", ".join(
         metric if epochs is None else f"{metric} ({epochs} epochs)"
         for metric, epochs in records.columns
@@ -154,6 +158,7 @@ def _lookup_table(
     folders = [path for path in files if path.is_dir()]
     if folders:
         raise click.UsageError(f"{folders[0]} is a folder; a lookup table is imported from files")
+
     path = output or DEFAULT_FOLDER / f"{text_stem(files[0])}.json"
     check_writable_file(path)
     space = get(space_name)
@@ -179,4 +184,5 @@ def _lookup_table(
             "the deviation of whole networks from these sums is unknown, so that limits on this"
             " table keep no margin; state it by --sigma"
         )
+
     click.echo(f"wrote {path}")

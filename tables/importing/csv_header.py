@@ -74,10 +74,12 @@ def parse_header(cells: Sequence[str], position: str) -> tuple[Column, ...]:
                 f"{position}: the column {cell.strip()!r} has no unit; write {name}_ms, or another"
                 " of the units s, us and ns"
             )
+
         if column is None:
             raise InvalidTable(
                 f"{position}: unknown column {cell.strip()!r:.60}; available: {_ACCEPTED}"
             )
+
         columns.append(column)
 
     quantities = [column.quantity for column in columns]
@@ -87,6 +89,7 @@ def parse_header(cells: Sequence[str], position: str) -> tuple[Column, ...]:
                 f"{position}: no column of the {quantity} in {','.join(cells)!r:.120}; available:"
                 f" {_ACCEPTED}"
             )
+
     for column in columns:
         # Two latencies, such as a mean and a median, leave open which one is meant.
         if quantities.count(column.quantity) > 1:
@@ -94,12 +97,14 @@ def parse_header(cells: Sequence[str], position: str) -> tuple[Column, ...]:
                 f"{position}: {column.name!r} is a second column of the {column.quantity}, or has"
                 " one; keep one of them"
             )
+
     # A short header in the usual order and unit: its rows may have the optional columns as well.
     usual = HEADERLESS[: len(columns)]
     if [(column.quantity, column.factor) for column in columns] == [
         (column.quantity, column.factor) for column in usual
     ]:
         return (*columns, *HEADERLESS[len(columns) :])
+
     return tuple(columns)
 
 
@@ -133,7 +138,9 @@ def parse_row(cells: Sequence[str], columns: Sequence[Column], position: str) ->
     iqr_ms = numbers.get("iqr")
     if iqr_ms is None and "std" in numbers:
         iqr_ms = NORMAL_IQR * numbers["std"]
+
     samples = int(numbers["samples"]) if "samples" in numbers else None
+
     return Row(key, numbers["latency"], iqr_ms, samples)
 
 
@@ -148,7 +155,9 @@ def _column(name: str) -> Column | None:
         return Column(name, "key")
     if name in _COUNTS:
         return Column(name, "samples")
+
     quantity, _, unit = name.rpartition("_")
     if quantity in _QUANTITIES and unit in _UNITS:
         return Column(name, _QUANTITIES[quantity], _UNITS[unit])
+
     return None

@@ -40,6 +40,7 @@ def read_rows(path: str | Path) -> dict[str, Row]:
             f"{path}: tables are imported from .yaml, .yml, .json and .csv, not from"
             f" {suffix or 'such a file'}"
         )
+
     try:
         text = read_text(path)
     except InvalidFile as error:
@@ -51,8 +52,10 @@ def read_rows(path: str | Path) -> dict[str, Row]:
         if row.key in rows:
             raise InvalidTable(f"{path}, line {line}: {row.key!r} occurs a second time")
         rows[row.key] = row
+
     if not rows:
         raise InvalidTable(f"{path}: the table is empty")
+
     return rows
 
 
@@ -64,11 +67,13 @@ def _csv(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
         for line, cells in enumerate(reader, start=1):
             if not cells:
                 continue
+
             position = f"{path}, line {line}"
             if is_first and is_header(cells):
                 columns = parse_header(cells, position)
             else:
                 yield line, parse_row(cells, columns, position)
+
             is_first = False
     except csv.Error as error:
         raise InvalidTable(f"{path}, line {reader.line_num}: not CSV: {error}") from error
@@ -85,6 +90,7 @@ def _yaml(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
             return
         if not isinstance(root, yaml.MappingNode):
             raise _no_mapping(path)
+
         for key_node, value_node in root.value:
             position = f"{path}, line {key_node.start_mark.line + 1}"
             try:
@@ -93,6 +99,7 @@ def _yaml(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
             # Integers of thousands of digits, and dates that do not exist.
             except ValueError as error:
                 raise InvalidTable(f"{position}: {error}") from error
+
             yield key_node.start_mark.line + 1, _mapping_row(key, value, position)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -111,6 +118,7 @@ def _json(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
         root = json.loads(text, object_pairs_hook=_Pairs, parse_int=bounded_int)
     except (ValueError, RecursionError) as error:
         raise InvalidTable(f"{path}: not JSON: {error}") from error
+
     if not isinstance(root, _Pairs):
         raise _no_mapping(path)
     if dict(root).get("format") == "pathfit-lookup-table":
@@ -148,6 +156,7 @@ def _mapping_row(key: str, value: object, position: str) -> Row:
         raise InvalidTable(
             f"{position}: {key} has no 'mean'; it has {', '.join(map(str, value)) or 'nothing'}"
         )
+
     unknown = [name for name in value if name not in _FIELDS]
     # An unread field may change the meaning of the others, as a unit does.
     if unknown:
@@ -161,8 +170,10 @@ def _mapping_row(key: str, value: object, position: str) -> Row:
         deviation = to_number(value["std"], position, f"{key}: std")
     elif "var" in value:
         deviation = math.sqrt(to_number(value["var"], position, f"{key}: var"))
+
     iqr_ms = None if deviation is None else NORMAL_IQR * deviation
     samples = (
         int(to_number(value["count"], position, f"{key}: count")) if "count" in value else None
     )
+
     return Row(key, to_number(value["mean"], position, f"{key}: mean"), iqr_ms, samples)
