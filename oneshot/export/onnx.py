@@ -23,7 +23,7 @@ from oneshot.run import Run
 from oneshot.tasks.registry import DEFAULT
 from spaces.errors import PathfitError
 from spaces.files import replacing
-from spaces.modules.nested import arranged, tensors_in, with_tensor_arguments
+from spaces.modules.nested import arranged, batch_size, tensors_in, with_tensor_arguments
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -346,6 +346,9 @@ def compare(
         path: ONNX file.
         images: More images to compare: one batch [n, channels, height, width] or a list of
             several; None for none.
+
+    Raises:
+        InvalidRun: The file cannot run a batch.
     """
     import onnxruntime
 
@@ -370,7 +373,16 @@ def compare(
             for name, tensor in zip(inputs.names, tensors_in(batch), strict=True)
             if name in used_names
         }
-        outputs = session.run(None, feed)
+        # The exceptions of onnxruntime have no other common base.
+        try:
+            outputs = session.run(None, feed)
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise InvalidRun(
+                f"the exported model cannot run a batch of {batch_size(batch)}: {reason:.200}; the"
+                " model's code may make the batch size a constant, as len(x) does in place of"
+                " x.shape[0]"
+            ) from error
         # A detector has several outputs, such as classes and boxes.
         for output, tensor in zip(outputs, expected, strict=True):
             difference = _difference(np.asarray(output), tensor.numpy())

@@ -133,3 +133,21 @@ def test_every_output_of_a_network_is_compared(tmp_path: Path) -> None:
     assert compare(network, (6,), path) <= TOLERANCE
     network.shift = 1.0
     assert compare(network, (6,), path) > 0.1
+
+
+def test_model_that_makes_the_batch_size_a_constant_is_refused(tmp_path: Path) -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token = nn.Parameter(torch.zeros(1, 1, 6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = torch.cat([self.token.expand(len(x), -1, -1), x[:, None]], 1)
+            return tokens.sum(1)
+
+    path = tmp_path / "network.onnx"
+    network = Tokens().eval()
+    write_onnx(network, (6,), path, {})
+
+    with pytest.raises(InvalidRun, match=r"cannot run a batch of 1: .*x\.shape\[0\]"):
+        compare(network, (6,), path)
