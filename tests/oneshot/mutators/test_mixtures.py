@@ -1,6 +1,6 @@
 """Mixtures are the weighted sums of what each candidate makes of the same input."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -141,6 +141,42 @@ def test_a_candidate_that_works_in_place_at_times_is_refused() -> None:
 
     with pytest.raises(InvalidParameter, match="choice, 'odd': the candidate changes its input"):
         choice(torch.ones(2, 3))
+
+
+class Counting(nn.Conv2d):
+    """Counts how often its parts are looked at."""
+
+    looks = 0
+
+    def modules(self) -> Iterator[nn.Module]:
+        self.looks += 1
+        return super().modules()
+
+
+def test_candidates_are_looked_at_once_and_not_in_every_pass() -> None:
+    candidate = Counting(4, 4, 1)
+    layer = LayerChoice([candidate, nn.Identity()])
+    mask = torch.full((2,), 0.5)
+
+    with torch.no_grad():
+        looks = []
+        for _ in range(3):
+            layer.masked(mask, torch.randn(1, 4, 2, 2))
+            looks.append(candidate.looks)
+
+    assert looks[0] == looks[2]
+
+
+def test_candidate_that_replaces_another_may_work_in_place() -> None:
+    layer = LayerChoice([nn.Identity(), nn.Conv2d(4, 4, 1)])
+    mask = torch.full((2,), 0.5)
+    images = -torch.ones(1, 4, 2, 2)
+    layer.masked(mask, images)
+
+    layer[0] = nn.ReLU(inplace=True)
+    layer.masked(mask, images)
+
+    assert torch.equal(images, -torch.ones(1, 4, 2, 2))
 
 
 def test_blocks_of_a_repeat_may_work_in_place() -> None:
