@@ -37,7 +37,8 @@ def assert_lives(client: Any, seconds: float) -> None:
     while time.monotonic() < deadline:
         started = time.monotonic()
         assert client.request("GET", "/healthz", retries=0) == {"status": "alive"}
-        assert time.monotonic() - started < 2
+        # A machine that runs other things may be slow, but the store stalls for longer.
+        assert time.monotonic() - started < 5
         time.sleep(0.5)
 
 
