@@ -35,7 +35,7 @@ class RunPipeline:
         folder = context.folder / FOLDER
         folder.mkdir()
         for file in pipeline.files:
-            _link(file, context.folder)
+            link_file(file, context)
         write_text(context.folder / FILE, pipeline.text)
 
         outputs = {name: STAGES[name].output for name in pipeline.stages}
@@ -53,12 +53,25 @@ class RunPipeline:
         return _outcome(pipeline, folder)
 
 
-def _link(file: LinkedFile, folder: Path) -> None:
-    """Link a file of the catalog; raises ChangedFile if its content is another one by now."""
-    file.reference.checked()
-    link = folder / file.link
+def link_file(file: LinkedFile, context: Context) -> None:
+    """Link a file of the catalog into the folder of an attempt.
+
+    Raises:
+        ChangedFile: Its content is another one than when the job was accepted.
+        InvalidFile: It does not exist on this machine.
+        ArtifactFailed: An upload cannot be read.
+    """
+    reference = file.reference
+    target = Path(file.target)
+    if reference.artifact is not None:
+        # The path is that of the machine which accepted the job; uploads are everywhere.
+        target = context.artifacts.local(reference.artifact, context.folder / "uploads")
+        reference = replace(reference, path=str(target))
+    reference.checked()
+
+    link = context.folder / file.link
     link.parent.mkdir(exist_ok=True)
-    link.symlink_to(file.target)
+    link.symlink_to(target)
 
 
 def _outcome(task: PipelineTask, folder: Path) -> Outcome:
