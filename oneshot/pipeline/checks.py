@@ -10,6 +10,7 @@ from oneshot.pipeline.pipeline import PendingLimit
 from oneshot.pipeline.settings import StageSettings
 from oneshot.pipeline.training_checks import (
     check_algorithm,
+    check_charge,
     check_foreign_options,
     check_named_options,
     check_sampler,
@@ -214,11 +215,19 @@ _CHECKS: dict[str, list[Callable[[StageSettings], Iterator[Fault]]]] = {
         check_foreign_options,
         check_algorithm,
         check_target,
+        check_charge,
         check_sampler,
         _check_limits,
     ],
     "evaluate": [_check_task],
-    "search": [_check_task, _check_strategy, _check_guide, _check_limits, _check_objectives],
+    "search": [
+        _check_task,
+        _check_strategy,
+        _check_guide,
+        _check_limits,
+        _check_objectives,
+        check_charge,
+    ],
     "retrain": [_check_data, _check_task, _check_architecture],
     "measure": [_check_table],
 }

@@ -53,6 +53,29 @@ def check_target(settings: StageSettings) -> Iterator[Fault]:
     yield from setting.raised(cost_of, setting.texts[0], space, tables.load)
 
 
+def check_charge(settings: StageSettings) -> Iterator[Fault]:
+    """Check the charges of a training or a search, and that the algorithm takes any."""
+    from oneshot.algorithms.registry import ALGORITHMS
+    from oneshot.search.charge import Charge
+    from tables.devices import load_device
+
+    setting = settings.get("charge")
+    if setting is None:
+        return
+    name = settings.text("algorithm")
+    if name is not None and name in ALGORITHMS and "power_above" not in ALGORITHMS.options(name):
+        message = f"is for algorithms with a cost in their loss, not for {name}; remove the key"
+        yield setting.fault(message)
+        return
+    space = settings.space()
+    for text in setting.texts:
+        faults = list(setting.raised(Charge.parse, text))
+        yield from faults
+        if not faults and space is not None and text not in setting.pending:
+            load = partial(load_device, space=space)
+            yield from setting.raised(Charge.parse(text).bind, space, load)
+
+
 def check_sampler(settings: StageSettings) -> Iterator[Fault]:
     """Check the options of the sampler, and that its table has the space's blocks."""
     import tables

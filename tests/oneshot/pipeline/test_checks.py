@@ -65,6 +65,8 @@ search:
         ("{algorithm: proxyless, sampler: fair}", "train.sampler"),
         ("{algorithm: proxyless, cost-range: [1, 2]}", "train.cost-range"),
         ("{algorithm: proxyless, bins: 9}", "train.bins"),
+        ("{charge: 'macs=2e6^0.07'}", "train.charge"),
+        ("{algorithm: darts, charge: 'macs=2e6^0.07'}", "train.charge"),
         ("{algorithm: darts, option: {binary_mode: two}}", "train.option"),
     ],
 )
@@ -92,6 +94,8 @@ def test_defaults_and_own_options_are_no_faults(train: str) -> None:
         (f"train: {{sampler: uniform-latency, table: {FOREIGN_TABLE}}}", "train.table"),
         ("train: {sampler: uniform-latency}", "train.sampler"),
         ("train: {algorithm: proxyless, target: accuracy}", "train.target"),
+        ("train: {algorithm: proxyless, charge: macs=2e6}", "train.charge"),
+        (f"train:\nsearch: {{charge: 'latency_ms=9^0.1@{FOREIGN_TABLE}'}}", "search.charge"),
         ("train: {algorithm: proxyless, target: latency_ms}", "train.target"),
         (f"train:\nsearch: {{objective: latency_ms@{FOREIGN_TABLE}}}", "search.objective"),
         (f"train:\nsearch:\nmeasure: {{table: {FOREIGN_TABLE}}}", "measure.table"),
@@ -115,6 +119,7 @@ search:
   guide: supernet
   constraint: [latency_ms<=2@profile]
   objective: [latency_ms@profile, flops]
+  charge: latency_ms=2^0.07@profile
 measure: {}
 """
     assert faults(text) == []
