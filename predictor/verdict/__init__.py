@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from spaces.lazy import exports
 
 if TYPE_CHECKING:
+    from predictor.verdict.judging import judge as judge
     from predictor.verdict.scores import Scores as Scores
     from predictor.verdict.verdict import Figure as Figure
     from predictor.verdict.verdict import Verdict as Verdict
-    from predictor.verdict.verdict import judge as judge
 
 __all__ = ["Figure", "Scores", "Verdict", "judge"]
 
 __getattr__, __dir__ = exports(
     __name__,
-    {"Figure": ".verdict", "Scores": ".scores", "Verdict": ".verdict", "judge": ".verdict"},
+    {"Figure": ".verdict", "Scores": ".scores", "Verdict": ".verdict", "judge": ".judging"},
 )

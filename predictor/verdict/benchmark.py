@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import TooFewArchitectures
+from predictor.verdict.judging import FEWEST_NETWORKS, judge
 from predictor.verdict.scores import sparse_step, truth_metric
-from predictor.verdict.verdict import FEWEST_NETWORKS, judge
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:

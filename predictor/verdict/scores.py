@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from predictor.errors import TooFewArchitectures
 from predictor.evaluated import require_default
-from predictor.verdict.verdict import DEFAULT_TOPS, FEWEST_NETWORKS, Verdict, judge
+from predictor.verdict.judging import DEFAULT_TOPS, FEWEST_NETWORKS, judge
+from predictor.verdict.verdict import Verdict
 from spaces.architecture import Architecture
 from spaces.files import read_text
 from tables import evaluation

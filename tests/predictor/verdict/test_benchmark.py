@@ -12,7 +12,7 @@ import spaces
 from predictor.errors import InvalidValues, TooFewArchitectures
 from predictor.training import PredictorTraining, TrainingSettings
 from predictor.verdict.benchmark import benchmark_name, judge_candidates, judge_predictor
-from predictor.verdict.verdict import judge
+from predictor.verdict.judging import judge
 from spaces.console.progress import Bar
 from tables import Evaluation
 from tables.benchmarks.oracle import Benchmark
