@@ -16,7 +16,7 @@ from spaces.choice import Choice
 from spaces.errors import InvalidArchitecture, InvalidBlock, InvalidParameter
 from spaces.space import Architectures, Codes, SearchSpace
 from spaces.user_model.block import ModuleBlock
-from spaces.user_model.conditions import ALWAYS, Chains, canonical, count, holds
+from spaces.user_model.conditions import ALWAYS, Chains, canonical, count
 from spaces.user_model.exploration import explore
 from spaces.user_model.factors import Factors, Placement
 from spaces.user_model.runs import ModelRuns
@@ -261,59 +261,15 @@ class ModelSpace(SearchSpace):
         reaches it in a run without a choice in between. A ValueChoice has an edge from the input,
         and one to the node where its value is used next.
         """
-        from spaces.graphs.graph import dense_graphs
+        from spaces.user_model.graphs import model_graphs
 
-        codes, places = self.codes(architectures), self._runs.places
-        label = {name: index + 1 for index, name in enumerate(self.operations)}
-        operation = np.full((len(codes), len(places) + 1), -1, dtype=np.int64)
-        operation[:, 0] = 0
-        adjacency = np.zeros((len(codes), len(places) + 1, len(places) + 1), dtype=bool)
-        labels = [np.array([label[name] for name in choice.candidates]) for choice in self.choices]
-        for rows, site, sources in self._edges(codes):
-            column = places[site].column
-            operation[rows, site + 1] = labels[column][codes[rows, column]]
-            for source in sources:
-                adjacency[rows, source, site + 1] = True
-        position = np.array([0, *(placement.column + 1 for placement in places)])
-        return dense_graphs(operation, position, adjacency)
-
-    def _edges(self, codes: Codes) -> list[tuple[Any, int, frozenset[int]]]:
-        """Return rows, the mutable that they execute, and the nodes that its output comes from."""
-        if self.factors is None or self.factors.edges is None:
-            traces = [self.trace(row) for row in codes]
-            return [
-                (row, *edge) for row, trace in enumerate(traces) for edge in trace.edges.items()
-            ]
-
-        edges: list[tuple[Any, int, frozenset[int]]] = []
-        for (site, code), sources in self.factors.edges.items():
-            mutable = self.factors.places[site]
-            is_executed = holds(mutable.chains, codes) & (codes[:, mutable.column] == code)
-            edges.append((np.flatnonzero(is_executed), site, sources))
-        return edges
+        return model_graphs(self, self.codes(architectures))
 
     def sketch(self, architecture: Architecture) -> Sketch:
         """Return the picture of an architecture: executed choices, and the flow between them."""
-        from spaces.drawing.sketch import Box, Sketch
+        from spaces.user_model.graphs import model_sketch
 
-        codes = self.encode([architecture])[0]
-        edges = self.trace(codes).edges
-        number = {0: 0, **{site + 1: index for index, site in enumerate(edges, 1)}}
-
-        executed = [self.choices[self._runs.places[site].column] for site in edges]
-        names = [choice.candidates[choice.code(architecture[choice.key])] for choice in executed]
-        boxes = [
-            Box(name, (choice.key,), kind=name)
-            for choice, name in zip(executed, names, strict=True)
-        ]
-        arrows = [
-            (number[source], number[site + 1])
-            for site, sources in edges.items()
-            for source in sources
-        ]
-        # A mutable that is called twice may lead back; layers need arrows to later boxes.
-        forward = tuple(sorted(arrow for arrow in arrows if arrow[0] < arrow[1]))
-        return Sketch(self.name, (Box("input"), *boxes), forward)
+        return model_sketch(self, architecture)
 
     # Models and modules.
 
