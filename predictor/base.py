@@ -153,16 +153,18 @@ def training_data(
     space: SearchSpace,
     architectures: Architectures,
     values: Sequence[float] | NDArray[np.floating[Any]],
+    steps: int | None = None,
 ) -> tuple[Codes, NDArray[np.float64]]:
     """Check training data.
 
     Args:
         space: Space of the architectures.
         architectures: n architectures, or their codes [n, choices].
-        values: Their values, [n].
+        values: Their values, [n] or [n, steps].
+        steps: Number of values of each architecture; None: one, without a dimension of its own.
 
     Returns:
-        Codes [n, choices] and values [n].
+        Codes [n, choices] and values [n] or [n, steps].
 
     Raises:
         TooFewArchitectures: There are fewer than 10 architectures.
@@ -170,9 +172,13 @@ def training_data(
     """
     codes = space.codes(architectures)
     targets = np.asarray(values, dtype=np.float64)
-    if targets.shape != (len(codes),):
+    shape = (len(codes),) if steps is None else (len(codes), steps)
+    if targets.shape != shape:
         raise InvalidValues(
             f"{len(codes)} architectures need as many values, not the shape {targets.shape}"
+            if steps is None
+            else f"{len(codes)} architectures need {steps} values each, not the shape"
+            f" {targets.shape}"
         )
     if len(codes) < MIN_ARCHITECTURES:
         raise TooFewArchitectures(
@@ -180,7 +186,7 @@ def training_data(
         )
     if not np.isfinite(targets).all():
         index = int(np.flatnonzero(~np.isfinite(targets))[0])
-        raise InvalidValues(f"value {index} is {targets[index]}; values must be finite")
+        raise InvalidValues(f"value {index} is {targets.flat[index]}; values must be finite")
 
     return codes, targets
 

@@ -67,6 +67,15 @@ class EvaluatedArchitectures:
         assert definition is not None, "scores() refuses metrics without a direction"
         return cls(path, space, metric, codes, values, definition)
 
+    def step_values(self, metrics: Sequence[str]) -> NDArray[np.float64]:
+        """Return the scores by several metrics, [n, metrics]; raises as `from_file`."""
+        evaluations = read(self.path, self.space.name)
+        try:
+            columns = [scores(evaluations, metric) for metric in metrics]
+        except InvalidEvaluation as error:
+            raise InvalidEvaluation(f"{self.path}: {error}") from error
+        return np.array(columns, dtype=np.float64).T
+
     @cached_property
     def networks(self) -> NDArray[np.int64]:
         """The network of each row, [n]; see `network_numbers`."""

@@ -17,7 +17,7 @@ from predictor.encoders.registry import ENCODERS
 from predictor.ensemble.predictor import GraphPredictor
 from predictor.errors import InvalidValues
 from predictor.evaluated import EvaluatedArchitectures
-from predictor.metrics import ranking_figures
+from predictor.metrics import kendall_tau, ranking_figures
 from predictor.registry import make
 from spaces.registry import get
 
@@ -47,6 +47,8 @@ class TrainingSettings:
         seed: Seed of the split and of the fits.
         pretraining: Number of random architectures whose multiply-accumulates a graph predictor
             learns first.
+        steps: Metrics that the steps of an anytime TA-GATES are taught, such as the accuracies
+            after some and after all epochs; the last is `metric`. Empty: the metric alone.
         source: Predictor of another space that the trained one, of the same encoder, begins with.
             None: it begins with random weights.
     """
@@ -60,6 +62,14 @@ class TrainingSettings:
     seed: int = 0
     pretraining: int = 0
     source: GraphPredictor | None = None
+    steps: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.steps and self.encoder != "ta-gates":
+            raise InvalidValues(
+                "several metrics teach the steps of --encoder ta-gates, not of"
+                f" {self.encoder}: name one metric"
+            )
 
 
 class PredictorTraining:
@@ -87,8 +97,13 @@ class PredictorTraining:
         count = settings.count or int(settings.fraction * len(self.data.codes))
         self.train_rows, self.test_rows = self.data.split(count, settings.seed)
         self.count = len(self.train_rows)
+        # Other predictors, such as the baseline, are taught the last metric alone.
+        self.step_values = self.data.step_values(settings.steps) if settings.steps else None
         self.figures: dict[str, dict[str, float | None]] = {}
         """Kind of predictor -> figures on the test rows, and the seconds of fit and test."""
+
+        self.step_taus: dict[str, float] = {}
+        """Metric of each step -> Kendall's tau of its predictions on the test rows."""
 
         self._open_progress = open_progress
         self._predictors: dict[str, Predictor] = {}
@@ -108,19 +123,36 @@ class PredictorTraining:
                 "seconds": time.monotonic() - begin,
             }
             self._predictors[kind] = predictor
-        self._predictors[self.settings.encoder].record_training(
-            {"metric": self.data.metric, **self.data.definition.to_dict()}
-        )
+        predictor = self._predictors[self.settings.encoder]
+        predictor.record_training({"metric": self.data.metric, **self.data.definition.to_dict()})
+        if self.step_values is not None:
+            assert isinstance(predictor, GraphPredictor)
+            predictor.record_training({"steps": list(self.settings.steps)})
+            self.step_taus = self._test_steps(predictor, self.step_values)
+
+    def _test_steps(
+        self, predictor: GraphPredictor, values: NDArray[np.float64]
+    ) -> dict[str, float]:
+        """Return Kendall's tau of each step's predictions with its metric on the test rows."""
+        predictions = predictor.predict_steps(self.data.codes[self.test_rows])
+        truth = values[self.test_rows]
+        return {
+            metric: kendall_tau(predictions[:, step], truth[:, step])
+            for step, metric in enumerate(self.settings.steps)
+        }
 
     def refit(self) -> None:
         """Fit the predictor again, on all evaluations."""
         encoder = self.settings.encoder
         rows = np.arange(len(self.data.codes))
         predictor = self._predictors[encoder]
-        metric = predictor.describe_metric()
+        recorded = {
+            **predictor.describe_metric(),
+            **({"steps": list(self.settings.steps)} if self.settings.steps else {}),
+        }
         self._fit(predictor, rows, "refit", f"fitting {encoder} on all {len(rows)}")
         # A fit begins a new record.
-        predictor.record_training(metric)
+        predictor.record_training(recorded)
         self._refitted = True
 
     def judge(self, name: str) -> dict[str, Any]:
@@ -171,13 +203,20 @@ class PredictorTraining:
             encoder=kind,
             pretraining=settings.pretraining,
             source=settings.source if kind == settings.encoder else None,
+            config=self._anytime_config() if kind == settings.encoder else None,
         )
+
+    def _anytime_config(self) -> dict[str, Any] | None:
+        steps = self.settings.steps
+        return {"anytime": True, "steps": len(steps)} if steps else None
 
     def _fit(
         self, predictor: Predictor, rows: NDArray[np.int64], checkpoint: str, title: str
     ) -> None:
         codes = self.data.codes[rows]
         values = self.data.values[rows]
+        if self.step_values is not None and getattr(predictor, "anytime", False):
+            values = self.step_values[rows]
         with self._open_progress(title) as bar:
             if isinstance(predictor, GraphPredictor):
                 path = self.output.with_name(f"{self.output.name}.{checkpoint}.part")

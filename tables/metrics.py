@@ -174,7 +174,8 @@ def metric_of(name: str) -> Metric | None:
 
     Accuracies are named `DATA_valid_acc` and `DATA_test_acc`, losses likewise, latencies
     `latency_ms@DEVICE` and energies `energy_mj@DEVICE`. The device's name ends with the batch size
-    where the source records it.
+    where the source records it. Evaluations of a training's course have names such as
+    `DATA_valid_acc:12`, after 12 epochs.
 
     Example:
         >>> metric_of("latency_ms@raspi4").unit
@@ -187,6 +188,9 @@ def metric_of(name: str) -> Metric | None:
     if quantity in _BENCHMARK_METRICS and bool(separator) == bool(device):
         return _BENCHMARK_METRICS[quantity]
 
+    stem, colon, epochs = name.rpartition(":")
+    if colon and epochs.isascii() and epochs.isdigit():
+        name = stem
     for suffix, metric in _BENCHMARK_SUFFIXES.items():
         if name.endswith(suffix) and len(name) > len(suffix):
             return metric

@@ -46,9 +46,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--metric",
-    default=None,
-    help="Metric of the evaluations to predict.  [default: the score of their task, which is"
-    " cross_entropy for a classification]",
+    "metrics",
+    multiple=True,
+    help="Metric of the evaluations to predict; several teach the steps of ta-gates, the last is"
+    " predicted.  [default: the score of their task, which is cross_entropy for a classification]",
 )
 @click.option(
     "--train-fraction",
@@ -104,7 +105,7 @@ def train(
     space_name: str,
     encoder: str,
     baseline: str,
-    metric: str | None,
+    metrics: tuple[str, ...],
     fraction: float,
     count: int | None,
     refit: bool,
@@ -124,13 +125,16 @@ def train(
     The same command resumes an interrupted training of a graph predictor: until it is done, its
     state is stored next to the output (FILE.ENCODER.part, FILE.refit.part).
 
+    Several metrics, such as the accuracies after 12 and after 200 epochs, are those of any-time
+    TA-GATES: each of its steps predicts one of them, and the last metric is the score.
+
     With --columns the predictor `evidence` is trained on all of the data: a few good values, such
     as of short trainings, weigh many cheap ones, such as proxies and a supernet's evaluations. Its
     rank correlation in cross-validation is printed. The columns' files may be of the same choices
     in another form of the space, such as one with fewer channels.
     """
     if columns:
-        _train_on_evidence(data, columns, space_name, encoder, metric, seed, report, output)
+        _train_on_evidence(data, columns, space_name, encoder, metrics, seed, report, output)
         return
 
     from predictor.training import PredictorTraining, TrainingSettings
@@ -141,16 +145,19 @@ def train(
         space_name,
         encoder,
         baseline,
-        metric,
+        metrics[-1] if metrics else None,
         fraction,
         count,
         seed,
         pretraining,
         load_source(transfer, encoder) if transfer is not None else None,
+        metrics if len(metrics) > 1 else (),
     )
     training = PredictorTraining(data, settings, output, open_progress=Bar)
     training.run()
     _print_figures(training)
+    for name, tau in training.step_taus.items():
+        click.echo(f"the step of {name}: Kendall's tau {tau:.3f}")
 
     if refit:
         training.refit()
@@ -174,6 +181,7 @@ def train(
             "transfer": None if transfer is None else str(transfer),
             "baseline": baseline,
             "figures": training.figures,
+            **({"steps": training.step_taus} if training.step_taus else {}),
             **({} if verdict is None else {"verdict": verdict}),
         }
         write_text(report, json.dumps(summary, indent=1) + "\n")
@@ -187,7 +195,7 @@ def _train_on_evidence(
     columns: tuple[str, ...],
     space_name: str,
     encoder: str,
-    metric: str | None,
+    metrics: tuple[str, ...],
     seed: int,
     report: Path | None,
     output: Path,
@@ -200,6 +208,9 @@ def _train_on_evidence(
 
     if encoder not in (DEFAULT, "evidence"):
         raise InvalidValues(f"--columns are for --encoder evidence, not for {encoder}")
+    if len(metrics) > 1:
+        raise InvalidValues(f"--metric: evidence is of one metric, not of {', '.join(metrics)}")
+    metric = metrics[0] if metrics else None
 
     with Bar("fitting evidence") as bar:
         model = train_on_evidence(data, columns, space_name, metric, seed, bar.update)

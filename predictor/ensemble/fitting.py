@@ -73,7 +73,8 @@ class Training:
     Args:
         encoders: The members with their initial weights.
         inputs: The encoders' inputs of all training architectures.
-        targets: Values to rank by, [n]; greater is better.
+        targets: Values to rank by, [n]; greater is better. An anytime encoder may be taught another
+            value by each of its steps, [n, steps], the last of which are ranked by.
         fold: The member that leaves an architecture out, int array [n].
         fitting: Settings of the training.
         seed: Seed of batches, pairs and dropout.
@@ -97,7 +98,7 @@ class Training:
         self.inputs = inputs
         self.fitting = fitting
         self.seed = seed
-        self.targets = targets
+        self.targets = targets if targets.ndim == 1 else targets[:, -1]
         self.values = torch.from_numpy(targets).float()
         self.train_rows = [
             torch.from_numpy(np.flatnonzero(fold != member)) for member in range(len(encoders))

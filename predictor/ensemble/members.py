@@ -90,7 +90,9 @@ class Members:
             encoders.append(encoder.eval())
         return encoders
 
-    def scores(self, inputs_of: Callable[[Codes], Any], codes: Codes) -> NDArray[np.float64]:
+    def scores(
+        self, inputs_of: Callable[[Codes], Any], codes: Codes, step: int | None = None
+    ) -> NDArray[np.float64]:
         """Score architectures; those with equal inputs are scored once.
 
         As many chunks as torch has threads are scored at the same time, each by one thread: threads
@@ -100,6 +102,7 @@ class Members:
         Args:
             inputs_of: Function from codes to the encoders' inputs.
             codes: Codes of the architectures, [n, choices].
+            step: Step of anytime encoders whose scores are returned; None: the last.
 
         Returns:
             Scores, [members, n].
@@ -119,7 +122,7 @@ class Members:
                 # Worker i scores the chunks i, i + workers, i + 2 workers, ...
                 chunks_of_workers = [chunks[worker::workers] for worker in range(workers)]
                 chunk_scores: list[NDArray[np.float64]] = [np.empty(0)] * len(chunks)
-                score = functools.partial(self._score_chunks, inputs)
+                score = functools.partial(self._score_chunks, inputs, step)
                 for worker, results in enumerate(pool.map(score, chunks_of_workers)):
                     chunk_scores[worker::workers] = results
                 scores[:, rows] = np.concatenate(chunk_scores, axis=1)[:, which]
@@ -127,11 +130,18 @@ class Members:
         return scores
 
     @torch.inference_mode()
-    def _score_chunks(self, inputs: Any, chunks: Sequence[Tensor]) -> list[NDArray[np.float64]]:
+    def _score_chunks(
+        self, inputs: Any, step: int | None, chunks: Sequence[Tensor]
+    ) -> list[NDArray[np.float64]]:
         # A call puts the weights into the module, so that every thread needs its own module.
         members = copy.copy(self)
         members._shape = copy.deepcopy(self._shape)
-        return [members(select(inputs, rows)).double().numpy() for rows in chunks]
+        if step is None:
+            return [members(select(inputs, rows)).double().numpy() for rows in chunks]
+        return [
+            members(select(inputs, rows), every_step=True)[..., step].double().numpy()
+            for rows in chunks
+        ]
 
     def _score(
         self, weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Any, **options: Any

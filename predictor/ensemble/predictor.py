@@ -23,7 +23,7 @@ from predictor.ensemble.fitting import Fitting as Fitting
 from predictor.ensemble.fitting import Training
 from predictor.ensemble.members import Members
 from predictor.ensemble.transfer import transfer
-from predictor.errors import TooFewArchitectures
+from predictor.errors import InvalidValues, TooFewArchitectures
 from predictor.evaluated import network_numbers
 from predictor.ranks import NormalScores
 from predictor.serialization import write
@@ -100,6 +100,8 @@ class GraphPredictor(Predictor):
         self.encoders: list[Encoder] = []
         self.auxiliary = AuxiliaryFeatures({})
         self.calibration: Calibration | None = None
+        # Of the steps before the last, where each step was taught values of its own.
+        self.step_calibrations: list[Calibration] = []
         self._members: Members
 
     def fit(
@@ -115,7 +117,9 @@ class GraphPredictor(Predictor):
         Args:
             architectures: Training data, n architectures or codes [n, choices]. Architectures that
                 compute the same are left out by the same member.
-            values: Their values [n]; greater is better.
+            values: Their values [n]; greater is better. Each step of an `anytime` encoder may be
+                taught values of its own, such as the accuracies after some and after all epochs,
+                [n, steps]; `predict` then returns the last, and `predict_steps` all of them.
             auxiliary: One further feature of every operation for encoders that take such, the
                 zero-cost features of TA-GATES; a column may then have one number for each position,
                 [n, positions]. Other encoders ignore it.
@@ -127,7 +131,9 @@ class GraphPredictor(Predictor):
             TooFewArchitectures: The architectures compute fewer than 10 networks.
             InvalidValues: The number of values differs, or a value is not finite.
         """
-        codes, targets = training_data(self.space, architectures, values)
+        steps = self._steps_of(values)
+        codes, step_targets = training_data(self.space, architectures, values, steps)
+        targets = step_targets if steps is None else step_targets[:, -1]
 
         # By network: a member must not score an architecture whose isomorph it was trained on.
         networks = network_numbers(self.space, codes)
@@ -151,7 +157,7 @@ class GraphPredictor(Predictor):
             members = Training(
                 self._initial_members(progress),
                 self._inputs(codes),
-                NormalScores.from_values(targets).to_scores(targets),
+                _normal_scores(step_targets),
                 fold,
                 self.fitting,
                 self.seed,
@@ -159,15 +165,14 @@ class GraphPredictor(Predictor):
                 self._identity(codes),
             ).run(progress)
 
-            # Each architecture's score by the member that left it out.
-            scores = members.scores(self._inputs, codes)[fold, np.arange(len(codes))]
-            # Auxiliary columns may be unknown of architectures outside the training data.
-            sample = self.space.sample(np.random.default_rng(self.seed), _REFERENCE_SIZE)
-            reference = members.scores(self._inputs, codes if self.auxiliary.maps else sample)
+            self._members = members
+            self.calibration = self._calibrated(codes, targets, fold)
+            self.step_calibrations = [
+                self._calibrated(codes, step_targets[:, step], fold, step)
+                for step in range((steps or 1) - 1)
+            ]
 
         self.encoders = members.encoders()
-        self._members = members
-        self.calibration = Calibration.fit(scores, targets, fold, reference)
         self.trained_on = {"architectures": len(codes)}
         if self.source is not None:
             origin = {"space": self.source.space.name, **self.source.trained_on}
@@ -181,6 +186,60 @@ class GraphPredictor(Predictor):
         assert self.calibration is not None
         codes = self.space.codes(architectures)
         return self.calibration.apply(self._members.scores(self._inputs, codes))
+
+    @property
+    def anytime(self) -> bool:
+        """Whether each step of the encoder has its own head and may be taught its own values."""
+        return bool(self.config.get("anytime"))
+
+    def predict_steps(self, architectures: Architectures) -> NDArray[np.float64]:
+        """Predict the values of every step of an anytime predictor.
+
+        Args:
+            architectures: n architectures, or their codes [n, choices].
+
+        Returns:
+            Means [n, steps], the last column of which is the mean of `predict`.
+
+        Raises:
+            NotFitted: `fit` has not been called.
+        """
+        codes = self.space.codes(architectures)
+        last, _ = self.predict(codes)
+        columns = [
+            calibration.apply(self._members.scores(self._inputs, codes, step))[0]
+            for step, calibration in enumerate(self.step_calibrations)
+        ]
+        return np.stack([*columns, last], axis=1)
+
+    def _steps_of(self, values: Sequence[float] | NDArray[np.floating[Any]]) -> int | None:
+        """Return the number of values that each architecture has; None for one."""
+        if np.ndim(values) < 2:
+            return None
+        steps = int(np.shape(values)[1])
+        if not self.anytime or self.config.get("steps") != steps:
+            raise InvalidValues(
+                f"{steps} values of an architecture are learned by TA-GATES with anytime=True and"
+                f" steps={steps} alone"
+            )
+        return steps
+
+    def _calibrated(
+        self,
+        codes: Codes,
+        targets: NDArray[np.float64],
+        fold: NDArray[np.int64],
+        step: int | None = None,
+    ) -> Calibration:
+        """Fit the calibration of a step's scores."""
+        # Each architecture's score by the member that left it out.
+        scores = self._members.scores(self._inputs, codes, step)[fold, np.arange(len(codes))]
+        # Auxiliary columns may be unknown of architectures outside the training data.
+        sample = self.space.sample(np.random.default_rng(self.seed), _REFERENCE_SIZE)
+        reference = self._members.scores(
+            self._inputs, codes if self.auxiliary.maps else sample, step
+        )
+        return Calibration.fit(scores, targets, fold, reference)
 
     def score_relaxed(self, probabilities: Sequence[Tensor]) -> Tensor:
         """Predict distributions over candidates [n]; see `Predictor.score_relaxed`."""
@@ -228,6 +287,8 @@ class GraphPredictor(Predictor):
             "calibration": self.calibration.to_dict(),
             "trained_on": dict(self.trained_on),
         }
+        if self.step_calibrations:
+            config["step_calibrations"] = [item.to_dict() for item in self.step_calibrations]
 
         tensors = {
             f"{member}.{name}": tensor
@@ -284,6 +345,9 @@ class GraphPredictor(Predictor):
 
         model._members = Members(model.encoders).frozen()
         model.calibration = Calibration.from_dict(config["calibration"])
+        model.step_calibrations = [
+            Calibration.from_dict(fields) for fields in config.get("step_calibrations", [])
+        ]
         model.trained_on = config["trained_on"]
         return model
 
@@ -364,3 +428,10 @@ class GraphPredictor(Predictor):
             return inputs
         features = self.auxiliary.at_positions(codes, self.space.positions)
         return inputs.with_features(torch.from_numpy(features).float())
+
+
+def _normal_scores(targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the normal scores of values [n] or of each column of values [n, steps]."""
+    if targets.ndim == 1:
+        return NormalScores.from_values(targets).to_scores(targets)
+    return np.stack([_normal_scores(column) for column in targets.T], axis=1)

@@ -158,12 +158,13 @@ class Benchmark:
         """Return the rows [m] in `codes` whose values of all metrics are known, ascending.
 
         Args:
-            *metrics: Some of `metrics`, after their most epochs. Without any, `default_metric`.
+            *metrics: Some of `metrics`, after their most epochs or as `NAME:EPOCHS`. Without any,
+                `default_metric`.
 
         Raises:
             UnknownName: The benchmark has no such metric.
         """
-        columns = [self.values(metric) for metric in metrics or (self.default_metric,)]
+        columns = [self.values(*_column(text)) for text in metrics or (self.default_metric,)]
         return np.flatnonzero(~np.isnan(columns).any(0))
 
     def best(
@@ -277,10 +278,13 @@ class Benchmark:
 
         Args:
             architectures: Architectures, or codes [n, choices].
-            *metrics: Metrics to look up. Without any, `default_metric`.
+            *metrics: Metrics to look up, after their most epochs or as `NAME:EPOCHS`. Without any,
+                `default_metric`.
         """
         codes = self.space.codes(architectures)
-        columns = {name: self.query(codes, name) for name in metrics or (self.default_metric,)}
+        columns = {
+            text: self.query(codes, *_column(text)) for text in metrics or (self.default_metric,)
+        }
 
         # Computed once: it has the digests of the files.
         source = self.to_dict()
@@ -289,3 +293,11 @@ class Benchmark:
             values = {name: float(column[row]) for name, column in columns.items()}
             evaluations.append(Evaluation(architecture, values, source))
         return evaluations
+
+
+def _column(text: str) -> tuple[str, int | None]:
+    """Read `NAME` or `NAME:EPOCHS`."""
+    name, separator, epochs = text.rpartition(":")
+    if separator and epochs.isascii() and epochs.isdigit():
+        return name, int(epochs)
+    return text, None

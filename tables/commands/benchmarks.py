@@ -28,7 +28,7 @@ from spaces.console.outputs import OUTPUT_FILE
     "--metric",
     "metrics",
     multiple=True,
-    help="Metric to write; may be repeated.  [default: validation accuracy]",
+    help="Metric to write, NAME or NAME:EPOCHS; may be repeated.  [default: validation accuracy]",
 )
 @click.option(
     "-n",
