@@ -1,6 +1,5 @@
 """Any-time TA-GATES: one prediction a step, taught by values of its own."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -92,23 +91,25 @@ def test_several_metrics_are_for_ta_gates_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_epochs_of_nasbench201_teach_the_steps(tmp_path: Path) -> None:
+def test_epochs_of_nasbench201_teach_the_steps() -> None:
     try:
         oracle = benchmark("nasbench201")
     except MissingBenchmark as error:
         pytest.skip(str(error))
     metrics = ("cifar10_valid_acc:12", "cifar10_valid_acc:200")
-    rows = np.random.default_rng(0).permutation(oracle.known_rows(*metrics))[:200]
-    evaluations = oracle.evaluations(oracle.codes()[np.sort(rows)], *metrics)
-    path = tmp_path / "e.jsonl"
-    path.write_text("".join(item.to_json() + "\n" for item in evaluations), encoding="utf-8")
+    rows = np.random.default_rng(0).permutation(oracle.known_rows(*metrics))[:400]
+    codes = oracle.codes()[rows]
+    values = np.array(
+        [
+            [item.metrics[metric] for metric in metrics]
+            for item in oracle.evaluations(codes, *metrics)
+        ]
+    )
+    model = GraphPredictor(
+        SPACE, members=2, fitting=Fitting(epochs=40), encoder="ta-gates", config=SMALL
+    )
+    model.fit(codes[:100], values[:100])
 
-    arguments = ["--data", str(path), "--space", "nasbench201", "--encoder", "ta-gates"]
-    arguments += [text for metric in metrics for text in ("--metric", metric)]
-    report = tmp_path / "report.json"
-    arguments += ["--report", str(report), "-o", str(tmp_path / "p.safetensors")]
-    result = CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    taus = json.loads(report.read_text())["steps"]
-    assert list(taus) == list(metrics)
-    assert min(taus.values()) > 0.5
+    predictions = model.predict_steps(codes[100:])
+    taus = [kendall_tau(predictions[:, step], values[100:, step]) for step in range(2)]
+    assert min(taus) > 0.3
