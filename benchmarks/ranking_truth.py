@@ -16,7 +16,14 @@ from predictor.verdict.expected import precision
 from spaces.space import Codes, SearchSpace
 from tables.benchmarks.oracle import Benchmark
 
-METRIC = "cifar10_test_acc"
+METRICS = {
+    "nasbench-macro": "cifar10_test_acc",
+    "nasbench201": "cifar10_test_acc",
+    # Of one training each; the file of 30001 cells has no test accuracies.
+    "nasbench101": "cifar10_valid_acc",
+}
+"""Benchmark -> the metric that is its truth."""
+
 PERCENTILES = np.arange(5, 100, 5)
 TOP = 0.05
 ERROR_TAUS = (0.76, 0.82, 0.88)
@@ -50,7 +57,7 @@ class Truth:
         benchmark = tables.benchmark(name, data)
         space = benchmark.space
         codes = benchmark.codes()
-        accuracies = np.asarray(benchmark.query(codes, METRIC), dtype=float)
+        accuracies = np.asarray(benchmark.query(codes, METRICS[name]), dtype=float)
         published = _published(benchmark) if name == "nasbench201" else {}
         return cls(space, codes, accuracies, space.macs(codes).astype(float), published)
 
@@ -58,8 +65,8 @@ class Truth:
     def network_numbers(self) -> NDArray[np.int64]:
         """Number of the network of each architecture, [n]; equal networks have equal numbers.
 
-        Copies in NAS-Bench-Macro have accuracy and MACs in common. Equal cells of NAS-Bench-201
-        were trained separately, so that each cell counts.
+        Copies in NAS-Bench-Macro have accuracy and MACs in common. Cells of the other spaces were
+        trained separately, so that each cell counts.
         """
         if not self.space.is_chain:
             return np.arange(len(self.codes))

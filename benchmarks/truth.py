@@ -26,7 +26,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from ranking_truth import Truth, baselines
+from ranking_truth import METRICS, Truth, baselines
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -36,7 +36,6 @@ from spaces.architecture import Architecture
 from spaces.files import write_text
 from tables import evaluation
 
-SPACES = ("nasbench-macro", "nasbench201")
 AGGREGATIONS = {
     "sum of ranks": rank_sum,
     "sum of log ranks": log_rank_sum,
@@ -45,7 +44,7 @@ AGGREGATIONS = {
 
 
 @click.command()
-@click.option("--space", "space_name", type=click.Choice(SPACES), required=True)
+@click.option("--space", "space_name", type=click.Choice(list(METRICS)), required=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--accuracies",

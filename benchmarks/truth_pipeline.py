@@ -40,6 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SMALL_SPACES = {
     "nasbench-macro": "nasbench-macro(head_channels=320,input_size=16,stem_channels=8)",
     "nasbench201": "nasbench201(channels=4,input_size=16)",
+    "nasbench101": "nasbench101(input_size=16,stem_channels=32)",
 }
 """Space -> the same choices at 16 pixels and a quarter of the channels."""
 
