@@ -21,7 +21,7 @@ import os
 import resource
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -60,7 +60,8 @@ class PipelineSettings:
         evaluations: Networks that the supernet evaluates.
         proxies: Networks whose proxies are measured.
         trainings: Networks that are trained for the first rung.
-        training_steps: Updates of the first of three rungs.
+        training_steps: Updates of the first rung.
+        rungs: Number of rungs; each has half of the networks and twice the updates.
     """
 
     supernet_steps: int = 3000
@@ -68,6 +69,7 @@ class PipelineSettings:
     proxies: int = 48
     trainings: int = 24
     training_steps: int = 100
+    rungs: int = 3
 
 
 class Stages:
@@ -148,7 +150,12 @@ def run_stages(folder: Path, space: str, seed: int, settings: PipelineSettings) 
         "oneshot",
         *("search", "--space", small, "--guide", "train:supernet", "--strategy", "random"),
         *("--option", f"evaluations={settings.trainings}"),
-        *("--training", f"steps={settings.training_steps}", "--training", "rungs=3"),
+        *(
+            "--training",
+            f"steps={settings.training_steps}",
+            "--training",
+            f"rungs={settings.rungs}",
+        ),
         *("--seed", str(seed), "-o", "trained.json"),
     )
     stages.run(
@@ -200,10 +207,20 @@ def pieces(truth: Truth, folder: Path, seed: int) -> dict[str, dict[str, float]]
     default=None,
     help="The benchmark's file.",
 )
+@click.option("--trainings", type=click.IntRange(min=10), default=24, show_default=True)
+@click.option("--rungs", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
-def main(space_name: str, seed: int, accuracies: Path | None, output: Path) -> None:
+def main(
+    space_name: str,
+    seed: int,
+    accuracies: Path | None,
+    trainings: int,
+    rungs: int,
+    output: Path,
+) -> None:
     """Run the stages, then measure the predictor's ranking; print a table and write truth.json."""
-    stages = run_stages(output.resolve(), space_name, seed, PipelineSettings())
+    settings = PipelineSettings(trainings=trainings, rungs=rungs)
+    stages = run_stages(output.resolve(), space_name, seed, settings)
     model = predictor.load(output / "predictor.safetensors")
 
     truth = Truth.load(space_name, accuracies)
@@ -214,6 +231,7 @@ def main(space_name: str, seed: int, accuracies: Path | None, output: Path) -> N
     result = {
         "space": space_name,
         "seed": seed,
+        "settings": asdict(settings),
         **rankings["pipeline"],
         "minutes": sum(minutes.values()),
         "minutes_by_stage": minutes,
