@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -22,6 +23,9 @@ from spaces.space import Architectures, Codes, SearchSpace
 Array = NDArray[np.float64]
 
 _FOLDS = 5
+
+# Random architectures over which groups of columns are compared.
+_COMPARED = 400
 
 
 class EvidencePredictor(Predictor):
@@ -134,6 +138,26 @@ class EvidencePredictor(Predictor):
             mean = mean + corrections
 
         return self.scores.to_values(mean), self.scores.spread(mean, np.sqrt(variance))
+
+    def contradictions(self) -> list[tuple[str, str, float]]:
+        """Return the groups of columns that rank the space against each other.
+
+        Returns:
+            Two groups and the negative rank correlation of their mean columns over random
+            architectures. At least one of the two misleads, which no label is needed to see.
+        """
+        codes = self.space.sample(np.random.default_rng([self.seed, 2]), _COMPARED)
+        features = self._features(codes)
+        names = [column.group for column in self.columns]
+        means = {
+            group: features[:, [name == group for name in names]].mean(1)
+            for group in dict.fromkeys(names)
+        }
+        pairs = [
+            (first, second, spearman(means[first], means[second]))
+            for first, second in itertools.combinations(means, 2)
+        ]
+        return [pair for pair in pairs if pair[2] < 0]
 
     @property
     def _prior(self) -> Array:

@@ -76,7 +76,7 @@ def train_on_evidence(
             "metric": metric,
             **definition.to_dict(),
             "evidence": f"evidence: {evidence}; rank correlation in cross-validation"
-            f" {correlation:.2f}{_in_words(agreement)}",
+            f" {correlation:.2f}{_in_words(agreement)}{_warnings(model)}",
         }
     )
     return model
@@ -115,6 +115,15 @@ def label_agreement(rows: Sequence[Evaluation], metric: str) -> float | None:
         counts.append(len(both))
         correlations.append(math.sin(math.pi * tau / 2))
     return float(np.average(correlations, weights=counts)) if counts else None
+
+
+def _warnings(model: EvidencePredictor) -> str:
+    texts = [
+        f"; {first} and {second} contradict each other (rank correlation {correlation:.2f}): do not"
+        " trust the ranking before one of them is shown to be wrong"
+        for first, second, correlation in model.contradictions()
+    ]
+    return "".join(texts)
 
 
 def _in_words(agreement: float | None) -> str:

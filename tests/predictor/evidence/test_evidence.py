@@ -14,7 +14,7 @@ from predictor.commands.train import train
 from predictor.errors import InvalidValues
 from predictor.evidence.columns import ColumnModel, EvidenceColumn, read_columns
 from predictor.evidence.predictor import EvidencePredictor
-from predictor.evidence.training import label_agreement
+from predictor.evidence.training import label_agreement, train_on_evidence
 from predictor.evidence.weights import EvidenceWeights
 from predictor.metrics import kendall_tau
 from spaces.space import Codes
@@ -195,6 +195,22 @@ def test_unstable_labels_weigh_columns_but_correct_nothing() -> None:
     assert not unstable.trained_on["corrects_residuals"]
     assert kendall_tau(unstable.predict(others)[0], truth) > 0.9
     assert kendall_tau(stable.predict(others)[0], truth) < 0.8
+
+
+def test_groups_that_rank_the_space_against_each_other_are_named(tmp_path: Path) -> None:
+    codes = sample(24, 0)
+    good = write_rows(tmp_path / "good.jsonl", codes, "proxies", naswot=quality(codes))
+    bad = write_rows(tmp_path / "bad.jsonl", codes, "proxies", zen=-quality(codes))
+    trained = write_rows(tmp_path / "t.jsonl", codes[:12], "training", top1=quality(codes[:12]))
+
+    model = train_on_evidence(trained, [str(good), str(bad)], "spos-tiny", "top1")
+    alone = train_on_evidence(trained, [str(good)], "spos-tiny", "top1")
+
+    ((first, second, correlation),) = model.contradictions()
+    assert (first, second) == (str(good), str(bad))
+    assert correlation < -0.8
+    assert f"{good} and {bad} contradict each other" in model.trained_on["evidence"]
+    assert "contradict" not in alone.trained_on["evidence"]
 
 
 def test_agreement_weighs_pairs_of_lengths_by_their_networks() -> None:
