@@ -11,12 +11,8 @@ from torch.nn import functional
 import spaces
 from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.ofa_paths import greatest, restricted_sample
-from oneshot.algorithms.ofa_progressive import (
-    STAGES,
-    OfaProgressive,
-    ProgressiveOptions,
-    frozen_copy,
-)
+from oneshot.algorithms.ofa_progressive import OfaProgressive, ProgressiveOptions, frozen_copy
+from oneshot.algorithms.ofa_stages import STAGES
 from oneshot.algorithms.registry import make, preset
 from oneshot.data.images import ImageData, ImageSplit
 from oneshot.errors import InvalidOption
