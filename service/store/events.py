@@ -20,7 +20,8 @@ class Event:
     """Something that happened to a job.
 
     Args:
-        sequence: Number of the event, which counts the job's events from 1 without gaps.
+        sequence: Number of the event, which counts the job's events from 1. When the job ends, all
+            progress but the last is removed, so that numbers are missing then.
         kind: `state`, `progress` or `result`.
         data: `{"state", "attempt"}` (and `error` of a failed job, or `interrupted`, why an attempt
             has ended and the job is queued again), the progress, or the result.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -146,6 +146,20 @@ def move(
     # After the attempt was counted: the event has the number of the attempt that begins.
     state_event = ("state", {"state": str(target), "attempt": row.attempt, **(state_data or {})})
     change(session, row, [*events_before, state_event], now, **columns)
+    if target.final:
+        _prune_progress(session, row)
+
+
+def _prune_progress(session: Session, row: JobRow) -> None:
+    """Remove all progress of an ended job but the last, which nobody will follow any more."""
+    session.flush()
+    is_progress = (EventRow.job == row.sequence, EventRow.kind == "progress")
+    last = session.scalar(select(func.max(EventRow.number)).where(*is_progress))
+    if last is not None:
+        session.execute(
+            delete(EventRow).where(*is_progress, EventRow.number < last),
+            execution_options={"synchronize_session": False},
+        )
 
 
 def interrupt(session: Session, row: JobRow, now: float, reason: str) -> None:

@@ -28,15 +28,15 @@ def test_events_of_a_job_are_in_order(store: Store) -> None:
     assert told(store, job.id) == [
         (1, "state", {"state": "queued", "attempt": 0}),
         (2, "state", {"state": "running", "attempt": 1}),
-        (3, "progress", {"evaluated": 1}),
+        # The end has removed the third event, the progress of the first attempt.
         (4, "state", {"state": "queued", "attempt": 1}),
         (5, "state", {"state": "running", "attempt": 2}),
         (6, "progress", {"evaluated": 2}),
         (7, "result", {"best": [3]}),
         (8, "state", {"state": "done", "attempt": 2}),
     ]
-    assert told(store, job.id, 6) == told(store, job.id)[6:]
-    assert [event.sequence for event in store.events.list(job.id, 2, limit=3)] == [3, 4, 5]
+    assert told(store, job.id, 6) == told(store, job.id)[5:]
+    assert [event.sequence for event in store.events.list(job.id, 2, limit=3)] == [4, 5, 6]
     assert store.events.list(job.id, 8) == []
 
 
@@ -140,3 +140,24 @@ def test_the_database_is_polled_only_while_readers_wait(store: Store) -> None:
     while threading.active_count() > threads and time.monotonic() < deadline:
         time.sleep(0.02)
     assert threading.active_count() == threads
+
+
+def test_only_the_last_progress_of_an_ended_job_remains(store: Store) -> None:
+    job, _ = store.jobs.create("search", {}, {})
+    other, _ = store.jobs.create("search", {}, {})
+    for _ in range(2):
+        store.leases.claim("e")
+    for number in range(5):
+        store.jobs.report(job.id, 1, {"evaluated": number})
+        store.jobs.report(other.id, 1, {"evaluated": number})
+
+    store.jobs.finish(job.id, 1, {}, None, {"evaluated": 5})
+
+    assert told(store, job.id) == [
+        (1, "state", {"state": "queued", "attempt": 0}),
+        (2, "state", {"state": "running", "attempt": 1}),
+        (8, "progress", {"evaluated": 5}),
+        (9, "result", {}),
+        (10, "state", {"state": "done", "attempt": 1}),
+    ]
+    assert len(told(store, other.id)) == 7, "a running job keeps its progress"
