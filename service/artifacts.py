@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +17,9 @@ from spaces.errors import InvalidFile, PathfitError
 from spaces.files import replacing
 
 UPLOADS = "uploads"
+FRESH = 3600.0
+"""Seconds for which the content of an upload is kept though no version refers to it yet."""
+
 UNWRITTEN = "cannot write the artifact "
 """First words of the message of an artifact that cannot be written."""
 
@@ -118,9 +122,21 @@ class Artifacts:
         """
         digest = hashlib.sha256(content).hexdigest()
         path = f"{UPLOADS}/{digest}"
-        if not self.exists(path):
+        # Written again where it is old, as `gc` removes old contents that no version refers to yet.
+        if not self.exists(path) or self.age(path) > FRESH / 2:
             self._put(path, content)
         return path, digest
+
+    def age(self, path: str) -> float:
+        """Return the seconds since an artifact was written; raises as `read`."""
+        with self._failing("read", path):
+            modified: datetime = self._files.modified(self._full(path))
+            return (datetime.now(UTC) - modified).total_seconds()
+
+    def remove_upload(self, path: str) -> None:
+        """Remove the content of an upload, if it exists; raises ArtifactFailed."""
+        with suppress(MissingArtifact), self._failing("remove", path):
+            self._files.rm_file(self._full(path))
 
     # Of both
 

@@ -18,7 +18,7 @@ from oneshot.errors import Infeasible
 from service.artifacts import ArtifactFailed, MissingArtifact
 from service.catalog.names import AmbiguousName
 from service.jobs import IllegalTransition, JsonObject, UnknownJob
-from service.store import IdempotencyConflict, InvalidStore, QuotaExceeded
+from service.store import IdempotencyConflict, InvalidStore, QuotaExceeded, StorageExceeded
 from service.store.postgresql import is_locked
 from spaces.errors import PathfitError, UnknownName
 
@@ -193,6 +193,9 @@ def _of_pathfit(error: PathfitError) -> Problem:
         return Problem(409, "conflict", "Conflict", str(error), state=error.state)
     if isinstance(error, QuotaExceeded):
         return too_many(str(error), quota=error.quota)
+    if isinstance(error, StorageExceeded):
+        title = "Storage exceeded"
+        return Problem(403, "storage-exceeded", title, str(error), max_bytes=error.max_bytes)
     if isinstance(error, IdempotencyConflict):
         return Problem(
             422, "idempotency-conflict", "Key used before", str(error), "Idempotency-Key"

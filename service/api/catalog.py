@@ -121,7 +121,7 @@ def strategies() -> CatalogList:
 )
 def space(name: str) -> CatalogEntry:
     """Describe one search space."""
-    with _resolving_path("space"):
+    with resolving_path("space"):
         canonical_name = current_service().sender_catalog().space(name).name
         entry = _describe_space(name)
         # Without a table: the bounds on a device are at `/tables/{name}/bounds`.
@@ -139,7 +139,7 @@ def space(name: str) -> CatalogEntry:
 def bounds(name: str, query: SpaceQuery) -> Bounds:
     """Bound the costs of a space's networks on a device."""
     catalog = current_service().sender_catalog()
-    with _resolving_path("table"):
+    with resolving_path("table"):
         _, reference = catalog.table(name)
     with blaming("space"):
         space = catalog.space(query.space).name
@@ -172,7 +172,7 @@ def _list_files(kind: str, query: FilePage) -> FileList:
 
 
 @contextmanager
-def _resolving_path(kind: str) -> Iterator[None]:
+def resolving_path(kind: str) -> Iterator[None]:
     """Answer 404 for an unknown name in the path, and 409 for an unusable file of that name."""
     try:
         yield

@@ -1,11 +1,14 @@
-"""`POST /tables` and `POST /evaluations`: upload files as immutable versions."""
+"""`/tables`, `/evaluations` and `/predictors`: upload files as immutable versions; remove them."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from apiflask import APIBlueprint
 from flask import request
 
-from service.api.documentation import Answers, writing
+from service.api.catalog import resolving_path
+from service.api.documentation import Answers, reading, writing
 from service.api.job_requests import format_time
 from service.catalog.catalog import Catalog
 from service.catalog.names import SHARED
@@ -13,7 +16,7 @@ from service.catalog.summaries import summarise_evaluations, summarise_table
 from service.context import current_service
 from service.jobs import JsonObject
 from service.problems import Problem, blaming, invalid
-from service.schemas.catalog import EvaluationsUpload, TableUpload, Uploaded
+from service.schemas.catalog import EvaluationsUpload, Removed, TableUpload, Uploaded
 from service.security.caller import owner, sender
 from service.store import FileVersion
 from service.store.files import SHARED_LIBRARY
@@ -23,6 +26,8 @@ from tables.lookup_table import LookupTable
 _UNCHANGED: Answers = {200: {"description": "The newest version has this content already."}}
 _ADDED = "A new version; the name stands for it from now on"
 
+_REMOVING = reading(403, 404, 409)
+
 blueprint = APIBlueprint("uploads", __name__, tag="uploads")
 
 
@@ -31,7 +36,7 @@ blueprint = APIBlueprint("uploads", __name__, tag="uploads")
 @blueprint.output(Uploaded, status_code=201, description=_ADDED)
 @blueprint.doc(
     summary="Upload a lookup table, such as `python -m profiler build --upload URL` does",
-    responses=writing(409) | _UNCHANGED,
+    responses=writing(403, 409) | _UNCHANGED,
 )
 def table(body: TableUpload) -> tuple[Uploaded, int]:
     """Add a version of a lookup table."""
@@ -47,7 +52,7 @@ def table(body: TableUpload) -> tuple[Uploaded, int]:
 @blueprint.output(Uploaded, status_code=201, description=_ADDED)
 @blueprint.doc(
     summary="Upload evaluations, for a predictor to be trained from",
-    responses=writing(409) | _UNCHANGED,
+    responses=writing(403, 409) | _UNCHANGED,
 )
 def evaluations(body: EvaluationsUpload) -> tuple[Uploaded, int]:
     """Add a version of evaluations."""
@@ -73,6 +78,50 @@ def _read_evaluations(body: EvaluationsUpload, catalog: Catalog) -> list[Evaluat
         evaluations.append(Evaluation(architecture, upload.metrics, upload.source))
 
     return evaluations
+
+
+@blueprint.delete("/tables/<path:name>")
+@blueprint.output(Removed, description="Removed")
+@blueprint.doc(summary="Remove all versions of an uploaded lookup table", responses=_REMOVING)
+def remove_table(name: str) -> Removed:
+    """Remove a lookup table."""
+    return _remove("table", name)
+
+
+@blueprint.delete("/evaluations/<path:name>")
+@blueprint.output(Removed, description="Removed")
+@blueprint.doc(summary="Remove all versions of uploaded evaluations", responses=_REMOVING)
+def remove_evaluations(name: str) -> Removed:
+    """Remove evaluations."""
+    return _remove("evaluations", name)
+
+
+@blueprint.delete("/predictors/<path:name>")
+@blueprint.output(Removed, description="Removed")
+@blueprint.doc(summary="Remove all versions of a trained predictor", responses=_REMOVING)
+def remove_predictor(name: str) -> Removed:
+    """Remove a predictor that a job has trained."""
+    return _remove("predictor", name)
+
+
+def _remove(kind: str, name: str) -> Removed:
+    service = current_service()
+    with resolving_path(kind):
+        library, plain = service.sender_catalog().library_of(kind, name)
+    if isinstance(library.files[plain], Path):
+        detail = f"{name!r:.80} is a file in a folder of the service, which its operator removes"
+        raise Problem(409, "not-an-upload", "Not an upload", detail, "name")
+
+    remover = sender()
+    is_own = library.id == remover.library
+    if not is_own and not (remover.administrator and library.id == SHARED_LIBRARY):
+        detail = f"{name!r:.80} belongs to {library.owner}; you may remove files of your own only"
+        raise Problem(403, "not-the-owner", "Not the owner", detail, "name")
+
+    num_versions = service.uploads.remove(kind, plain, library.id)
+    owner_name = None if remover.name is None else library.owner
+
+    return Removed(kind=kind, name=plain, owner=owner_name, versions=num_versions)
 
 
 def upload_library(shared: bool) -> str:

@@ -182,6 +182,15 @@ class Catalog:
         # Only in the shared library, as a sender's own files precede those of the folders.
         return library == SHARED_LIBRARY and name in self._local_files(kind)
 
+    def library_of(self, kind: str, name: str) -> tuple[Library[CatalogFile], str]:
+        """Return the library of a file, and its plain name there.
+
+        Raises:
+            UnknownName: There is none of that name.
+            AmbiguousName: Several owners have one of that name.
+        """
+        return self._names(kind).find(name)
+
     def pin(self, entry: NamedFile) -> FileReference:
         """Pin the file of an entry to its content; raises InvalidFile or ArtifactFailed."""
         return self._pin(entry.name, entry.file)

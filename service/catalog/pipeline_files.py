@@ -55,7 +55,7 @@ class PipelineFiles:
     def _add(self, job: Job, kind: str, content: bytes) -> None:
         name = str(job.request["name"])
         path, sha256 = self._artifacts.keep(content)
-        versions = self._store.files.list(kind, name)
+        versions = self._store.files.list(kind, name, with_removed=True)
         # After a restart every job is visited again; existing versions are not added twice.
         if any((version.sha256, version.owner) == (sha256, job.owner) for version in versions):
             return

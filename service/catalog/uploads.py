@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from service.artifacts import ArtifactFailed, Artifacts, MissingArtifact
@@ -62,14 +63,31 @@ class Uploads:
 
         Raises:
             ArtifactFailed: The content cannot be stored.
+            StorageExceeded: The uploads of the token would have more bytes than its quota.
         """
         previous = self._store.files.latest(kind, name, library)
+        # Before anything is stored; the store checks again under its lock. Unless it adds nothing.
+        is_repeated = previous is not None and previous.sha256 == sha256(content).hexdigest()
+        if owner is not None and not is_repeated:
+            self._store.files.check_storage(owner, len(content))
         # The content first: a version must never refer to content that is not stored yet.
-        path, sha256 = self._artifacts.keep(content)
+        path, digest = self._artifacts.keep(content)
         version = self._store.files.add(
-            kind, name, sha256, path, owner, library, size=len(content), summary=summary
+            kind,
+            name,
+            digest,
+            path,
+            owner,
+            library,
+            size=len(content),
+            summary=summary,
+            enforce_quota=True,
         )
         return version, previous is None or previous.version != version.version
+
+    def remove(self, kind: str, name: str, library: str) -> int:
+        """Remove all versions of a name, and return their number; see `Files.remove`."""
+        return self._store.files.remove(kind, name, library)
 
     def in_library(
         self, kind: str, library: str, local: Mapping[str, Path] | None = None
@@ -161,12 +179,12 @@ class Uploads:
                 self._publish_predictor(job, content)
 
     def _publish_predictor(self, job: Job, content: bytes) -> None:
-        path, sha256 = self._artifacts.keep(content)
+        path, digest = self._artifacts.keep(content)
         name = str(job.request["name"])
-        versions = self._store.files.list("predictor", name)
+        versions = self._store.files.list("predictor", name, with_removed=True)
         # After a restart every job is visited again; existing versions are not added twice, also
         # where an earlier version of this program added them to the shared library.
-        if any((version.sha256, version.owner) == (sha256, job.owner) for version in versions):
+        if any((version.sha256, version.owner) == (digest, job.owner) for version in versions):
             return
 
         # Without tokens the shared library is everybody's own.
@@ -175,7 +193,7 @@ class Uploads:
         self._store.files.add(
             "predictor",
             name,
-            sha256,
+            digest,
             path,
             job.owner,
             library,

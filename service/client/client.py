@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _GUIDE_PATHS = {"predictor": "/predictors", "supernet": "/supernets", "benchmark": "/benchmarks"}
 
+_UPLOAD_PATHS = {"table": "/tables", "evaluations": "/evaluations", "predictor": "/predictors"}
+
 # Jobs of one page of a list, as many as a service gives at most.
 _PAGE_SIZE = 100
 
@@ -360,6 +362,23 @@ class Client:
 
         body = {"name": name, "evaluations": items, **_shared_field(shared)}
         return Uploaded.from_dict(self.request("POST", "/evaluations", body))
+
+    def remove(self, kind: str, name: str) -> int:
+        """Remove all versions of an upload or of a trained predictor, and return their number.
+
+        Args:
+            kind: table, evaluations or predictor.
+            name: Name by which requests refer to it.
+
+        Raises:
+            ServiceProblem: There is none of that name, or it is another owner's.
+        """
+        if kind not in _UPLOAD_PATHS:
+            raise ServiceProblem(
+                f"unknown kind of file {kind!r:.80}; available: {', '.join(_UPLOAD_PATHS)}"
+            )
+        answer = self.request("DELETE", f"{_UPLOAD_PATHS[kind]}/{quote(name, safe='')}")
+        return int(answer["versions"])
 
     def wait_until_ready(self, timeout: float = 30.0) -> None:
         """Wait until the service can run jobs.

@@ -33,10 +33,12 @@ def gc(
 ) -> None:
     """Remove jobs that ended long ago, with their events and artifacts.
 
-    The artifacts of attempts without a result go as well, as soon as their job has ended. The
-    service may run meanwhile.
+    The artifacts of attempts without a result go as well, as soon as their job has ended, and
+    versions of uploads that were replaced or removed as long ago and that no job needs. The service
+    may run meanwhile.
     """
     from service.operation.leftovers import find_leftovers
+    from service.operation.old_uploads import find_old_versions, find_unused_contents
     from spaces.console.progress import Bar
 
     store, artifact_store = open_store_and_artifacts(data, database, artifacts)
@@ -51,7 +53,11 @@ def gc(
             ]
             for line in (*ids, *(f"{job_id}/{attempt}" for job_id, attempt in remaining)):
                 click.echo(line)
-            click.echo(f"{len(ids)} jobs{_files_of(remaining)} would be removed")
+            versions = find_old_versions(store, older_than)
+            for version in versions:
+                click.echo(f"{version.kind} {version.name}, version {version.version}")
+            uploads = _uploads_of(len(versions))
+            click.echo(f"{len(ids)} jobs{_files_of(remaining)}{uploads} would be removed")
             return
 
         removed = 0
@@ -66,10 +72,18 @@ def gc(
         leftovers = find_leftovers(store, artifact_store)
         for job_id, attempt in leftovers:
             artifact_store.remove(job_id, attempt)
+        versions = find_old_versions(store, older_than)
+        store.files.collect([version.id for version in versions])
+        for path in find_unused_contents(store, artifact_store):
+            artifact_store.remove_upload(path)
         # Keys and sessions accumulate as jobs do.
         store.remove_expired()
 
-    click.echo(f"removed {removed} jobs{_files_of(leftovers)}")
+    click.echo(f"removed {removed} jobs{_files_of(leftovers)}{_uploads_of(len(versions))}")
+
+
+def _uploads_of(count: int) -> str:
+    return f" and {count} versions of uploads" if count else ""
 
 
 def _files_of(leftovers: Sequence[tuple[str, int]]) -> str:

@@ -35,6 +35,12 @@ def token() -> None:
     help="Unfinished jobs at a time.  [default: unlimited]",
 )
 @click.option(
+    "--max-bytes",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Bytes that its uploads may have together.  [default: unlimited]",
+)
+@click.option(
     "--administrator",
     is_flag=True,
     help="Accept its uploads to the shared library, and let it use the files of every token.",
@@ -44,6 +50,7 @@ def create(
     name: str,
     expires: float | None,
     quota: int | None,
+    max_bytes: int | None,
     administrator: bool,
     data: Path,
     database: str | None,
@@ -55,7 +62,10 @@ def create(
     expiry = None if expires is None else time.time() + expires
     # Not `open_store`: tokens are needed before the first start, so a missing store is created.
     with closing(Store(database_of(data, database))) as store:
-        click.echo(store.tokens.create(name, expiry, quota, administrator=administrator))
+        secret = store.tokens.create(
+            name, expiry, quota, administrator=administrator, max_bytes=max_bytes
+        )
+    click.echo(secret)
 
 
 @token.command("list", epilog=example("python -m service token list"))
@@ -68,14 +78,16 @@ def show(data: Path, database: str | None) -> None:
     with closing(open_store(data, database)) as store:
         tokens = store.tokens.list()
 
-    columns = ("name", "id", "created", "expires", "role", "quota", "state")
+    columns = ("name", "id", "created", "expires", "bytes", "role", "quota", "state")
     table = Table(*columns, box=None, pad_edge=False)
     for entry in tokens:
         quota = "any" if entry.quota is None else str(entry.quota)
         created = _format_time(entry.created)
         expires = _format_time(entry.expires)
         role = "administrator" if entry.administrator else "user"
-        table.add_row(entry.name, entry.id, created, expires, role, quota, _state(entry))
+        max_bytes = "any" if entry.max_bytes is None else str(entry.max_bytes)
+        state = _state(entry)
+        table.add_row(entry.name, entry.id, created, expires, max_bytes, role, quota, state)
 
     # Wider than many terminals, which wrap whole lines; rich would wrap within the columns.
     Console(width=_WIDTH, soft_wrap=True, highlight=False).print(table)

@@ -107,6 +107,14 @@ class Uploaded(WithOwner):
     created: str
 
 
+class Removed(WithOwner):
+    """A file whose versions were removed."""
+
+    kind: str
+    name: str
+    versions: int = Field(description="Number of removed versions.")
+
+
 class PredictRequest(Strict):
     """Architectures of one space to score."""
 

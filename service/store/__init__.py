@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from service.store.timeouts import Timeouts as Timeouts
     from service.store.tokens import InvalidToken as InvalidToken
     from service.store.tokens import QuotaExceeded as QuotaExceeded
+    from service.store.tokens import StorageExceeded as StorageExceeded
     from service.store.tokens import Token as Token
 
 __getattr__, __dir__ = exports(
@@ -30,6 +31,7 @@ __getattr__, __dir__ = exports(
         "InvalidStore": ".database",
         "InvalidToken": ".tokens",
         "QuotaExceeded": ".tokens",
+        "StorageExceeded": ".tokens",
         "Store": ".store",
         "Timeouts": ".timeouts",
         "Token": ".tokens",

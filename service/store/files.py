@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from service.jobs import JsonObject
 from service.store.database import Database
 from service.store.schema import FileRow
+from service.store.tokens import check_storage
 from spaces.errors import UnknownName
 
 KINDS = ("table", "predictor", "evaluations")
@@ -62,6 +63,9 @@ _COLUMNS = (
 )
 
 
+_IS_PRESENT = FileRow.removed.is_(None)
+
+
 class Files:
     """The uploaded files of a store.
 
@@ -83,6 +87,7 @@ class Files:
         *,
         size: int | None = None,
         summary: JsonObject | None = None,
+        enforce_quota: bool = False,
     ) -> FileVersion:
         """Add a version; content equal to the latest version's is not added again.
 
@@ -95,12 +100,16 @@ class Files:
             library: Id of the token whose library is to have it, or `SHARED_LIBRARY`.
             size: Bytes of the content; None if unknown.
             summary: What lists show of the content, with its `space`; None if unknown.
+            enforce_quota: Whether a version beyond the token's quota of bytes is refused. A file
+                that a job has made is not, as the job is done.
 
         Returns:
             The new version, or the latest one if its content is equal.
 
         Raises:
             UnknownName: There is no such kind.
+            StorageExceeded: The files of the token that uploads it would have more bytes than its
+                quota.
         """
         if kind not in KINDS:
             raise UnknownName("kind of file", kind, KINDS)
@@ -108,9 +117,12 @@ class Files:
         with self._database.writing() as session:
             # Two uploads of a name must not both become the same version.
             self._database.lock_topic(session, f"file {library} {kind} {name}")
-            latest = _latest_row(session, library, kind, name)
-            if latest is not None and latest.sha256 == sha256:
+            latest = _latest_row(session, library, kind, name, with_removed=True)
+            if latest is not None and latest.sha256 == sha256 and latest.removed is None:
                 return _version_from_row(latest)
+
+            if enforce_quota and owner is not None and size is not None:
+                check_storage(session, owner, size)
 
             row = FileRow(kind=kind, name=name, sha256=sha256, artifact=artifact, owner=owner)
             row.library = library
@@ -123,6 +135,28 @@ class Files:
             # Inside the lock: a violated constraint appears here rather than at the commit.
             session.flush()
             return _version_from_row(row)
+
+    def check_storage(self, owner: str, size: int) -> None:
+        """Raise StorageExceeded if a token may not upload so many bytes."""
+        with self._database.reading() as session:
+            check_storage(session, owner, size, lock=False)
+
+    def remove(self, kind: str, name: str, library: str) -> int:
+        """Remove all versions of a name, and return their number.
+
+        The contents remain for jobs that are pinned to them until `gc` finds that no job needs
+        them. The rows remain as well, so that a trained predictor is not published again.
+        """
+        same_name = (FileRow.kind == kind, FileRow.name == name, FileRow.library == library)
+        with self._database.writing() as session:
+            removed = session.execute(
+                update(FileRow)
+                .where(*same_name, FileRow.removed.is_(None))
+                .values(removed=self._database.now(session))
+                .returning(FileRow.id),
+                execution_options={"synchronize_session": False},
+            )
+            return len(removed.all())
 
     def latest(self, kind: str, name: str, library: str = SHARED_LIBRARY) -> FileVersion | None:
         """Return the latest version of a name in a library; None if there is none."""
@@ -139,6 +173,8 @@ class Files:
         name: str | None = None,
         libraries: Collection[str] | None = None,
         space: str | None = None,
+        *,
+        with_removed: bool = False,
     ) -> Sequence[FileVersion]:
         """List the latest version of every name, or every version of one name, newest first.
 
@@ -147,12 +183,15 @@ class Files:
             name: The one name; None for every name.
             libraries: Ids of the libraries; None for every library.
             space: Space of the files, as their summaries have it; None for every space.
+            with_removed: Whether removed versions of the one name are listed too.
         """
         query = _select_versions()
         query = query.where(FileRow.name == name) if name else _only_latest(query, kind)
         query = _filtered(query, kind, libraries)
         if space is not None:
             query = query.where(FileRow.space == space)
+        if not with_removed:
+            query = query.where(_IS_PRESENT)
 
         newest_first = query.order_by(FileRow.kind, FileRow.name, FileRow.version.desc())
         with self._database.reading() as session:
@@ -160,7 +199,8 @@ class Files:
 
     def names(self, kind: str, library: str) -> Sequence[str]:
         """List the names of the files of a kind in a library."""
-        query = select(FileRow.name).where(FileRow.kind == kind, FileRow.library == library)
+        same_library = (FileRow.kind == kind, FileRow.library == library)
+        query = select(FileRow.name).where(*same_library, _IS_PRESENT)
         with self._database.reading() as session:
             return session.scalars(query.distinct().order_by(FileRow.name)).all()
 
@@ -169,6 +209,7 @@ class Files:
         latest = (
             select(func.max(FileRow.id))
             .where(FileRow.library == library, FileRow.kind == kind, FileRow.name.in_(names))
+            .where(_IS_PRESENT)
             .group_by(FileRow.name)
         )
         with self._database.reading() as session:
@@ -177,9 +218,40 @@ class Files:
 
     def libraries(self, kind: str) -> Sequence[str]:
         """List the ids of the libraries that have files of a kind."""
-        query = select(FileRow.library).where(FileRow.kind == kind).distinct()
+        query = select(FileRow.library).where(FileRow.kind == kind, _IS_PRESENT).distinct()
         with self._database.reading() as session:
             return session.scalars(query.order_by(FileRow.library)).all()
+
+    # Removal by operators
+
+    def list_obsolete(self, older_than_s: float) -> Sequence[FileVersion]:
+        """List the versions that a newer one has replaced, or that were removed.
+
+        Args:
+            older_than_s: Seconds since the removal, or since the upload of a replaced version.
+        """
+        latest = _only_latest(select(FileRow.id), None)
+        with self._database.reading() as session:
+            before = self._database.now(session) - older_than_s
+            is_old = func.coalesce(FileRow.removed, FileRow.created) < before
+            # Those without an artifact were collected before.
+            is_left = FileRow.artifact != ""
+            query = _select_versions().where(FileRow.id.not_in(latest), is_old, is_left)
+            return [FileVersion(*row) for row in session.execute(query.order_by(FileRow.id))]
+
+    def collect(self, ids: Collection[int]) -> None:
+        """Remove versions together with their references to contents."""
+        with self._database.writing() as session:
+            removed = func.coalesce(FileRow.removed, self._database.now(session))
+            session.execute(
+                update(FileRow).where(FileRow.id.in_(ids)).values(removed=removed, artifact=""),
+                execution_options={"synchronize_session": False},
+            )
+
+    def present_artifacts(self) -> set[str]:
+        """Return the paths of the contents of all versions that were not removed."""
+        with self._database.reading() as session:
+            return set(session.scalars(select(FileRow.artifact).where(_IS_PRESENT)))
 
     # Summaries
 
@@ -216,7 +288,8 @@ def _select_versions() -> Select[Any]:
 
 def _only_latest(query: Select[Any], kind: str | None) -> Select[Any]:
     # Ids increase, so that the greatest one of a name is that of its latest version.
-    latest = select(func.max(FileRow.id)).group_by(FileRow.library, FileRow.kind, FileRow.name)
+    key = (FileRow.library, FileRow.kind, FileRow.name)
+    latest = select(func.max(FileRow.id)).where(_IS_PRESENT).group_by(*key)
     if kind is not None:
         latest = latest.where(FileRow.kind == kind)
     return query.where(FileRow.id.in_(latest))
@@ -230,10 +303,14 @@ def _filtered(
     return query if libraries is None else query.where(FileRow.library.in_(libraries))
 
 
-def _latest_row(session: Session, library: str, kind: str, name: str) -> FileRow | None:
+def _latest_row(
+    session: Session, library: str, kind: str, name: str, *, with_removed: bool = False
+) -> FileRow | None:
     query = select(FileRow).where(
         FileRow.library == library, FileRow.kind == kind, FileRow.name == name
     )
+    if not with_removed:
+        query = query.where(_IS_PRESENT)
     return session.scalar(query.order_by(FileRow.version.desc()).limit(1))
 
 

@@ -368,6 +368,12 @@ class Jobs:
 
     # Removal by operators
 
+    def unfinished_tasks(self) -> Sequence[JsonObject]:
+        """Return the tasks of all queued and running jobs."""
+        query = select(JobRow.task).where(JobRow.state.not_in(_FINAL_STATES))
+        with self._database.reading() as session:
+            return session.scalars(query).all()
+
     def list_ended(self, older_than_s: float) -> Sequence[str]:
         """List the ids of the jobs that ended at least so many seconds ago, oldest first."""
         with self._database.reading() as session:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.jobs import Job, JobState, JsonObject, Resources
 
-HEAD = "0005"
+HEAD = "0006"
 """Migration that creates these tables."""
 
 CHANNEL = "pathfit_changes"
@@ -195,3 +195,4 @@ class FileRow(Base):
     size: Mapped[int | None] = mapped_column(BigInteger)
     space: Mapped[str | None] = mapped_column(Text)
     summary: Mapped[JsonObject | None] = mapped_column(_OBJECT)
+    removed: Mapped[float | None] = mapped_column(_SECONDS)

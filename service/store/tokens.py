@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.jobs import JobState
 from service.store.database import Database
-from service.store.schema import JobRow, SessionRow, TokenRow
+from service.store.schema import FileRow, JobRow, SessionRow, TokenRow
 from service.store.secret import issue, parse_id, verified_row
 from spaces.errors import PathfitError
 
@@ -39,6 +39,23 @@ class QuotaExceeded(PathfitError):
         )
 
 
+class StorageExceeded(PathfitError):
+    """The files of a token would have more bytes than its quota.
+
+    Args:
+        max_bytes: Bytes that they may have together.
+        used: Bytes that they have.
+        size: Bytes of the refused file.
+    """
+
+    def __init__(self, max_bytes: int, used: int, size: int):
+        self.max_bytes = max_bytes
+        super().__init__(
+            f"the files of this token may have {max_bytes} bytes and have {used}; {size} more are"
+            " too many: remove some, such as with DELETE /tables/NAME"
+        )
+
+
 @dataclass(frozen=True)
 class Token:
     """A token without its secret.
@@ -51,6 +68,7 @@ class Token:
         expires: Seconds since 1970; None if it never expires.
         revoked: Seconds since 1970; None if it is not revoked.
         administrator: Whether it may write to the shared library and read every library.
+        max_bytes: Bytes that its uploads may have together; None for any number.
     """
 
     id: str
@@ -60,6 +78,7 @@ class Token:
     expires: float | None
     revoked: float | None
     administrator: bool = False
+    max_bytes: int | None = None
 
     def valid(self, now: float) -> bool:
         """Return whether the token is accepted at a time, in seconds since 1970."""
@@ -83,6 +102,7 @@ class Tokens:
         quota: int | None = None,
         *,
         administrator: bool = False,
+        max_bytes: int | None = None,
     ) -> str:
         """Create a token.
 
@@ -91,6 +111,7 @@ class Tokens:
             expires: Seconds since 1970 at which it expires; None for never.
             quota: Unfinished jobs at a time; None for any number.
             administrator: Whether it may write to the shared library and read every library.
+            max_bytes: Bytes that its uploads may have together; None for any number.
 
         Returns:
             The secret, which is not stored and cannot be shown again.
@@ -111,6 +132,9 @@ class Tokens:
         if quota is not None and quota < 1:
             raise InvalidToken(f"quota must be positive, not {quota}")
 
+        if max_bytes is not None and max_bytes < 1:
+            raise InvalidToken(f"max_bytes must be positive, not {max_bytes}")
+
         # Before the transaction: generating random bits must not hold the write lock.
         identity, secret, digest = issue(PREFIX)
         with self._database.writing() as session:
@@ -125,6 +149,7 @@ class Tokens:
             row.created = now
             row.expires = expires
             row.administrator = administrator
+            row.max_bytes = max_bytes
             session.add(row)
 
         return secret
@@ -181,7 +206,14 @@ class Tokens:
 def token_from_row(row: TokenRow) -> Token:
     """Convert a row, without its digest."""
     return Token(
-        row.id, row.name, row.quota, row.created, row.expires, row.revoked, row.administrator
+        row.id,
+        row.name,
+        row.quota,
+        row.created,
+        row.expires,
+        row.revoked,
+        row.administrator,
+        row.max_bytes,
     )
 
 
@@ -200,6 +232,28 @@ def check_quota(session: Session, owner: str) -> None:
     query = select(func.count()).select_from(JobRow).where(JobRow.owner == owner, unfinished)
     if (session.scalar(query) or 0) >= quota:
         raise QuotaExceeded(quota)
+
+
+def check_storage(session: Session, owner: str, size: int, *, lock: bool = True) -> None:
+    """Raise StorageExceeded if a token may not upload so many bytes.
+
+    Every version of a name counts until it is removed.
+
+    Args:
+        session: The transaction.
+        owner: Id of the token.
+        size: Bytes of the upload.
+        lock: Whether to lock the token's row, so that two uploads cannot both take the last bytes.
+    """
+    query = select(TokenRow.max_bytes).where(TokenRow.id == owner)
+    max_bytes = session.scalar(query.with_for_update() if lock else query)
+    if max_bytes is None:
+        return
+
+    total = select(func.sum(FileRow.size)).where(FileRow.owner == owner, FileRow.removed.is_(None))
+    used = int(session.scalar(total) or 0)
+    if used + size > max_bytes:
+        raise StorageExceeded(max_bytes, used, size)
 
 
 def _find_active(session: Session, condition: ColumnElement[bool]) -> TokenRow | None:
