@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _CHUNK = 25
 
 # Kinds of guides whose evaluations take so long that they are stored.
-_JOURNALLED = ("supernet", "train")
+_JOURNALLED = ("supernet", "train", "sum")
 
 
 @click.command(
@@ -50,7 +50,8 @@ _JOURNALLED = ("supernet", "train")
     "guide_text",
     required=True,
     help="Score by predictor:FILE, supernet:FOLDER, train:DATA (short trainings; train:FOLDER"
-    " begins with a supernet's weights) or benchmark:NAME (or NAME:METRIC).",
+    " begins with a supernet's weights), benchmark:NAME (or NAME:METRIC), or a sum such as"
+    " 'sum:supernet:FOLDER + 0.5*supernet:OTHER'.",
 )
 @click.option(
     "--training",
@@ -212,7 +213,8 @@ def search(
 
     # Ray's processes need whole batches, candidates of short trainings compete within one, and a
     # predictor scores one at once.
-    chunk = _CHUNK if kind == "supernet" and evaluation["engine"] == "local" else None
+    in_process = evaluation["engine"] == "local"
+    chunk = _CHUNK if kind in ("supernet", "sum") and in_process else None
     exporter = None if export_each is None else _exporter(export_each, format_name)
     result = _run(problem, strategy, strategy_options, seed, exporter, chunk, journal)
 

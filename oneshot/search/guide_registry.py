@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -61,6 +61,7 @@ GUIDES = Registry["Callable[[GuideRequest], Guide]"](
         "supernet": "oneshot.search.guide_registry:supernet_guide",
         "benchmark": "oneshot.search.guide_registry:benchmark_guide",
         "train": "oneshot.search.guide_registry:short_training_guide",
+        "sum": "oneshot.search.sum_guide:sum_guide",
     },
     broken=InvalidGuide,
 )
@@ -180,7 +181,8 @@ def guide_named(
 
     Args:
         text: `predictor:FILE`, `supernet:FOLDER`, `benchmark:NAME`, `benchmark:NAME:METRIC`,
-            `train:DATA`, `train:FOLDER`, or `KIND:LOCATION` of a plug-in's guide.
+            `train:DATA`, `train:FOLDER`, `KIND:LOCATION` of a plug-in's guide, or a sum of such,
+            `sum:GUIDE + WEIGHT*GUIDE`.
         space: Space that the guide must score.
         evaluation: Settles how sub-networks of a supernet's run are evaluated; None: by default.
         journal: Journal of a supernet's evaluations; None: they are not stored.
@@ -192,6 +194,12 @@ def guide_named(
         InvalidGuide: The text does not name a guide, or one for another space, or a ranking is
             requested of a guide that has none.
     """
+    return make_guide(GuideRequest(text, "", space, evaluation, journal, name, rank_by, training))
+
+
+def make_guide(request: GuideRequest) -> Guide:
+    """Make the guide of a request by its text; raises InvalidGuide as `guide_named` does."""
+    text = request.text
     kind, _, location = text.partition(":")
     if not location or kind not in GUIDES:
         plug_ins = [f", {other}:LOCATION" for other in GUIDES if not GUIDES.is_built_in(other)]
@@ -200,8 +208,7 @@ def guide_named(
             f" train:FOLDER of a supernet) or benchmark:NAME (or NAME:METRIC){''.join(plug_ins)}"
             f"{near_miss(kind, GUIDES)}"
         )
-    if rank_by is not None and kind != "supernet":
+    if request.rank_by is not None and kind != "supernet":
         raise InvalidGuide(f"--rank-by is for supernets, not for --guide {text!r}")
 
-    request = GuideRequest(text, location, space, evaluation, journal, name, rank_by, training)
-    return GUIDES.get(kind)(request)
+    return GUIDES.get(kind)(replace(request, location=location))
