@@ -163,8 +163,8 @@ def test_a_running_search_is_shown_and_cancelled(
 ) -> None:
     page = visit(served.url, REFUSED)
     ready(page)
-    # Nearly all networks of the space: it does not end by itself for a while.
-    search(page, population=10, generations=20000, parents=2, crossovers=5, mutations=5)
+    # Nearly all networks of the space, two at a time: it does not end by itself for a while.
+    search(page, population=2, generations=90000, parents=2, crossovers=1, mutations=1)
     progress = page.locator(".progress .row span")
     expect(progress).to_contain_text(
         re.compile(r"^[\d,]+ of [\d,]+ networks, best score"), timeout=30_000
