@@ -89,7 +89,8 @@ class Retraining(Algorithm):
     def _by_head(self, outputs: Any) -> tuple[Any, Any]:
         """Return the outputs of the final head and of the auxiliary one; None: there is none."""
         # Outputs of a task, such as classes and boxes, may be a tuple without any auxiliary head.
-        if self.options.auxiliary and isinstance(outputs, tuple):
+        has_auxiliary = self.options.auxiliary or getattr(self.model, "has_auxiliary_head", False)
+        if has_auxiliary and isinstance(outputs, tuple):
             main, auxiliary = outputs
             return main, auxiliary
         return outputs, None

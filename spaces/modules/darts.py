@@ -48,6 +48,8 @@ class AuxiliaryNetwork(CellNetwork):
         auxiliary: Second classifier.
     """
 
+    has_auxiliary_head = True
+
     def __init__(self, plan: Plan, auxiliary: AuxiliaryHead):
         super().__init__(plan)
         self.auxiliary = auxiliary
