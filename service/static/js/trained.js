@@ -45,14 +45,16 @@ export function trainedNetwork(job) {
   ];
 }
 
+// Units of the metrics that results of older services have, which do not describe them.
+const OLDER_METRICS = { top1: { unit: "percent" }, top5: { unit: "percent" } };
+
 // The metrics of a test by the task's own names, first those with an interval.
 function testFigures({ test, metrics }) {
-  // Results of older services do not describe their metrics.
   const names = Object.keys(metrics ?? test).filter((name) => typeof test[name] === "number" && name !== "images");
   const interval = (name) => test[`${name}_interval`];
   names.sort((one, other) => Boolean(interval(other)) - Boolean(interval(one)));
   return names.flatMap((name) => {
-    const unit = metricUnit(metrics?.[name]);
+    const unit = metricUnit((metrics ?? OLDER_METRICS)[name]);
     const title = capital(metricName(name, metrics?.[name]));
     const [low, high] = interval(name) ?? [];
     const ends = low !== undefined && ["95% interval", `${digits(low, 3)} to ${digits(high, 3)}`, unit];
