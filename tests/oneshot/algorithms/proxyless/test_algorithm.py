@@ -317,7 +317,7 @@ def test_mistakes_are_named() -> None:
     space = spaces.get(TINY)
     cost = counting_model(space, "macs")
     for options, said in (
-        ({"form": "log"}, "form must be one of mul#log, add#linear, not 'log'"),
+        ({"form": "log"}, "form must be one of mul#log, add#linear, mul#power, not 'log'"),
         ({"binary_mode": "one"}, "binary_mode must be one of full_v2, full, two, not 'one'"),
         ({"grad_update_steps": 0}, "grad_update_steps must be at least 1, not 0"),
         ({"arch_optim_lr": -1.0}, "arch_optim_lr must be positive, not -1.0"),
