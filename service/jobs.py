@@ -28,6 +28,19 @@ class JobState(StrEnum):
         return not LAWFUL[self]
 
 
+def state_phrase(state: str) -> str:
+    """Return what a sentence about a job says of its state.
+
+    Example:
+        >>> f"the job abc {state_phrase('failed')}"
+        'the job abc failed'
+        >>> f"the job abc {state_phrase('queued')}"
+        'the job abc is queued'
+    """
+    phrases: Mapping[str, str] = {JobState.FAILED: "failed", JobState.CANCELLED: "was cancelled"}
+    return phrases.get(state, f"is {state}")
+
+
 LAWFUL: Mapping[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
     JobState.RUNNING: frozenset(
@@ -71,7 +84,7 @@ class IllegalTransition(PathfitError):
         self.job_id = job_id
         self.state = state
         self.target = target
-        super().__init__(f"the job {job_id} is {state} and cannot become {target}")
+        super().__init__(f"the job {job_id} {state_phrase(state)} and cannot become {target}")
 
 
 class StaleAttempt(PathfitError):

@@ -12,7 +12,7 @@ from predictor.verdict.benchmark import benchmark_name
 from service.admission.tasks import Admission, PredictorTask, RetrainTask
 from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference
-from service.jobs import Job, JsonObject, Resources
+from service.jobs import Job, JsonObject, Resources, state_phrase
 from service.problems import Problem, blaming, invalid
 from service.schemas.jobs import PredictorRequest, RetrainRequest
 from spaces.architecture import Architecture
@@ -182,7 +182,7 @@ def _resolve_architecture(
 
     if search is not None and request.search is not None:
         if search.result is None:
-            detail = f"the search {search.id} is {search.state} and has no result"
+            detail = f"the search {search.id} {state_phrase(search.state)} and has no result"
             raise Problem(409, "conflict", "Conflict", detail, "search.id", state=search.state)
         # The front is stored with the job; candidates are artifacts, which may have been removed.
         front = search.result["front"]

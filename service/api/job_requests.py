@@ -14,7 +14,7 @@ from flask import request, url_for
 from service.admission.tasks import Admission
 from service.api.connection import request_end
 from service.context import Service
-from service.jobs import Job, JsonObject, UnknownJob
+from service.jobs import Job, JsonObject, UnknownJob, state_phrase
 from service.operation import logs
 from service.problems import Problem, invalid, too_many
 from service.schemas.jobs import JobStatus
@@ -116,7 +116,7 @@ def get_finished_search(service: Service, job_id: str) -> tuple[Job, JsonObject]
     """Get a search of the sender and its result; raises Problem (409) if it has none."""
     job = get_owned_job(service, job_id, "search")
     if job.result is None:
-        detail = f"the search {job_id} is {job.state} and has no result"
+        detail = f"the search {job_id} {state_phrase(job.state)} and has no result"
         raise Problem(409, "conflict", "Conflict", detail, "id", state=job.state)
     return job, job.result
 

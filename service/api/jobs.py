@@ -11,6 +11,7 @@ from service.api.job_requests import Accepted, accept, get_job, get_owned_job, j
 from service.api.search import IN_TIME
 from service.api.uploads import upload_library
 from service.context import current_service
+from service.jobs import state_phrase
 from service.problems import Problem
 from service.schemas.jobs import JobList, JobStatus, KindQuery, PredictorRequest, RetrainRequest
 from service.security.caller import owner
@@ -59,7 +60,7 @@ def artifact(job_id: str) -> Response:
     service = current_service()
     job = get_owned_job(service, job_id)
     if job.artifact is None:
-        detail = f"the job {job_id} is {job.state} and has no file"
+        detail = f"the job {job_id} {state_phrase(job.state)} and has no file"
         raise Problem(409, "conflict", "Conflict", detail, "id")
 
     content = service.artifacts.read(job.artifact)

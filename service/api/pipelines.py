@@ -12,6 +12,7 @@ from service.api.search import IN_TIME
 from service.api.uploads import upload_library
 from service.catalog.pipeline_files import path_of_file
 from service.context import current_service
+from service.jobs import state_phrase
 from service.problems import Problem
 from service.schemas.jobs import JobStatus, PipelineRequest
 
@@ -51,7 +52,7 @@ def file(job_id: str, name: str) -> Response:
     service = current_service()
     job = get_owned_job(service, job_id)
     if job.artifact is None:
-        detail = f"the job {job_id} is {job.state} and has no files"
+        detail = f"the job {job_id} {state_phrase(job.state)} and has no files"
         raise Problem(409, "conflict", "Conflict", detail, "id", state=job.state)
 
     stages = (job.result or {}).get("stages", [])

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from service.client.errors import ServiceProblem
 from service.client.following import Following, patiently
 from service.client.status import JobProgress, JobStatus, SearchProgress, SearchStatus
-from service.jobs import JsonObject
+from service.jobs import JsonObject, state_phrase
 
 if TYPE_CHECKING:
     from oneshot.search.result import Candidate, SearchResult
@@ -149,7 +149,8 @@ class SearchHandle:
 
         job = self.client.request("GET", f"{self.path}?candidates=1")
         if job["result"] is None:
-            raise ServiceProblem(f"the search {self.id} is {job['state']} and has no result")
+            phrase = state_phrase(job["state"])
+            raise ServiceProblem(f"the search {self.id} {phrase} and has no result")
         return SearchResult.from_dict(job["result"])
 
     def front(self) -> list[Candidate]:
@@ -160,7 +161,9 @@ class SearchHandle:
         """
         status = self.status()
         if status.result is None:
-            raise ServiceProblem(f"the search {self.id} is {status.state} and has no result")
+            raise ServiceProblem(
+                f"the search {self.id} {state_phrase(status.state)} and has no result"
+            )
         return status.front
 
     def architecture(
@@ -196,4 +199,6 @@ def _wait_until_done(
     state, error = Following(handle, timeout, on_progress).wait()
     if state != "done":
         reason = f": {error['detail']}" if error and "detail" in error else ""
-        raise ServiceProblem(f"the {handle.noun} {handle.id} was {state}{reason}", None, error)
+        raise ServiceProblem(
+            f"the {handle.noun} {handle.id} {state_phrase(state)}{reason}", None, error
+        )

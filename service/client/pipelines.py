@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from service.client.errors import ServiceProblem
 from service.client.handles import JobHandle
+from service.jobs import state_phrase
 
 CHECK_TIMEOUT = 90.0
 """Seconds that the check of a pipeline may take: longer than a service tries."""
@@ -40,7 +41,9 @@ class PipelineHandle(JobHandle):
         """
         status = self.status()
         if status.result is None:
-            raise ServiceProblem(f"the pipeline {self.id} is {status.state} and has no files")
+            raise ServiceProblem(
+                f"the pipeline {self.id} {state_phrase(status.state)} and has no files"
+            )
         return {stage["name"]: list(stage["files"]) for stage in status.result["stages"]}
 
     def file(self, name: str) -> bytes:

@@ -84,7 +84,7 @@ def test_waiting_reports_progress_and_the_end(answering: Any) -> None:
     worker.join()
     assert content == [SearchProgress(50, 100, 1.5)]
     assert content[0].fraction == 0.5
-    with pytest.raises(ServiceProblem, match="is cancelled and has no result"):
+    with pytest.raises(ServiceProblem, match="was cancelled and has no result"):
         handle.result()
     assert handle.cancel().state == "cancelled"
     with pytest.raises(TimeoutError, match=r"after 0\.01 s"):

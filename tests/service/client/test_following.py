@@ -86,7 +86,9 @@ def test_a_failed_job_raises_with_its_reason(answering: Any, asked: list[Any]) -
     handle = Client(answering.url).search(space=SPACE)
     job = answering.store.leases.claim("test", 60)
     answering.store.jobs.fail(job.id, job.attempt, JobError("Odd", "the moon is full"))
-    with pytest.raises(ServiceProblem, match=r"was failed: the moon is full$") as caught:
+    with pytest.raises(
+        ServiceProblem, match=rf"the search {handle.id} failed: the moon is full$"
+    ) as caught:
         handle.wait(30)
     assert caught.value.body["kind"] == "Odd"
     assert asked == []
