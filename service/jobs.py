@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -173,6 +173,8 @@ class Job:
         created: Time of the request, in seconds since 1970.
         started: Time of the first attempt, in seconds since 1970; None before.
         finished: Time of its end, in seconds since 1970; None before.
+        name: Name that its owner gave it; None for none.
+        tags: Tags that its owner gave it, in alphabetical order.
     """
 
     id: str
@@ -193,3 +195,10 @@ class Job:
     created: float
     started: float | None
     finished: float | None
+    name: str | None = None
+    tags: Sequence[str] = ()
+
+    @property
+    def label(self) -> str:
+        """Name of the job in messages: that of its owner, or its id."""
+        return self.id if self.name is None else f"{self.name!r}"

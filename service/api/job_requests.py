@@ -163,6 +163,8 @@ def job_to_status(job: Job, *, with_result: bool = True) -> JobStatus:
     return JobStatus(
         id=job.id,
         kind=job.kind,
+        name=job.name,
+        tags=list(job.tags),
         state=job.state,
         attempt=job.attempt,
         created=format_time(job.created),

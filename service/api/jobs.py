@@ -12,8 +12,17 @@ from service.api.search import IN_TIME
 from service.api.uploads import upload_library
 from service.context import current_service
 from service.jobs import state_phrase
+from service.operation.removal import remove_ended
 from service.problems import Problem
-from service.schemas.jobs import JobList, JobStatus, KindQuery, PredictorRequest, RetrainRequest
+from service.schemas.jobs import (
+    JobLabels,
+    JobList,
+    JobStatus,
+    KindQuery,
+    PredictorRequest,
+    RemovalQuery,
+    RetrainRequest,
+)
 from service.security.caller import owner
 
 _ACCEPTED = "Accepted; Location is the URL of the job"
@@ -28,7 +37,14 @@ blueprint = APIBlueprint("jobs", __name__, tag="jobs")
 def index(query: KindQuery) -> JobList:
     """List the sender's jobs."""
     jobs, total = current_service().store.jobs.list(
-        owner(), query.kind, query.state, query.space, limit=query.limit, offset=query.offset
+        owner(),
+        query.kind,
+        query.state,
+        query.space,
+        limit=query.limit,
+        offset=query.offset,
+        tag=query.tag,
+        text=query.text,
     )
     statuses = [job_to_status(job) for job in jobs]
     return JobList(jobs=statuses, total=total, limit=query.limit, offset=query.offset)
@@ -42,12 +58,42 @@ def show(job_id: str) -> JobStatus:
     return job_to_status(get_job(current_service(), job_id))
 
 
+@blueprint.patch("/jobs/<job_id>")
+@blueprint.input(JobLabels, arg_name="body")
+@blueprint.output(JobStatus)
+@blueprint.doc(
+    summary="Name or tag a job",
+    description="In whichever state it is; lists are filtered by `tag` and `text`.",
+    responses=writing(404),
+)
+def label(job_id: str, body: JobLabels) -> JobStatus:
+    """Change the name and tags of a job, and report it without its result."""
+    name = None if body.name is None else body.name.strip()
+    jobs = current_service().store.jobs
+    return job_to_status(jobs.label(job_id, owner(), name=name, tags=body.tags))
+
+
 @blueprint.delete("/jobs/<job_id>")
-@blueprint.output(JobStatus, description="Cancelled")
-@blueprint.doc(summary="Cancel a job", responses=reading(403, 404, 409))
-def cancel(job_id: str) -> JobStatus:
-    """Cancel a job that has not ended."""
-    return job_to_status(current_service().store.jobs.cancel(job_id, owner()))
+@blueprint.input(RemovalQuery, location="query", arg_name="query")
+@blueprint.output(JobStatus, description="Cancelled, or removed")
+@blueprint.doc(
+    summary="Cancel a job, or remove one that has ended",
+    description=(
+        "Without `remove` an unfinished job is cancelled. With `remove=true` a job that has ended"
+        " is removed with its events and files; what it added to the catalog stays."
+    ),
+    responses=reading(403, 404, 409, 422),
+)
+def delete(job_id: str, query: RemovalQuery) -> JobStatus:
+    """Cancel a job that has not ended, or remove one that has."""
+    service = current_service()
+    if not query.remove:
+        return job_to_status(service.store.jobs.cancel(job_id, owner()))
+
+    job = get_owned_job(service, job_id, with_result=False)
+    remove_ended(service, job)
+
+    return job_to_status(job)
 
 
 @blueprint.get("/jobs/<job_id>/artifact")

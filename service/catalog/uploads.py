@@ -154,6 +154,11 @@ class Uploads:
         """Return a file on this machine with a version's content; raises ArtifactFailed."""
         return self._artifacts.local(version.artifact, self._cache)
 
+    def publish_finished(self) -> None:
+        """Make the files of all finished jobs versions, before one of the jobs is removed."""
+        self._publish_trained()
+        self._pipelines.publish()
+
     def _publish(self, kind: str) -> None:
         """Make the files of finished jobs versions."""
         if kind == "predictor":

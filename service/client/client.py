@@ -17,6 +17,7 @@ from service.client.handles import JobHandle, SearchHandle
 from service.client.pipelines import CHECK_TIMEOUT, PipelineHandle
 from service.client.status import JobStatus
 from service.client.transport import Transport
+from service.jobs import JsonObject
 from spaces.files import read_text
 
 if TYPE_CHECKING:
@@ -220,8 +221,41 @@ class Client:
         """Cancel a search or another job; raises ServiceProblem if it is done or has failed."""
         return JobHandle(self, job_id).cancel()
 
+    def label(
+        self, job_id: str, *, name: str | None = None, tags: Sequence[str] | None = None
+    ) -> JobStatus:
+        """Name or tag a search or another job, in whichever state it is.
+
+        Args:
+            job_id: Id of the job.
+            name: New name; "" removes it, None leaves it as it is.
+            tags: New tags in place of the earlier ones; None leaves them as they are.
+
+        Raises:
+            ServiceProblem: There is no such job, or a name or tag is refused.
+        """
+        labels: JsonObject = {} if name is None else {"name": name}
+        if tags is not None:
+            labels["tags"] = list(tags)
+        return JobStatus.from_dict(self.request("PATCH", JobHandle(self, job_id).path, labels))
+
+    def remove_job(self, job_id: str) -> JobStatus:
+        """Remove a search or another job that has ended, with its files.
+
+        Raises:
+            ServiceProblem: There is no such job, or it has not ended.
+        """
+        path = f"{JobHandle(self, job_id).path}?remove=true"
+        return JobStatus.from_dict(self.request("DELETE", path))
+
     def jobs(
-        self, *, kind: str | None = None, state: str | None = None, limit: int = 20
+        self,
+        *,
+        kind: str | None = None,
+        state: str | None = None,
+        limit: int = 20,
+        tag: str | None = None,
+        text: str | None = None,
     ) -> list[JobStatus]:
         """List the newest jobs, newest first.
 
@@ -229,12 +263,15 @@ class Client:
             kind: search, predictor, retrain or pipeline; None for every kind.
             state: queued, running, done, failed or cancelled; None for every state.
             limit: Number of jobs at most.
+            tag: Tag that the jobs have; None for all.
+            text: Words that names, tags or requests of the jobs contain; None for all.
         """
+        filters = {"kind": kind, "state": state, "tag": tag, "text": text}
         jobs: list[JobStatus] = []
         while len(jobs) < limit:
             # The service answers at most one page at a time.
             page_size = min(limit - len(jobs), _PAGE_SIZE)
-            query = {"kind": kind, "state": state, "limit": page_size, "offset": len(jobs)}
+            query = {**filters, "limit": page_size, "offset": len(jobs)}
             path = "/jobs?" + urlencode({name: value for name, value in query.items() if value})
             page = self.request("GET", path)
             jobs += [JobStatus.from_dict(job) for job in page["jobs"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -88,6 +88,8 @@ class JobStatus:
         result: JSON object of the result, of a search without the candidates; None before the job
             is done.
         error: JSON object with the kind and detail of the error; None unless the job failed.
+        name: Name that `Client.label` gave it; None without one.
+        tags: Tags that `Client.label` gave it.
 
     Example:
         >>> from service.client import JobStatus
@@ -114,6 +116,8 @@ class JobStatus:
     details: JsonObject | None
     result: JsonObject | None
     error: JsonObject | None
+    name: str | None = None
+    tags: Sequence[str] = ()
 
     @property
     def over(self) -> bool:
@@ -140,6 +144,8 @@ class JobStatus:
         values: dict[str, Any] = {field.name: value.get(field.name) for field in fields(cls)}
         values["details"] = value.get("progress")
         values["request"] = value.get("request") or {}
+        # Services of earlier versions have no tags.
+        values["tags"] = tuple(value.get("tags") or ())
         return cls(**values)
 
 

@@ -26,6 +26,13 @@ _UNLIMITED = 400
 @with_client
 @click.option("--kind", type=click.Choice(KINDS), default=None, help="Only jobs of this kind.")
 @click.option("--state", type=click.Choice(STATES), default=None, help="Only jobs in this state.")
+@click.option("--tag", metavar="TAG", default=None, help="Only jobs with this tag.")
+@click.option(
+    "--text",
+    metavar="WORDS",
+    default=None,
+    help="Only jobs whose name, tags or request contain these words.",
+)
 @click.option(
     "-n",
     "--limit",
@@ -40,9 +47,17 @@ _UNLIMITED = 400
     is_flag=True,
     help="Print one JSON object per line, with request and result.",
 )
-def jobs(client: Client, kind: str | None, state: str | None, limit: int, as_json: bool) -> None:
+def jobs(
+    client: Client,
+    kind: str | None,
+    state: str | None,
+    tag: str | None,
+    text: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
     """List a service's jobs, newest first."""
-    newest = client.jobs(kind=kind, state=state, limit=limit)
+    newest = client.jobs(kind=kind, state=state, tag=tag, text=text, limit=limit)
     if as_json:
         import json
         from dataclasses import asdict
@@ -93,6 +108,8 @@ def _about(job: JobStatus) -> str:
     """Summarise the request of a job, and the reason if it failed."""
     limits = (job.request.get("constraints") or {}).items()
     words = [job.request.get(name) for name in ("name", "space", "device", "data")]
+    labels = [job.name, *(f"#{tag}" for tag in job.tags)]
+    words = [*labels, *words]
     words += [f"{metric}<={limit['max']:g}" for metric, limit in limits if limit]
     about = " ".join(str(word) for word in words if word)
     return f"{about}: {job.reason}" if job.reason else about

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from service.jobs import JobState, JsonObject
-from service.schemas.base import FILE_NAME, NAME, REFERENCE, JobQuery, Strict
+from service.schemas.base import FILE_NAME, NAME, REFERENCE, JobQuery, Query, Strict
 from service.schemas.search import SearchRequest
+
+TAG = 50
+"""Greatest number of characters of a tag."""
+
+# Without line breaks and other control characters.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 
 class JobStatus(BaseModel):
@@ -16,6 +22,8 @@ class JobStatus(BaseModel):
 
     id: str
     kind: str
+    name: str | None = Field(description="Name by PATCH; null without one.")
+    tags: list[str] = Field(description="Tags by PATCH, in alphabetical order.")
     state: JobState
     attempt: int = Field(description="Number of attempts; more than 1 if a worker died.")
     created: str
@@ -53,6 +61,40 @@ class KindQuery(JobQuery):
 
     kind: Literal["search", "predictor", "retrain", "pipeline"] | None = Field(
         default=None, description="Only jobs of this kind."
+    )
+
+    tag: str | None = Field(default=None, max_length=TAG, description="Only jobs with this tag.")
+    text: str | None = Field(
+        default=None,
+        max_length=NAME,
+        description=(
+            "Only jobs whose name, tags, kind or request contain all of these words, or whose id"
+            " begins with them; in any case."
+        ),
+    )
+
+
+class RemovalQuery(Query):
+    """What becomes of a deleted job."""
+
+    remove: bool = Field(
+        default=False,
+        description="Remove an ended job with its files, instead of cancelling an unfinished one.",
+    )
+
+
+class JobLabels(Strict):
+    """Name and tags of a job; fields that are left out do not change."""
+
+    name: str | None = Field(
+        default=None, max_length=NAME, pattern=_PRINTABLE, description='New name; "" removes it.'
+    )
+    tags: list[Annotated[str, Field(min_length=1, max_length=TAG, pattern=_PRINTABLE)]] | None = (
+        Field(
+            default=None,
+            max_length=20,
+            description="New tags, in place of all earlier ones; they are stored in lower case.",
+        )
     )
 
 
@@ -197,5 +239,5 @@ class PipelineRequest(Strict):
     )
 
 
-REQUESTS = (SearchRequest, PredictorRequest, RetrainRequest, PipelineRequest)
-QUERIES = (JobQuery, KindQuery)
+REQUESTS = (JobLabels, SearchRequest, PredictorRequest, RetrainRequest, PipelineRequest)
+QUERIES = (JobQuery, KindQuery, RemovalQuery)

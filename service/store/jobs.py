@@ -14,6 +14,7 @@ from service.jobs import IllegalTransition, Job, JobError, JobState, JsonObject,
 from service.store.changes import Changes, Stop
 from service.store.database import Database
 from service.store.idempotency import IdempotencyKey, IdempotencyKeys
+from service.store.labels import join_tags, searchable_words, split_tags
 from service.store.rows import (
     ANY,
     NewEvent,
@@ -21,6 +22,7 @@ from service.store.rows import (
     change,
     find_job,
     interrupt,
+    label_conditions,
     lock_for_transition,
     lock_running,
     move,
@@ -84,6 +86,7 @@ class Jobs:
             "task": task,
             "owner": owner,
             "space": space if isinstance(space, str) and "\0" not in space else None,
+            "words": searchable_words([kind], request),
             "cpus": resources.cpus,
             "gpus": resources.gpus,
         }
@@ -146,6 +149,8 @@ class Jobs:
         space: str | None = None,
         limit: int = 20,
         offset: int = 0,
+        tag: str | None = None,
+        text: str | None = None,
     ) -> tuple[Sequence[Job], int]:
         """List jobs, newest first.
 
@@ -156,6 +161,8 @@ class Jobs:
             space: Search space of the jobs; None for every one.
             limit: Number of jobs at most.
             offset: Number of jobs to skip.
+            tag: Tag of the jobs; None for all, also those without tags.
+            text: Words that the jobs' ids, names, tags or requests contain; None for none.
 
         Returns:
             The jobs without their results, and the number of jobs that fit in all.
@@ -168,6 +175,8 @@ class Jobs:
             if value is not None:
                 # PostgreSQL's texts cannot contain NUL; no name contains the replacement.
                 query = query.where(column == value.replace("\0", "\ufffd"))
+
+        query = query.where(*label_conditions(tag, text))
 
         # Results can be large, and a list does not show them.
         newest = query.options(defer(JobRow.result)).order_by(JobRow.sequence.desc())
@@ -242,6 +251,36 @@ class Jobs:
                 raise
 
         return self.get(job_id)
+
+    def label(
+        self,
+        job_id: str,
+        owner: Owner = ANY,
+        *,
+        name: str | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Job:
+        """Name or tag a job, in whichever state it is.
+
+        Args:
+            job_id: Id of the job.
+            owner: Owner that the job must have.
+            name: New name; "" removes it, None leaves it as it is.
+            tags: New tags in place of the earlier ones; None leaves them as they are.
+
+        Raises:
+            UnknownJob: The owner has no such job.
+        """
+        with self._database.writing() as session:
+            row = find_job(session, job_id, owner, lock=True, options=[defer(JobRow.result)])
+            if name is not None:
+                row.name = name or None
+            if tags is not None:
+                row.tags = join_tags(tags)
+            texts = [row.kind, row.name or "", *split_tags(row.tags)]
+            row.words = searchable_words(texts, row.request)
+            # No event: whoever follows the job follows its course, which labels do not change.
+            return row.job(with_result=False)
 
     # Reports of attempts
 

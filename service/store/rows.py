@@ -1,6 +1,7 @@
 """The rows of jobs inside a transaction: finding one, locking one, and changing a locked one.
 
-Every change of a job passes through `move` or `change`, so that it cannot happen without its event.
+Every change of a job's course passes through `move` or `change`, so that it cannot happen without
+its event.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -23,6 +24,7 @@ from service.jobs import (
     StaleAttempt,
     UnknownJob,
 )
+from service.store.labels import join_tags, storable
 from service.store.schema import EventRow, JobRow
 
 NewEvent = tuple[str, JsonObject | None]
@@ -45,6 +47,26 @@ def owned(query: Select[Any], owner: Owner) -> Select[Any]:
     if isinstance(owner, Anyone):
         return query
     return query.where(JobRow.owner.is_not_distinct_from(owner))
+
+
+def label_conditions(tag: str | None, text: str | None) -> list[ColumnElement[bool]]:
+    """Return the conditions that jobs have a tag, and contain every word of a text.
+
+    Args:
+        tag: Tag; None for no condition.
+        text: Words in any order; None for no condition.
+    """
+    conditions = []
+    if tag is not None:
+        conditions.append(JobRow.tags.contains(join_tags([tag]), autoescape=True))
+
+    words = storable(text).casefold().split() if text is not None else []
+    for word in words:
+        # By its beginning at least, an id is typed or pasted rather than a word of the request.
+        is_id = JobRow.id.startswith(word, autoescape=True)
+        conditions.append(or_(JobRow.words.contains(word, autoescape=True), is_id))
+
+    return conditions
 
 
 def find_job(

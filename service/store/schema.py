@@ -19,8 +19,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.jobs import Job, JobState, JsonObject, Resources
+from service.store.labels import split_tags
 
-HEAD = "0006"
+HEAD = "0007"
 """Migration that creates these tables."""
 
 CHANNEL = "pathfit_changes"
@@ -49,6 +50,7 @@ class JobRow(Base):
     """One job; see `service.jobs.Job` for the columns.
 
     `events` is the number of the job's events; `space` is the request's, for lists of one space.
+    `tags` and `words` are as `service.store.labels` writes them, for lists of a tag or a text.
     """
 
     __tablename__ = "jobs"
@@ -81,6 +83,9 @@ class JobRow(Base):
     engine: Mapped[str | None] = mapped_column(String(128))
     lease: Mapped[float | None] = mapped_column(_SECONDS)
     events: Mapped[int] = mapped_column(server_default="0")
+    name: Mapped[str | None] = mapped_column(String(200))
+    tags: Mapped[str] = mapped_column(Text, server_default="")
+    words: Mapped[str] = mapped_column(Text, server_default="")
 
     def job(self, *, with_result: bool = True) -> Job:
         """Convert the row; without its result, a deferred result is not read."""
@@ -103,6 +108,8 @@ class JobRow(Base):
             created=self.created,
             started=self.started,
             finished=self.finished,
+            name=self.name,
+            tags=split_tags(self.tags),
         )
 
 

@@ -281,3 +281,23 @@ def test_unusual_texts_and_numbers_survive_a_round_trip(store: Store) -> None:
     store.jobs.report(job.id, 1, {"best": float("-inf"), "all": [float("nan"), 1.5]})
     assert store.jobs.get(job.id).progress == {"best": None, "all": [None, 1.5]}
     assert store.events.list(job.id)[-1].data == {"best": None, "all": [None, 1.5]}
+
+
+def test_jobs_are_found_by_tag_and_text_in_every_database(store: Store) -> None:
+    request = {"space": "Straße", "options": {"names": ["a%b", "\0"]}, "n": 1}
+    first, _ = store.jobs.create("search", request, {})
+    second, _ = store.jobs.create("search", {"space": "axb"}, {})
+    store.jobs.label(first.id, tags=["B", "a", "b "])
+
+    def found(**filters: str) -> set[str]:
+        jobs, total = store.jobs.list(**filters)
+        assert total == len(jobs)
+        return {job.id for job in jobs}
+
+    assert store.jobs.get(first.id).tags == ("a", "b")
+    assert found(tag="A") == {first.id}
+    assert found(tag="\0") == found(text="\0 x") == set()
+    assert found(text="A%B strasse") == {first.id}
+    assert found(text="search") == found(text=" ") == {first.id, second.id}
+    store.jobs.cancel(first.id)
+    assert store.jobs.remove([first.id, second.id]) == 1

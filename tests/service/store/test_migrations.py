@@ -254,3 +254,15 @@ def test_emptied_sqlite_file_is_no_new_store(tmp_path: Path) -> None:
     path.unlink()
     Store(path).close()
     assert path.stat().st_size > 0
+
+
+def test_jobs_of_earlier_stores_are_found_by_their_requests(version_1: Path) -> None:
+    store = Store(version_1)
+
+    labelled = store.jobs.label("b", name="Second", tags=["New"])
+
+    assert (labelled.name, labelled.tags) == ("Second", ("new",))
+    assert (store.jobs.get("a").name, store.jobs.get("a").tags) == (None, ())
+    assert [job.id for job in store.jobs.list(text="search x")[0]] == ["a"]
+    assert [job.id for job in store.jobs.list(text="second", tag="new")[0]] == ["b"]
+    store.close()
