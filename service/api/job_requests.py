@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from service.context import Service
 from service.jobs import Job, JsonObject, UnknownJob, state_phrase
 from service.operation import logs
 from service.problems import Problem, invalid, too_many
+from service.remaining import elapsed_seconds, remaining_seconds
 from service.schemas.jobs import JobStatus
 from service.security.caller import owner
 from service.store import IdempotencyKey
@@ -160,6 +162,10 @@ def url_of(job: Job) -> str:
 
 def job_to_status(job: Job, *, with_result: bool = True) -> JobStatus:
     """Convert a job to the JSON object that the API answers."""
+    now = time.time()
+    elapsed = elapsed_seconds(job, now)
+    remaining = remaining_seconds(job, now)
+
     return JobStatus(
         id=job.id,
         kind=job.kind,
@@ -170,6 +176,8 @@ def job_to_status(job: Job, *, with_result: bool = True) -> JobStatus:
         created=format_time(job.created),
         started=None if job.started is None else format_time(job.started),
         finished=None if job.finished is None else format_time(job.finished),
+        elapsed_s=None if elapsed is None else round(elapsed, 3),
+        remaining_s=None if remaining is None else round(remaining, 1),
         request=job.request,
         progress=job.progress,
         result=job.result if with_result else None,

@@ -90,6 +90,9 @@ class JobStatus:
         error: JSON object with the kind and detail of the error; None unless the job failed.
         name: Name that `Client.label` gave it; None without one.
         tags: Tags that `Client.label` gave it.
+        elapsed_s: Seconds since the present attempt began; None unless the job is running.
+        remaining_s: Estimate of the seconds that it still takes; None where there is none yet, and
+            for jobs of several stages.
 
     Example:
         >>> from service.client import JobStatus
@@ -118,6 +121,8 @@ class JobStatus:
     error: JsonObject | None
     name: str | None = None
     tags: Sequence[str] = ()
+    elapsed_s: float | None = None
+    remaining_s: float | None = None
 
     @property
     def over(self) -> bool:

@@ -29,6 +29,15 @@ class JobStatus(BaseModel):
     created: str
     started: str | None
     finished: str | None
+    elapsed_s: float | None = Field(
+        description="Seconds since the present attempt began; null unless the job is running."
+    )
+    remaining_s: float | None = Field(
+        description=(
+            "Estimate of the seconds that a search, or a training of a network that was not"
+            " resumed, still takes; null before 5% and 5 s, and of other jobs."
+        )
+    )
     request: JsonObject = Field(description="The request with all defaults filled in.")
     progress: JsonObject | None
     result: JsonObject | None = Field(

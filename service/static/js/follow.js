@@ -35,7 +35,7 @@ export class Follower {
     this.source.addEventListener("state", ({ data }) => {
       const state = JSON.parse(data);
       if (over(state)) this.finish();
-      else this.onNews({ state: state.state });
+      else this.onNews({ state: state.state, attempt: state.attempt });
     });
     this.source.addEventListener("error", () => {
       if (this.stopped) return;

@@ -5,10 +5,12 @@ import { away } from "./connection.js";
 import { announce, byId, el, fill } from "./dom.js";
 import { hashOf, jobPath, over } from "./follow.js";
 import { ago, limits } from "./format.js";
+import { editJob } from "./labels.js";
 import { fractionOf } from "./progress.js";
 
 const SHOWN = 12;
 const EVERY_MS = 5000;
+const PAUSE_MS = 250;
 const FILTERS = [
   { options: [{ value: "", text: "all" }] },
   { label: "Kind", options: [["kind=search", "searches"], ["kind=predictor", "predictors"], ["kind=retrain", "trained networks"], ["kind=pipeline", "pipelines"]] },
@@ -26,15 +28,31 @@ export class Jobs {
     this.filter = byId("jobs-filter");
     fill(this.filter, FILTERS, "");
     this.filter.addEventListener("change", () => this.load());
+    this.text = byId("jobs-text");
+    this.text.addEventListener("input", () => {
+      clearTimeout(this.typing);
+      this.typing = setTimeout(() => this.load(), PAUSE_MS);
+    });
     setInterval(() => document.hidden || away() || this.load(), EVERY_MS);
     this.show();
   }
 
+  // The query of the filters; `#tag` among the words is a tag.
+  get query() {
+    const query = new URLSearchParams(this.filter.value);
+    const words = this.text.value.trim().split(/\s+/);
+    const tag = words.find((word) => word.length > 1 && word.startsWith("#"));
+    const text = words.filter((word) => word && word !== tag).join(" ");
+    if (tag) query.set("tag", tag.slice(1));
+    if (text) query.set("text", text);
+    return query.toString();
+  }
+
   async load() {
-    const filter = this.filter.value;
+    const filter = this.query;
     try {
       const answer = await get(`/jobs?limit=${this.limit}${filter && `&${filter}`}`);
-      if (filter !== this.filter.value) return; // the filter changed meanwhile: its own request is in progress
+      if (filter !== this.query) return; // the filter changed meanwhile: its own request is in progress
       this.jobs = answer.jobs;
       this.total = answer.total;
       this.show();
@@ -50,14 +68,14 @@ export class Jobs {
 
   show() {
     const container = byId("runs");
-    const states = this.jobs.map(({ id, state, progress }) => [id, state, progress]);
+    const states = this.jobs.map(({ id, state, progress, name, tags }) => [id, state, progress, name, tags]);
     const minute = Math.floor(Date.now() / 60000);
-    const text = JSON.stringify([states, this.selected, [...this.checked], this.total, minute, this.filter.value]);
+    const text = JSON.stringify([states, this.selected, [...this.checked], this.total, minute, this.query]);
     if (text === this.renderedText) return; // an unchanged list keeps its focus
     this.renderedText = text;
     const focused = container.contains(document.activeElement) ? document.activeElement.id : null;
     if (this.jobs.length) container.replaceChildren(el("ol", {}, this.jobs.map((job) => this.row(job))), this.foot());
-    else container.replaceChildren(el("p", { class: "hint" }, this.filter.value ? "No jobs match the filter." : "No jobs yet."));
+    else container.replaceChildren(el("p", { class: "hint" }, this.query ? "No jobs match the filter." : "No jobs yet."));
     if (focused) byId(focused)?.focus();
   }
 
@@ -73,8 +91,30 @@ export class Jobs {
         // The open job has its own Cancel button in the result.
         !over(job) && !open && el("button", {
           type: "button", class: "plain", id: `cancel-${id}`, "aria-label": ["Cancel", title, ...about].join(" "), onclick: () => this.cancel(job),
-        }, "Cancel")),
+        }, "Cancel"),
+        open && el("button", {
+          type: "button", class: "plain", id: `edit-${id}`, "aria-label": ["Edit", title, ...about].join(" "), onclick: () => this.edit(job, title),
+        }, "Edit")),
+      job.tags?.length > 0 && el("div", { class: "tags" }, job.tags.map((tag) => el("button", {
+        type: "button", class: "tag", id: `tag-${id}-${tag}`, "aria-label": `Show jobs tagged ${tag}`, onclick: () => this.find(tag),
+      }, `#${tag}`))),
     );
+  }
+
+  edit(job, title) {
+    editJob(job, title, async (isDeleted) => {
+      if (isDeleted) {
+        this.checked.delete(job.id);
+        if (this.selected === job.id) location.hash = "";
+      }
+      await this.load();
+    });
+  }
+
+  find(tag) {
+    this.text.value = `#${tag}`;
+    this.text.focus();
+    this.load();
   }
 
   box({ id, state }, name) {
@@ -127,7 +167,11 @@ export class Jobs {
 }
 
 // A job's name, and the details that distinguish it from others.
-function describe({ kind, request }) {
+function describe(job) {
+  return job.name ? [job.name, ...requestDetails(job)] : requestDetails(job);
+}
+
+function requestDetails({ kind, request }) {
   if (kind === "predictor") return [`Predictor ${request.name}`, `from ${request.evaluations}`, request.space].filter(Boolean);
   if (kind === "pipeline") return [`Pipeline ${request.name}`, request.space, (request.stages ?? []).join(", ")].filter(Boolean);
   if (kind === "retrain") return [`Training ${request.space ?? ""}`.trim(), `on ${request.data}`, request.supernet && `from ${request.supernet}`].filter(Boolean);

@@ -1,6 +1,7 @@
 // Shows a running job: its progress, a search's best score so far, and a button that cancels it.
 
 import { announce, el, svg } from "./dom.js";
+import { Estimate } from "./estimate.js";
 import { capital, count, metricName, metricValue, score, scoredMetric } from "./format.js";
 
 // Returns the completed fraction: a search counts networks, other jobs report a fraction.
@@ -26,9 +27,11 @@ export class Progress {
     const frame = { class: "spark", viewBox: "0 0 100 100", preserveAspectRatio: "none", role: "img" };
     this.picture = svg("svg", { ...frame, "aria-label": "Best score so far" }, this.line);
     this.picture.setAttribute("hidden", "");
+    this.estimate = new Estimate();
+    this.left = el("p", { class: "hint left" });
     this.button = el("button", { type: "button", id: "cancel", onclick: () => this.cancelled(cancel) }, "Cancel");
     this.element = el("div", { class: "progress" },
-      el("div", { class: "row" }, this.label, this.button), this.bar, this.picture);
+      el("div", { class: "row" }, this.label, this.button), this.bar, this.left, this.picture);
     this.tenth = -1;
   }
 
@@ -39,7 +42,9 @@ export class Progress {
     this.button.disabled = false;
   }
 
-  show({ state, progress }) {
+  show(news) {
+    const { state, progress } = news;
+    this.left.textContent = this.estimate.see(news);
     if (!progress) {
       this.label.textContent = state === "running" ? "Starting" : "Waiting for its turn";
       return;
