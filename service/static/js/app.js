@@ -61,9 +61,14 @@ function search(choice) {
   return question.choose(choice);
 }
 
+// The bounds of a large space can take seconds: the form appears without them then.
+const BOUNDS_MS = 1000;
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
 const narrow = () => matchMedia("(max-width: 60rem)").matches;
 
 function follow() {
+  if (location.hash && !location.hash.startsWith("#/")) return; // not a view
   const [, kind, name] = /^#\/(search|job|add)\/([0-9A-Za-z_-]+)$/.exec(location.hash) ?? [];
   for (const [other, view] of Object.entries(views)) if (other !== kind) view.close();
   jobs.select(kind === "add" ? null : (name ?? null));
@@ -78,13 +83,14 @@ function follow() {
 async function begin() {
   try {
     await loadCatalog();
-    question.show();
+    await Promise.race([question.show(), pause(BOUNDS_MS)]);
   } catch (error) {
     if (error instanceof Problem) byId("runs").before(el("p", { class: "notice bad" }, error.message));
     else if (!(error instanceof Away)) throw error;
   }
-  follow(); // a search's networks need the names in the catalog
   await jobs.load();
+  follow(); // a search's networks need the names in the catalog
+  byId("content").classList.remove("loading");
 }
 
 connection.addEventListener("back", begin);
@@ -92,6 +98,10 @@ addEventListener("hashchange", () => {
   follow();
   if (narrow() && location.hash) byId("result").scrollIntoView();
 });
+// Focuses the result and keeps the address, which names the view.
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("result").focus();
+});
 offerSignOut();
-answer.showEmpty();
 begin();

@@ -11,7 +11,7 @@ export function comparison(runs, paint) {
   return el("section", { class: "compare", "aria-labelledby": "compare-title" },
     el("div", { class: "bar" }, el("h3", { id: "compare-title" }, "Comparison")),
     guides.size > 1 && el("p", { class: "hint" }, "Different guides scored these searches; their scores may not be comparable."),
-    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Comparison" },
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The best networks of these searches" },
       el("table", { class: "list" },
         el("thead", {}, el("tr", {},
           titles.map((text, index) => el("th", { scope: "col", class: index > 1 ? "right" : null }, text)))),
