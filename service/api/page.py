@@ -25,6 +25,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 """Allows scripts, styles and connections of this service only, and no inline script or style."""
 
+EXAMPLE = Path(__file__).parents[1] / "quickstart" / "example.yaml"
+"""Pipeline of the example."""
+
 _DAY = 24 * 60 * 60
 
 blueprint = Blueprint(
@@ -47,6 +50,7 @@ def index() -> Response:
         strategies=_strategies(),
         encoder=default_encoder,
         encoders=encoders,
+        example=_example(),
     )
     response = make_response(text)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
@@ -87,3 +91,9 @@ def _encoders() -> tuple[str, list[str]]:
     from predictor.registry import DEFAULT, available
 
     return DEFAULT, available()
+
+
+@functools.cache
+def _example() -> str:
+    """Read the pipeline that the page offers where nothing can be searched yet."""
+    return EXAMPLE.read_text(encoding="utf-8")

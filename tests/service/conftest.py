@@ -12,15 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from werkzeug.serving import make_server
 
 import spaces
-from service.app import create_app
 from service.client import Client
-from service.context import Service, service_of
+from service.context import Service
 from service.settings import Settings
 from spaces.chains.chain import ChainSpace
 from tables.lookup_table import BlockCost, LookupTable, Measurement, NetworkSample
+from tests.service.application import serving_application
 from tests.service.postgresql import postgresql, proxy, shared_url
 from tests.service.process_table import command_of, processes_of
 
@@ -222,14 +221,5 @@ def application(world: World, tmp_path: Path) -> Iterator[tuple[str, Service]]:
     """The URL of a real application and its service; there is no engine, so that nobody runs its
     jobs.
     """
-    app = create_app(world.settings(tmp_path / "service"))
-    service = service_of(app)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}", service
-    service.stopping.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    service.stop()
+    with serving_application(world.settings(tmp_path / "service")) as served:
+        yield served

@@ -7,6 +7,7 @@ import { Question } from "./ask.js";
 import { load } from "./catalog.js";
 import { connection } from "./connection.js";
 import { announce, byId, el } from "./dom.js";
+import { exampleOffer, isFirstVisit } from "./example.js";
 import { hashOf } from "./follow.js";
 import { JobView } from "./job.js";
 import { Jobs } from "./jobs.js";
@@ -22,7 +23,7 @@ const question = new Question((search) => {
 });
 const onChanged = () => jobs.load();
 const onTrained = (job) => {
-  announce("The training was accepted.");
+  announce("The job was accepted.");
   go(job);
 };
 const answer = new Answer({ onChanged, onTrained });
@@ -77,7 +78,12 @@ function follow() {
     else link.removeAttribute("aria-current");
   }
   if (kind) views[kind].open(name);
-  else answer.showEmpty();
+  else showStart();
+}
+
+function showStart() {
+  answer.showEmpty();
+  if (isFirstVisit() && !jobs.hasUnfinished) byId("result").append(exampleOffer(onTrained));
 }
 
 async function begin() {

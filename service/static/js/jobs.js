@@ -61,6 +61,10 @@ export class Jobs {
     }
   }
 
+  get hasUnfinished() {
+    return this.jobs.some((job) => !over(job));
+  }
+
   select(id) {
     this.selected = id;
     this.show();

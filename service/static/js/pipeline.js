@@ -1,6 +1,7 @@
 // Shows the stages of a pipeline as steps, and the files of each once it is done.
 
 import { el } from "./dom.js";
+import { nextSteps } from "./example.js";
 import { jobPath } from "./follow.js";
 import { seconds } from "./format.js";
 
@@ -19,8 +20,8 @@ export class Steps {
   }
 }
 
-// The content of a pipeline that is done: the stages with their results and files.
-export function finishedPipeline(job) {
+// The content of a pipeline that is done: the stages with their results and files, and what can follow.
+export function finishedPipeline(job, search) {
   const { name, stages, published } = job.result;
   const kinds = Object.keys(published);
   const added = kinds.length ? `Added to the service as ${name}: ${kinds.join(", ")}.` : "";
@@ -32,7 +33,18 @@ export function finishedPipeline(job) {
       seconds(stage.seconds), stage.result, el("div", { class: "bar" }, files(stage)),
     ])),
     added && el("p", { class: "hint" }, added),
+    ...(published.predictor ? following(job, search) : []),
   ].filter(Boolean);
+}
+
+// A search with what the pipeline added, and what to add next.
+function following({ request, result }, search) {
+  const device = result.published.table ? result.name : undefined;
+  const choices = { space: request.space, device, guide: `predictor:${result.name}` };
+  return [
+    el("div", { class: "bar" }, el("button", { type: "button", class: "main", onclick: () => search(choices) }, "Search with it")),
+    nextSteps("Next, add "),
+  ];
 }
 
 export function ofPipeline({ name, space, stages = [] }, done) {
