@@ -40,8 +40,10 @@ export class Answer {
     this.follower = this.plot = this.current = this.id = null;
   }
 
-  async open(id) {
-    if (this.id === id) return;
+  // Opens a search at one of its networks, by its rank.
+  async open(id, rank = 0) {
+    this.opened = { id, rank };
+    if (this.id === id) return this.current && rank < this.current.length && this.choose(rank);
     this.close();
     this.id = id;
     try {
@@ -109,7 +111,8 @@ export class Answer {
   present(current) {
     this.current = current;
     this.metric = current.metrics[0];
-    this.selected = 0;
+    const { id, rank } = this.opened ?? {};
+    this.selected = id === current.id && rank < current.length ? rank : 0;
     this.plot = new Plot((rank) => this.choose(rank, true));
     const axis = el("select", { id: "axis", onchange: (event) => this.over(event.target.value) },
       current.metrics.map((metric) => el("option", { value: metric }, unitOf(metric).name)));
@@ -126,7 +129,7 @@ export class Answer {
     );
     announce(`Done: best ${current.scoreName.toLowerCase()} ${current.valueText(0)}`);
     this.redraw();
-    this.choose(0);
+    this.choose(this.selected);
   }
 
   over(metric) {
@@ -162,6 +165,7 @@ export class Answer {
     const { current } = this;
     const again = this.selected === rank && this.network.childElementCount;
     this.selected = rank;
+    keepAddress(current.id, rank);
     if (!again) {
       this.redraw();
       const picture = await drawNetwork(current, rank);
@@ -180,6 +184,12 @@ export class Answer {
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.network.scrollIntoView({ block: "nearest", behavior: still ? "auto" : "smooth" });
   }
+}
+
+// Keeps the selected network in the address, so that a copied link opens it.
+function keepAddress(id, rank) {
+  const address = `#/search/${id}`;
+  if (location.hash === address || location.hash.startsWith(`${address}/`)) history.replaceState(null, "", rank ? `${address}/${rank}` : address);
 }
 
 function head(search) {

@@ -70,14 +70,14 @@ const narrow = () => matchMedia("(max-width: 60rem)").matches;
 
 function follow() {
   if (location.hash && !location.hash.startsWith("#/")) return; // not a view
-  const [, kind, name] = /^#\/(search|job|add)\/([0-9A-Za-z_-]+)$/.exec(location.hash) ?? [];
+  const [, kind, name, rank] = /^#\/(search|job|add)\/([0-9A-Za-z_-]+)(?:\/(\d+))?$/.exec(location.hash) ?? [];
   for (const [other, view] of Object.entries(views)) if (other !== kind) view.close();
   jobs.select(kind === "add" ? null : (name ?? null));
   for (const link of document.querySelectorAll(".add a")) {
     if (link.hash === location.hash) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  if (kind) views[kind].open(name);
+  if (kind) views[kind].open(name, Number(rank ?? 0));
   else showStart();
 }
 

@@ -82,6 +82,26 @@ def test_form_leads_to_a_network(served: Any, visit: Open, picture: Picture) -> 
     picture(page, "desktop")
 
 
+def test_a_copied_link_opens_the_same_network(served: Any, visit: Open) -> None:
+    limits = {"latency_ms": 0.8}
+    handle = served.client.search(
+        space=SPACE, device="made-up", constraints=limits, options={"generations": 2}
+    )
+    handle.wait(60)
+    page = visit(f"{served.url}/#/search/{handle.id}", REFUSED)
+    found(page)
+    rows = page.get_by_role("region", name="The front").get_by_role("button")
+    rows.last.click()
+    title = page.locator("#network-title")
+    expect(title).to_contain_text("Network")
+    text, score = title.inner_text(), rows.last.inner_text()
+    page.reload()
+    expect(title).to_have_text(text)
+    expect(page.locator(".front [aria-pressed=true]")).to_have_text(score)
+    page.locator(f"#run-{handle.id}").click()
+    expect(title).to_have_text("The best network")
+
+
 def hovered(page: Any, point: Any) -> tuple[float, float]:
     """Move the mouse about a point of the plot, as a hand does, until the plot tells of it; where
     that is.
