@@ -122,7 +122,7 @@ export class Answer {
     this.container.replaceChildren(
       ...head(current.search),
       numbers(current),
-      el("div", { class: "bar" }, el("h3", {}, "Front"),
+      el("div", { class: "bar" }, el("h3", {}, "Pareto front"),
         current.metrics.length > 1 && el("span", { class: "axis" }, el("label", { for: "axis" }, "over"), axis),
         searchFiles(current.search)),
       this.plot.element, this.comparing, this.table, verdictSection(current.result.verdict) ?? "", this.network,

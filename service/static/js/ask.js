@@ -61,7 +61,7 @@ export class Question {
 
   spaceChosen() {
     const space = spaceOf(this.space.value);
-    this.space.help(space ? `${large(space.architectures)} networks for images of ${space.input_shape[1]} pixels` : "");
+    this.space.help(space ? `${large(space.architectures)} networks for images of ${space.input_shape.slice(1).join(" × ")} pixels` : "");
     const measuredHere = catalog.tables.filter((table) => table.space === space?.name);
     const others = catalog.tables.filter((table) => table.space !== space?.name);
     const listed = (tables) => tables.map((table) => ({ value: table.name, text: labelOf(table) }));

@@ -33,8 +33,8 @@ function blockList(answer) {
     return item(titleOf(block), detailsOf(block), now, stage, KINDS[kinds.indexOf(block.operator) % KINDS.length], block.value, total, most, metric);
   });
   if (timed && Math.abs(difference) > 5e-4 * total) {
-    const text = "difference between the network and the sum of its blocks";
-    const row = item("context", text, "", true, "var(--soft)", difference, total, most, metric);
+    const text = `The blocks take ${difference > 0 ? "longer" : "less time"} in one network than one by one.`;
+    const row = item("joint effect", text, "", true, "var(--soft)", difference, total, most, metric);
     row.classList.add("rest");
     items.push(row);
   }

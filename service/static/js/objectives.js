@@ -7,7 +7,7 @@ export class Objectives {
   constructor() {
     this.checked = new Set();
     this.boxes = el("div", { class: "boxes" });
-    this.hint = el("p", { class: "hint", id: "objectives-hint" }, "Traded against the score. If none is selected: the first limited cost, or FLOPs.");
+    this.hint = el("p", { class: "hint", id: "objectives-hint" }, "Costs that the search trades against the score. If you select none, it uses the first limited cost, or FLOPs.");
     this.fault = el("p", { class: "fault", id: "objectives-fault", role: "alert" });
     this.element = el("fieldset", { "aria-describedby": "objectives-hint objectives-fault" },
       el("legend", {}, "Also minimize"), this.boxes, this.hint, this.fault);

@@ -47,7 +47,7 @@ export class Plot {
     this.wait.hidden = true;
     const paint = colours();
     const axes = `${candidates.scoreName} over ${unitOf(metric).name}`;
-    this.element.setAttribute("aria-label", `${axes} of ${candidates.length} networks; the table of the front has the same`);
+    this.element.setAttribute("aria-label", `${axes} of ${candidates.length} networks; the table below lists those of the front`);
     const traces = [
       cloud(candidates, metric, paint),
       ...others.map((other, index) => front(other, metric, paint.series[1 + (index % (paint.series.length - 1))], nameOf(other))),

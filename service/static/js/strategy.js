@@ -14,7 +14,7 @@ export class StrategyFields {
     this.name.input.value = "evolution";
     this.options = el("div", { class: "pair" });
     this.fields = {};
-    this.margin = new Field("Margin (sigmas)", number("margin", { value: 1.64 }));
+    this.margin = new Field("Margin (standard deviations)", number("margin", { value: 1.64 }));
     this.seed = new Field("Seed", number("seed", { value: 0, step: 1 }));
     this.objectives = new Objectives();
     this.fault = el("p", { class: "fault", role: "alert" });

@@ -16,7 +16,7 @@ const RECIPE = {
   label_smoothing: ["Label smoothing", { max: 1 }],
   mixup: ["Mixup (alpha)", {}],
   ema: ["Moving average (decay)", { max: 1 }],
-  limit: ["Maximum images", { step: 1, min: 1 }],
+  limit: ["Images at most", { step: 1, min: 1 }],
 };
 
 export function training(candidates, rank, onAccepted) {

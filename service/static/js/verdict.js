@@ -7,8 +7,8 @@ import { capital, count, digits, signed } from "./format.js";
 // The figures that the page shows; the others are in the JSON of the record.
 const SHOWN = [
   { name: "kendall_tau", title: "Kendall's tau", text: (value) => signed(digits(value, 3)) },
-  { name: "precision_top", percent: 5, title: "Of the preferred 5% truly among the best 5%", text: percentage },
-  { name: "best_rank", percent: 1, title: "True rank of the best of the preferred 1%", text: (value) => `first ${percentage(value)}` },
+  { name: "precision_top", percent: 5, title: "Fraction of the top 5% by score that is truly in the top 5%", text: percentage },
+  { name: "best_rank", percent: 1, title: "True rank of the best network in the top 1% by score", text: (value) => `top ${percentage(value)}` },
 ];
 
 export function verdictSection(verdict) {
@@ -19,7 +19,7 @@ export function verdictSection(verdict) {
   });
   return el("section", { class: "verdict", "aria-labelledby": "verdict-title" },
     el("h3", { id: "verdict-title" }, "How far to trust this ranking"),
-    el("p", { class: "hint" }, `Judged by ${verdict.truth} on ${count(verdict.networks)} networks; in brackets the 95% interval and the value of random scores.`),
+    el("p", { class: "hint" }, `Judged by ${verdict.truth} on ${count(verdict.networks)} networks. Brackets give the 95% interval and the value that random scores reach.`),
     figures(rows),
     el("p", {}, `${capital(verdict.sentence)}.`));
 }

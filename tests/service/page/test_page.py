@@ -79,6 +79,8 @@ def test_form_leads_to_a_network(served: Any, visit: Open, picture: Picture) -> 
     expect(page.locator(".figures dd").nth(1)).to_have_text(
         re.compile(rf"^{best['costs']['latency_ms']:.4f} ms$")
     )
+    joint = blocks.locator(".rest")
+    expect(joint).to_contain_text(re.compile(r"The blocks take (longer|less time) in one network"))
     picture(page, "desktop")
 
 
