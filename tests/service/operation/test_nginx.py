@@ -162,7 +162,8 @@ def test_plain_http_leads_to_tls(proxy: Proxy) -> None:
 
 
 def test_events_arrive_one_by_one_through_the_proxy(proxy: Proxy) -> None:
-    options = {"population": 200, "generations": 400}
+    # So many small generations that it runs until it is cancelled.
+    options = {"population": 2, "generations": 90000, "parents": 2, "crossovers": 1, "mutations": 1}
     body = {"space": "spos-tiny", "strategy": {"name": "evolution", "options": options}}
     status, job = proxy.request("POST", "/search", body)
     assert status == 202, job
@@ -172,7 +173,9 @@ def test_events_arrive_one_by_one_through_the_proxy(proxy: Proxy) -> None:
     assert stream.headers["Content-Type"].startswith("text/event-stream")
     times = []
     while len(times) < 3:
-        if stream.readline().startswith(b"event: progress"):
+        line = stream.readline()
+        assert line, "the stream ended before the third progress"
+        if line.startswith(b"event: progress"):
             times.append(time.monotonic())
     # The search is still running: a proxy that buffered would have sent nothing yet.
     assert proxy.request("GET", f"/search/{job['id']}")[1]["state"] == "running"
