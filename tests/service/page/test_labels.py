@@ -5,6 +5,7 @@ from typing import Any
 
 from playwright.sync_api import Page, Route, expect
 
+from tests.service.page.accessibility import find_violations
 from tests.service.page.test_jobs import architecture
 
 REFUSED = r"status of 4(04|22)"
@@ -26,6 +27,7 @@ def test_jobs_are_named_found_by_words_and_tags_and_deleted(
     page.locator(f"#edit-{first.id}").press("Enter")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Delete")).to_be_disabled()
+    assert find_violations(page, "edit job") == []
     dialog.get_by_label("Name").fill("Baseline")
     dialog.get_by_label("Tags").fill("Paper, , phones")
     dialog.get_by_label("Tags").press("Enter")

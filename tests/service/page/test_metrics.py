@@ -15,6 +15,7 @@ from oneshot.search.loop import run_search
 from predictor.verdict import judge
 from service.admission.tasks import SearchTask
 from service.kinds.search import problem_of
+from tests.service.page.accessibility import find_violations
 
 from .conftest import Open
 
@@ -82,6 +83,7 @@ def test_evaluations_offer_the_metrics_of_their_task(
 def test_trained_predictor_names_its_metric(unattended: Any, angles: str, visit: Open) -> None:
     page = visit(f"{unattended.url}/#/job/{angles}", REFUSED)
     expect(page.locator("#result")).to_contain_text("ranks unseen networks by degrees")
+    assert find_violations(page, "trained predictor") == []
 
 
 def test_verdict_of_a_predictor_is_shown_with_its_intervals(
@@ -167,3 +169,4 @@ def test_retrained_network_shows_the_test_of_its_task(unattended: Any, visit: Op
     expect(figures).to_contain_text("Degrees")
     expect(figures.locator("dd").first).to_have_text("12.35 degrees")
     expect(figures).to_contain_text("11.5 to 13.2 degrees")
+    assert find_violations(page, "trained network") == []

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from service.client import SearchHandle
+from tests.service.page.accessibility import find_violations
 
 SPACE = "spos-tiny"
 # One device of the tests lacks a block, and is the first of the list: its bounds are refused.
@@ -335,6 +336,7 @@ def test_the_page_requests_a_token_once(
     field = dialog.get_by_label("Token")
     expect(field).to_be_focused()
     picture(page, "sign-in")
+    assert find_violations(page, "sign in") == []
     field.fill("nonsense")
     page.keyboard.press("Enter")
     expect(dialog.get_by_role("alert")).to_contain_text("token is not valid")

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from service.jobs import Job, JobError
+from tests.service.page.accessibility import find_violations
 
 # A table of the world lacks a block, which the search form is told.
 REFUSED = r"status of 422"
@@ -65,6 +66,7 @@ def test_a_pipeline_is_shown_by_its_steps_until_its_files(
     unattended.finish(job, result, "summary.json", b"{}")
     expect(page.locator("#result h2")).to_have_text("The pipeline phone")
     picture(page, "pipeline-done")
+    assert find_violations(page, "pipeline") == []
     with page.expect_download() as download:
         page.get_by_role("link", name="search.json").click()
     assert download.value.path().read_bytes() == b"found"
