@@ -187,6 +187,11 @@ class PredictorTraining:
         """
         predictor = self._predictors[self.settings.encoder]
         predictor.record_training({"data": str(self.data.path), "command": command})
+        # Of the fit before a refit, whose networks leave none to test on.
+        tau = self.figures[self.settings.encoder]["kendall_tau"]
+        if tau is not None:
+            test = {"kendall_tau": round(tau, 4), "networks": len(self.test_rows)}
+            predictor.record_training({"test": test})
         predictor.save(self.output)
         for checkpoint in self._checkpoints:
             checkpoint.unlink(missing_ok=True)

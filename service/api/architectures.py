@@ -11,13 +11,14 @@ from flask import Response
 from service.api.documentation import content, reading
 from service.api.job_requests import get_finished_search
 from service.catalog import costs
-from service.catalog.files import FileReference
+from service.catalog.files import FileReference, training_of_predictor
 from service.context import Service, current_service
 from service.jobs import Job, JsonObject
 from service.operation.scratch import temporary_folder
 from service.problems import Problem, blaming, invalid
 from service.results import onnx_export
-from service.schemas.search import ArchitectureQuery
+from service.results.reasons import explain
+from service.schemas.search import ArchitectureQuery, PositionQuery, Reasons
 from service.security.headers import PICTURE
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError
@@ -47,7 +48,7 @@ def show(job_id: str, place: int, query: ArchitectureQuery) -> Response:
     """Write a network in the requested format."""
     service = current_service()
     job, result = get_finished_search(service, job_id)
-    architecture = _read_architecture(service, job, result, place, query.of)
+    architecture = read_architecture(service, job, result, place, query.of)
     supernet = _supernet_weights(job, query)
     # Recognisable among the downloads of several searches.
     name = f"{job.id[:8]}-{place}"
@@ -60,19 +61,77 @@ def show(job_id: str, place: int, query: ArchitectureQuery) -> Response:
         return _attach(data, "application/onnx", f"{name}.onnx")
 
     if query.format == "blocks":
-        network_costs = costs.by_block(architecture, _pinned_file(job, "table"))
+        network_costs = costs.by_block(architecture, pinned_file(job, "table"))
         text = json.dumps(network_costs.to_dict(), allow_nan=False)
         return Response(text, content_type="application/json")
 
     return _write(architecture, query.format, name)
 
 
-def _read_architecture(
+@blueprint.get("/<job_id>/architectures/<int:place>/reasons")
+@blueprint.input(PositionQuery, location="query", arg_name="query")
+@blueprint.output(Reasons)
+@blueprint.doc(
+    summary="Why a network of a search was chosen",
+    description="Its limits with their margins, and the evidence that ranked it.",
+    responses=reading(404, 409, 410, 422),
+)
+def reasons(job_id: str, place: int, query: PositionQuery) -> Reasons:
+    """Explain the choice of a network."""
+    service = current_service()
+    job, result = get_finished_search(service, job_id)
+    network_costs = _read_costs(service, job, result, place, query.of)
+    rank = place if query.of == "candidates" or place == 0 else None
+    return explain(result, network_costs, rank, _guide_record(job))
+
+
+def _read_costs(
     service: Service, job: Job, result: JsonObject, index: int, source: str
+) -> dict[str, float]:
+    if source == "front":
+        _check_index(index, len(result["front"]), "on the front")
+        return dict(result["front"][index]["costs"])
+    if index < len(result["best"]):
+        return dict(result["best"][index]["costs"])
+
+    assert job.artifact is not None
+    columns = json.loads(service.artifacts.read(job.artifact))["candidates"]["costs"]
+    _check_index(index, result["evaluated"], "candidates")
+
+    return {metric: values[index] for metric, values in columns.items()}
+
+
+def _guide_record(job: Job) -> JsonObject:
+    """Return what the predictor of a search records of its training; empty of other guides."""
+    value = job.task.get("predictor")
+    if value is None:
+        return {}
+    # The result remains explained by its limits where the file is gone.
+    try:
+        return training_of_predictor(FileReference(**value).checked())
+    except PathfitError:
+        return {}
+
+
+def read_architecture(
+    service: Service, job: Job, result: JsonObject, index: int, source: str, field: str = "place"
 ) -> Architecture:
+    """Read a network of a search.
+
+    Args:
+        service: Service that has the search.
+        job: The search.
+        result: Its result.
+        index: Position of the network, from 0, best first.
+        source: Networks that are counted: `front` or `candidates`.
+        field: Part of the request that has the position.
+
+    Raises:
+        Problem: 422; there is no such network.
+    """
     if source == "front":
         front = result["front"]
-        _check_index(index, len(front), "on the front")
+        _check_index(index, len(front), "on the front", field)
         return Architecture.from_dict(front[index]["architecture"])
 
     # The stored job has the best candidates in full; all others are codes in its artifact.
@@ -82,16 +141,16 @@ def _read_architecture(
 
     assert job.artifact is not None
     codes = json.loads(service.artifacts.read(job.artifact))["candidates"]["codes"]
-    _check_index(index, len(codes), "candidates")
+    _check_index(index, len(codes), "candidates", field)
 
     return get(result["space"]).architecture(codes[index])
 
 
-def _check_index(index: int, count: int, source: str) -> None:
+def _check_index(index: int, count: int, source: str, field: str = "place") -> None:
     if index >= count:
         raise invalid(
-            f"place must be less than {count}, the number of networks {source}, not {index}",
-            "place",
+            f"{field} must be less than {count}, the number of networks {source}, not {index}",
+            field,
         )
 
 
@@ -106,7 +165,7 @@ def _supernet_weights(job: Job, query: ArchitectureQuery) -> FileReference | Non
             "weights",
         )
 
-    reference = _pinned_file(job, "supernet")
+    reference = pinned_file(job, "supernet")
     if reference is None:
         kind = job.request["guide"]["kind"]
         raise invalid(
@@ -117,7 +176,7 @@ def _supernet_weights(job: Job, query: ArchitectureQuery) -> FileReference | Non
     return reference
 
 
-def _pinned_file(job: Job, name: str) -> FileReference | None:
+def pinned_file(job: Job, name: str) -> FileReference | None:
     """Return a file of a search's task, unless the task has none; raises Problem if it changed."""
     value = job.task.get(name)
     if value is None:

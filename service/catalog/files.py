@@ -121,6 +121,15 @@ def verdict_on_predictor(path: Path) -> JsonObject | None:
     return verdict if isinstance(verdict, dict) else None
 
 
+def training_of_predictor(path: Path) -> JsonObject:
+    """Read what a predictor's file records of its training, such as the number of networks.
+
+    Raises:
+        InvalidFile: The file is no predictor's.
+    """
+    return dict(_trained_on(path))
+
+
 def _trained_on(path: Path) -> JsonObject:
     trained_on = _predictor(path).get("trained_on")
     return trained_on if isinstance(trained_on, dict) else {}

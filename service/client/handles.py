@@ -185,6 +185,19 @@ class SearchHandle:
         path = f"{self.path}/architectures/{rank}?{query}"
         return self.client.transport.request("GET", path, timeout=timeout)
 
+    def reasons(self, rank: int = 0) -> JsonObject:
+        """Return why a candidate was chosen: `limits`, `evidence` and a `sentence` of both.
+
+        Args:
+            rank: Rank among all candidates; 0 is the best.
+
+        Raises:
+            ServiceProblem: There is no such candidate, or the search is not done.
+        """
+        path = f"{self.path}/architectures/{rank}/reasons?of=candidates"
+        answer: JsonObject = self.client.request("GET", path)
+        return answer
+
     def cancel(self) -> SearchStatus:
         """Cancel the search; raises ServiceProblem if it is done or has failed."""
         return SearchStatus.from_dict(self.client.request("DELETE", self.path))

@@ -166,6 +166,35 @@ class ArchitectureQuery(Query):
     )
 
 
+class PositionQuery(Query):
+    """The networks of a search that `place` counts."""
+
+    of: Literal["front", "candidates"] = Field(
+        default="front",
+        description="Networks that `place` counts: the front, or every candidate.",
+    )
+
+
+class LimitReason(BaseModel):
+    """How a network meets a limit."""
+
+    metric: str
+    device: str | None = Field(description="Lookup table of the limit; null for a count.")
+    maximum: float
+    estimate: float
+    sigma: float = Field(description="Deviation of the estimate; 0 for counts and where unknown.")
+    margin: float = Field(description="Number of deviations between the estimate and the limit.")
+    upper: float = Field(description="The estimate plus the margin, which the limit bounds.")
+
+
+class Reasons(BaseModel):
+    """Why a network of a search was chosen."""
+
+    limits: list[LimitReason]
+    evidence: str = Field(description="What ranked the networks, and how well it is known to.")
+    sentence: str = Field(description="Rank, limits and evidence in one sentence.")
+
+
 class Progress(BaseModel):
     """Progress of a search."""
 
@@ -178,4 +207,4 @@ class Progress(BaseModel):
     )
 
 
-QUERIES = (Detail, EventQuery, ArchitectureQuery)
+QUERIES = (Detail, EventQuery, ArchitectureQuery, PositionQuery)

@@ -1,0 +1,116 @@
+"""Why a network of a search was chosen: its limits with their margins, and the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.jobs import JsonObject
+from service.schemas.search import LimitReason, Reasons
+from tables.metrics import COSTS
+
+_TITLES = {
+    "latency_ms": "latency",
+    "macs": "multiply-accumulates",
+    "params": "parameters",
+    "memory_bytes": "memory",
+    "energy_mj": "energy",
+}
+_MILLION = 1e6
+
+
+def explain(
+    result: Mapping[str, Any],
+    costs: Mapping[str, float],
+    rank: int | None,
+    record: JsonObject,
+) -> Reasons:
+    """Explain the choice of a network by what the search and its guide have recorded.
+
+    Args:
+        result: Result of the search, as `SearchResult.to_dict` returns it.
+        costs: Costs of the network by their names in the result.
+        rank: Rank of the network among all candidates, from 0; None if it is on the front only.
+        record: What the guide's file records of its training; empty where nothing is known.
+    """
+    limits = [_limit(constraint, costs) for constraint in result["constraints"]]
+    evidence = _evidence(result["guide"], record, result.get("verdict"))
+    count = result["evaluated"]
+    position = "On the front" if rank is None else "The best" if rank == 0 else f"Rank {rank + 1}"
+    subject = f"{position} of {count:,} networks" if count > 1 else "The only network"
+    fitting = "; ".join(_limit_text(limit) for limit in limits) or "without limits"
+
+    return Reasons(limits=limits, evidence=evidence, sentence=f"{subject}: {fitting}; {evidence}.")
+
+
+def _limit(constraint: Mapping[str, Any], costs: Mapping[str, float]) -> LimitReason:
+    metric, device = constraint["metric"], constraint["table"]
+    labelled = f"{metric}@{device}"
+    # Only the costs on a second device have its name.
+    estimate = costs[labelled] if labelled in costs else costs[metric]
+    sigma = constraint.get("sigma") or 0.0
+    margin = constraint["margin"] if sigma else 0.0
+
+    return LimitReason(
+        metric=metric,
+        device=device,
+        maximum=constraint["maximum"],
+        estimate=estimate,
+        sigma=sigma,
+        margin=margin,
+        upper=estimate + margin * sigma,
+    )
+
+
+def _limit_text(limit: LimitReason) -> str:
+    title = _TITLES.get(limit.metric, limit.metric.replace("_", " "))
+    costs = f"{_amount(limit.metric, limit.upper)} of {_amount(limit.metric, limit.maximum)}"
+    if limit.margin:
+        deviations = "deviation" if limit.margin == 1 else "deviations"
+        return f"{title} at most {costs} with a margin of {limit.margin:g} {deviations}"
+    # Counts are exact; the table of a device without a deviation gives no margin.
+    return f"{title} {costs}" if limit.device is None else f"{title} {costs} without a margin"
+
+
+def _amount(metric: str, value: float) -> str:
+    unit = COSTS[metric].unit if metric in COSTS else ""
+    if metric == "memory_bytes":
+        value, unit = value / _MILLION, "MB"
+    elif value >= _MILLION:
+        value, unit = value / _MILLION, "million"
+    return f"{value:.4g} {unit}".strip()
+
+
+def _evidence(
+    guide: Mapping[str, Any], record: JsonObject, verdict: Mapping[str, Any] | None
+) -> str:
+    kind = guide.get("kind")
+    if kind == "benchmark":
+        return f"ranked by the recorded trainings of the benchmark {guide.get('name')}"
+
+    parts = [f"ranked by the {kind} {guide.get('name')}"]
+    trained_on = record.get("architectures")
+    if trained_on:
+        parts[0] += f", trained on {trained_on:,} networks"
+    correlation = _correlation(record, verdict)
+    parts.append(correlation or "how well it ranks was not recorded")
+
+    return ", ".join(parts)
+
+
+def _correlation(record: JsonObject, verdict: Mapping[str, Any] | None) -> str | None:
+    """Describe the rank correlation that is known, first that of this search's own networks."""
+    verdicts = (
+        (verdict, "on the networks of this search"),
+        (record.get("verdict"), "on a benchmark"),
+    )
+    for judged, where in verdicts:
+        figures = judged.get("figures", ()) if judged else ()
+        for figure in figures:
+            if figure["name"] == "kendall_tau" and figure.get("percent") is None:
+                return f"rank correlation {figure['value']:.2f} {where}"
+
+    test = record.get("test") or {}
+    if test.get("kendall_tau") is not None:
+        return f"rank correlation {test['kendall_tau']:.2f} on {test['networks']:,} others"
+    return str(record["evidence"]) if record.get("evidence") else None
