@@ -20,7 +20,7 @@ from service.concurrency import ConcurrencyLimit
 from service.context import Service, current_service
 from service.operation import logs
 from service.operation.metrics import Metrics
-from service.schemas import base, catalog, jobs, search
+from service.schemas import base, catalog, comparison, jobs, search
 from service.security import headers, requests
 from service.security.caller import Access
 from service.settings import Settings
@@ -72,7 +72,8 @@ def create_app(settings: Settings, clock: Callable[[], float] | None = None) -> 
 
     _register_handlers(app, service)
     # For errors that list the accepted fields.
-    schemas = (*jobs.REQUESTS, *catalog.REQUESTS, *search.QUERIES, *jobs.QUERIES, base.Page)
+    of_jobs = (*jobs.REQUESTS, *jobs.QUERIES, *search.QUERIES, *comparison.QUERIES)
+    schemas = (*of_jobs, *catalog.REQUESTS, base.Page)
     problems.register(app, schemas)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

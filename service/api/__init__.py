@@ -7,6 +7,7 @@ from flask import Blueprint
 from service.api import (
     architectures,
     catalog,
+    compare,
     events,
     front,
     health,
@@ -26,6 +27,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     catalog.blueprint,
     uploads.blueprint,
     predict.blueprint,
+    compare.blueprint,
     search.blueprint,
     events.blueprint,
     front.blueprint,

@@ -43,7 +43,7 @@ def predict(request: PredictRequest, catalog: Catalog) -> Predictions:
     ]
     # All at once: the predictor and the cost models work on arrays.
     codes = space.encode(architectures)
-    scores, deviations = _score(reference, codes)
+    scores, deviations = score(reference, codes)
     costs = _estimate_costs(space, table, codes)
 
     rows = zip(architectures, scores.tolist(), deviations.tolist(), strict=True)
@@ -104,9 +104,10 @@ def _read_architecture(value: Any, index: int, space: SearchSpace) -> Architectu
         return space.architecture(value)
 
 
-def _score(
+def score(
     reference: FileReference, codes: Codes
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Score codes [n, choices] by a predictor; return scores [n] and deviations [n]."""
     # One at a time: the processor's cores are for the jobs, and all threads share torch's setting.
     with _TORCH_LOCK, blaming("predictor"):
         return _load_predictor(reference).predict(codes)

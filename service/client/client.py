@@ -349,6 +349,40 @@ class Client:
 
     # Uploads
 
+    def compare(
+        self,
+        a: str | Architecture,
+        b: str | Architecture,
+        *,
+        device: str | None = None,
+        predictor: str | None = None,
+    ) -> JsonObject:
+        """Compare two networks choice by choice and block by block.
+
+        Args:
+            a: First network: `search:ID:RANK`, `job:ID` of a trained network, `published:NAME`, or
+                an architecture.
+            b: Second network; it may be of another space.
+            device: Table that the costs are of. None: that of the first search among both, or none.
+            predictor: Predictor that scores them. None: that of the first search, or none.
+
+        Returns:
+            The networks `a` and `b` with costs and blocks, and the pairs of `choices` and `blocks`
+            with whether each `differs`.
+
+        Raises:
+            ServiceProblem: There is no such network, table or predictor.
+        """
+        query = {
+            "a": a if isinstance(a, str) else a.to_json(),
+            "b": b if isinstance(b, str) else b.to_json(),
+            "device": device,
+            "predictor": predictor,
+        }
+        path = "/compare?" + urlencode({name: value for name, value in query.items() if value})
+        answer: JsonObject = self.request("GET", path)
+        return answer
+
     def upload_table(
         self, table: LookupTable | str | Path, name: str | None = None, *, shared: bool = False
     ) -> Uploaded:

@@ -3,6 +3,7 @@
 import { Away, Problem, ask, get } from "./api.js";
 import { Candidates } from "./candidates.js";
 import { comparison } from "./compare.js";
+import { compareHash } from "./comparing.js";
 import { announce, byId, el } from "./dom.js";
 import { networkFiles, searchFiles } from "./downloads.js";
 import { figures } from "./figures.js";
@@ -12,6 +13,7 @@ import { frontTable } from "./front.js";
 import { drawNetwork } from "./network.js";
 import { Plot } from "./plot.js";
 import { Progress } from "./progress.js";
+import { reasonLine } from "./reasons.js";
 import { training } from "./train.js";
 import { verdictSection } from "./verdict.js";
 
@@ -168,15 +170,16 @@ export class Answer {
     keepAddress(current.id, rank);
     if (!again) {
       this.redraw();
-      const picture = await drawNetwork(current, rank);
+      const [picture, reason] = await Promise.all([drawNetwork(current, rank), reasonLine(current, rank)]);
       if (this.current !== current || this.selected !== rank) return;
       const costs = current.metrics.map((metric) => cost(metric, current.costs[metric][rank]));
       this.network.replaceChildren(
         el("div", { class: "bar" },
           el("h3", { id: "network-title" }, rank === 0 ? "The best network" : `Network ${rank + 1} of ${count(current.length)}`),
+          el("a", { class: "button", href: compareHash({ a: `search:${current.id}:${rank}` }), title: "Compare this network with another" }, "Compare"),
           networkFiles(current.search, rank)),
         el("p", { class: "about hint" }, `${current.scoreName} ${current.scoreText(rank)}, ${costs.join(", ")}`),
-        picture,
+        reason, picture,
         training(current, rank, (job) => this.onTrained(job)),
       );
     }

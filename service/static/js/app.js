@@ -5,6 +5,7 @@ import { Answer } from "./answer.js";
 import { Away, Problem } from "./api.js";
 import { Question } from "./ask.js";
 import { load } from "./catalog.js";
+import { Comparing } from "./comparing.js";
 import { connection } from "./connection.js";
 import { announce, byId, el } from "./dom.js";
 import { exampleOffer, isFirstVisit } from "./example.js";
@@ -30,6 +31,7 @@ const answer = new Answer({ onChanged, onTrained });
 const views = {
   search: answer,
   job: new JobView({ onChanged, catalogChanged, search }),
+  compare: new Comparing(),
   add: new Adding({ catalogChanged, onAccepted: onTrained, search }),
 };
 
@@ -70,9 +72,10 @@ const narrow = () => matchMedia("(max-width: 60rem)").matches;
 
 function follow() {
   if (location.hash && !location.hash.startsWith("#/")) return; // not a view
-  const [, kind, name, rank] = /^#\/(search|job|add)\/([0-9A-Za-z_-]+)(?:\/(\d+))?$/.exec(location.hash) ?? [];
+  const [, kind, name, rank] = /^#\/(search|job|add)\/([0-9A-Za-z_-]+)(?:\/(\d+))?$/.exec(location.hash)
+    ?? /^#\/(compare)(?:\?(.*))?$/.exec(location.hash) ?? [];
   for (const [other, view] of Object.entries(views)) if (other !== kind) view.close();
-  jobs.select(kind === "add" ? null : (name ?? null));
+  jobs.select(["search", "job"].includes(kind) ? name : null);
   for (const link of document.querySelectorAll(".add a")) {
     if (link.hash === location.hash) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

@@ -1,5 +1,6 @@
 // The result of a training: a predictor's metrics on unseen networks, or a network's test metrics.
 
+import { compareHash } from "./comparing.js";
 import { el } from "./dom.js";
 import { figures } from "./figures.js";
 import { jobPath } from "./follow.js";
@@ -41,7 +42,8 @@ export function trainedNetwork(job) {
     figures([...testFigures(job.result), ["Tested on", count(test.images), "inputs"]]),
     el("h3", {}, "The network"),
     el("p", { class: "names" }, Object.values(architecture.choices).join(" ")),
-    el("div", { class: "bar" }, file(job, `network-${job.id.slice(0, 8)}.safetensors`, "Download the weights")),
+    el("div", { class: "bar" }, file(job, `network-${job.id.slice(0, 8)}.safetensors`, "Download the weights"),
+      el("a", { class: "button", href: compareHash({ a: `job:${job.id}` }), title: "Compare this network with another" }, "Compare")),
   ];
 }
 

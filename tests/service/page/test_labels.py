@@ -30,10 +30,12 @@ def test_jobs_are_named_found_by_words_and_tags_and_deleted(
     assert find_violations(page, "edit job") == []
     dialog.get_by_label("Name").fill("Baseline")
     dialog.get_by_label("Tags").fill("Paper, , phones")
+    assert find_violations(page, "edit a job") == []
     dialog.get_by_label("Tags").press("Enter")
     expect(page.locator(f"#run-{first.id} .what")).to_have_text("Baseline")
     expect(page.locator(f"#edit-{first.id}")).to_be_focused()
     assert client.jobs(tag="paper")[0].name == "Baseline"
+    assert find_violations(page, "labelled jobs") == []
     picture(page, "jobs-labelled")
 
     find = page.get_by_label("Find jobs")

@@ -142,6 +142,7 @@ def test_networks_are_selected_by_keyboard_and_in_the_plot(
     expect(rows.nth(1)).to_have_attribute("aria-pressed", "true")
     expect(rows.nth(1)).to_be_focused()
     expect(page.locator("#network-title")).to_contain_text("of")
+    expect(page.locator("#result .reason")).to_contain_text("Why this network: Rank")
     point = page.locator(".plot .scatterlayer .trace").nth(1).locator(".point").first
     x, y = hovered(page, point)
     expect(page.locator(".plot .hoverlayer")).to_contain_text("ms")
@@ -319,12 +320,12 @@ def test_controls_have_names_and_focus_follows_reading_order(served: Any, visit:
     page.evaluate("window.scrollTo(0, 0)")
     page.locator("h1 a").focus()
     order = []
-    for _ in range(5):
+    for _ in range(6):
         page.keyboard.press("Tab")
         order.append(
             page.evaluate("document.activeElement.id || document.activeElement.textContent")
         )
-    assert order == ["API", "space", "device", "guide", "limit-latency_ms"]
+    assert order == ["Compare", "API", "space", "device", "guide", "limit-latency_ms"]
 
 
 def test_the_page_requests_a_token_once(
