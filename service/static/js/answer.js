@@ -50,7 +50,7 @@ export class Answer {
     this.id = id;
     try {
       const search = await get(pathOf(id));
-      if (this.id === id) this.show(search);
+      if (this.id === id) await this.show(search);
     } catch (error) {
       if (this.id !== id) return;
       this.id = null;
@@ -148,6 +148,7 @@ export class Answer {
     }
     if (!this.current && this.others.length) location.hash = `#/search/${this.others[0].id}`;
     else this.redraw();
+    if (this.current) this.keepAddress();
   }
 
   redraw() {
@@ -163,11 +164,20 @@ export class Answer {
     if (inside) byId(`rank-${this.selected}`)?.focus();
   }
 
+  // Keeps the selected network and the compared searches in the address, so that a copied link opens them.
+  keepAddress() {
+    const address = `#/search/${this.current.id}`;
+    if (location.hash.split(/[?]/)[0].replace(/[/]\d+$/, "") !== address) return;
+    const rank = this.selected ? `/${this.selected}` : "";
+    const compared = this.others.length ? `?with=${this.others.map(({ id }) => id).join(",")}` : "";
+    history.replaceState(null, "", `${address}${rank}${compared}`);
+  }
+
   async choose(rank, scroll = false) {
     const { current } = this;
     const again = this.selected === rank && this.network.childElementCount;
     this.selected = rank;
-    keepAddress(current.id, rank);
+    this.keepAddress();
     if (!again) {
       this.redraw();
       const [picture, reason] = await Promise.all([drawNetwork(current, rank), reasonLine(current, rank)]);
@@ -187,12 +197,6 @@ export class Answer {
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.network.scrollIntoView({ block: "nearest", behavior: still ? "auto" : "smooth" });
   }
-}
-
-// Keeps the selected network in the address, so that a copied link opens it.
-function keepAddress(id, rank) {
-  const address = `#/search/${id}`;
-  if (location.hash === address || location.hash.startsWith(`${address}/`)) history.replaceState(null, "", rank ? `${address}/${rank}` : address);
 }
 
 function head(search) {

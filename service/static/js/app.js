@@ -70,9 +70,12 @@ const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseco
 
 const narrow = () => matchMedia("(max-width: 60rem)").matches;
 
+// Kind and name of a view; of a search also the rank of a network and the searches that it is compared with.
+const VIEW = /^#\/(search|job|add)\/([0-9A-Za-z_-]+)(?:\/(\d+))?(?:\?with=([0-9A-Za-z_,-]+))?$/;
+
 function follow() {
   if (location.hash && !location.hash.startsWith("#/")) return; // not a view
-  const [, kind, name, rank] = /^#\/(search|job|add)\/([0-9A-Za-z_-]+)(?:\/(\d+))?$/.exec(location.hash)
+  const [, kind, name, rank, compared] = VIEW.exec(location.hash)
     ?? /^#\/(compare)(?:\?(.*))?$/.exec(location.hash) ?? [];
   for (const [other, view] of Object.entries(views)) if (other !== kind) view.close();
   jobs.select(["search", "job"].includes(kind) ? name : null);
@@ -80,8 +83,9 @@ function follow() {
     if (link.hash === location.hash) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  if (kind) views[kind].open(name, Number(rank ?? 0));
-  else showStart();
+  if (!kind) return showStart();
+  const opened = views[kind].open(name, Number(rank ?? 0));
+  if (kind === "search" && compared) opened.then(() => jobs.compare(compared.split(",")));
 }
 
 function showStart() {

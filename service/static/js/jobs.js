@@ -163,6 +163,13 @@ export class Jobs {
     this.compared([...this.checked]);
   }
 
+  // Compares searches that a link names.
+  compare(ids) {
+    this.checked = new Set(ids);
+    this.show();
+    this.compared(ids);
+  }
+
   clear() {
     this.checked.clear();
     this.show();

@@ -252,9 +252,13 @@ def test_runs_are_compared(served: Any, visit: Open, picture: Picture) -> None:
     expect(rows).to_have_count(2)
     expect(rows.nth(1)).to_contain_text("latency ≤ 0.85 ms")
     expect(page.locator(".plot .legend .legendtext")).to_have_count(3)
+    page.reload()
+    expect(rows).to_have_count(2)
+    expect(page.locator("#runs input:checked")).to_have_count(2)
     picture(page, "comparison")
     page.get_by_role("button", name="Clear comparison").click()
     expect(rows).to_have_count(0)
+    assert page.url.endswith(f"#/search/{ids[0]}")
 
 
 def test_the_page_reports_an_outage_and_waits_for_its_end(
