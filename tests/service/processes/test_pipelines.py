@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,19 @@ def results(handle: Any) -> dict[str, Any]:
         "best": found["best"],
         "candidates": found["candidates"],
     }
+
+
+@pytest.fixture(scope="module")
+def served(
+    world: Any, served_class: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """A service of their own: pipelines add predictors, among which others could not choose."""
+    service = served_class(world, tmp_path_factory.mktemp("pipelines"))
+    try:
+        service.client.search(space="spos-tiny", options={"generations": 1}).wait(120)
+        yield service
+    finally:
+        service.end()
 
 
 @pytest.fixture(scope="module")
