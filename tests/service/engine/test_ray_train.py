@@ -82,10 +82,18 @@ def test_two_nodes_train_the_same_network_as_the_command(
     os.kill(max(members), signal.SIGKILL)
     assert within(5, lambda: handle.status().attempt == 2 or handle.status().state == "queued")
     assert within(2, lambda: not set(members) & set(members_of(nodes.session)))
+    # Before the job ends, when all its progress but the last is removed.
+    resumed: list[int] = []
+
+    def has_resumed() -> bool:
+        resumed[:] = updates(data, handle, 2)
+        return bool(resumed)
+
+    assert within(240, has_resumed)
+    assert resumed[0] > 25, "it went on from the checkpoint"
     result = handle.wait(240)
     status = handle.status()
     assert (status.state, status.attempt, status.request["workers"]) == ("done", 2, 2)
-    assert updates(data, handle, 2)[0] > 25, "it went on from the checkpoint"
 
     (tmp_path / "network.json").write_text(architecture.to_json(), encoding="utf-8")
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
