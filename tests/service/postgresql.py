@@ -5,6 +5,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -94,7 +95,8 @@ def server(folder: Path) -> Iterator[str]:
         wait_for(process, port, folder / "log")
         yield f"postgresql://pathfit:{password}@127.0.0.1:{port}/postgres"
     finally:
-        process.terminate()
+        # A fast shutdown: the one of SIGTERM waits for the connections of whoever still listens.
+        process.send_signal(signal.SIGINT)
         process.wait(20)
 
 
