@@ -109,7 +109,8 @@ def _proxylessnas_space(config: NetConfig, size: int) -> SearchSpace:
         if block.shortcut is not None:
             if not repeats:
                 raise InvalidArchitecture(
-                    f"blocks[{index}].shortcut must be null where the first stage begins"
+                    f"blocks[{index}].shortcut must be null where the first stage begins; in a"
+                    " network of another space, name the space"
                 )
 
             repeats[-1] += 1

@@ -130,7 +130,17 @@ def choose(space: ChainSpace, blocks: Iterable[ResidualBlock]) -> dict[str, str]
 
 
 def _candidate(layer: ChoiceLayer, index: int, block: ResidualBlock) -> str:
-    name = ZERO if block.layer is None else f"k{block.layer.kernel}e{block.layer.expansion}"
+    if block.layer is None:
+        # Called `zero` by the release and `identity` by others; to skip is to shorten the stage.
+        without_blocks = (
+            candidate
+            for candidate, blocks in layer.candidates.items()
+            if not blocks and candidate != SKIP
+        )
+        name = next(without_blocks, ZERO)
+    else:
+        name = f"k{block.layer.kernel}e{block.layer.expansion}"
+
     if name not in layer.candidates:
         raise InvalidArchitecture(
             f"blocks[{index}]: {layer.key} has no candidate {name!r}; it has:"

@@ -86,3 +86,13 @@ def test_strided_identity_of_a_macro_network_has_no_net_config() -> None:
     architecture = space.architecture([0] * len(space.choices))
     with pytest.raises(InvalidArchitecture, match="cannot express"):
         formats.write(architecture, "proxylessnas")
+
+
+def test_macro_network_with_identities_between_its_strides_reads_back() -> None:
+    space = spaces.get("nasbench-macro")
+    # The first layers of the stages are strided, the others change nothing.
+    architecture = space.architecture([1, 0, 1, 0, 0, 1, 0, 0])
+    text = formats.write(architecture, "proxylessnas")
+    assert formats.read(text, "proxylessnas", space) == architecture
+    with pytest.raises(InvalidArchitecture, match="name the space"):
+        formats.read(text)
