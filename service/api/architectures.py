@@ -102,7 +102,7 @@ def _read_costs(
 
 
 def _guide_record(job: Job) -> JsonObject:
-    """Return what the predictor of a search records of its training; empty of other guides."""
+    """Return the training record of a search's predictor; empty for other guides."""
     value = job.task.get("predictor")
     if value is None:
         return {}

@@ -19,7 +19,7 @@ class RequestEnd:
 
     Args:
         stopping: Set when the service begins to stop.
-        connection: Socket of the client; None if the server does not tell it.
+        connection: Socket of the client; None if the server does not report it.
     """
 
     def __init__(self, stopping: threading.Event, connection: socket.socket | None):
@@ -34,7 +34,7 @@ class RequestEnd:
 
 
 def request_end(service: Service) -> RequestEnd:
-    """Return the end of the current request, by which it may be asked later as well."""
+    """Return the end of the current request, which can also be queried later."""
     # gunicorn, and werkzeug's server in tests.
     names = ("gunicorn.socket", "werkzeug.socket")
     sockets = [request.environ[name] for name in names if name in request.environ]

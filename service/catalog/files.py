@@ -122,7 +122,7 @@ def verdict_on_predictor(path: Path) -> JsonObject | None:
 
 
 def training_of_predictor(path: Path) -> JsonObject:
-    """Read what a predictor's file records of its training, such as the number of networks.
+    """Read a predictor's record of its training, such as the number of networks.
 
     Raises:
         InvalidFile: The file is no predictor's.

@@ -42,7 +42,7 @@ class PipelineFiles:
                     self._published_jobs.add(job_id)
 
     def _publish(self, job: Job) -> None:
-        """Publish what the result of a job names."""
+        """Publish the files that the result of a job names."""
         published = (job.result or {}).get("published", {})
         for kind, name in published.items():
             try:

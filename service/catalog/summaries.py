@@ -1,4 +1,4 @@
-"""Summaries of tables, predictors and evaluations: what lists show of a file's content.
+"""Summaries of tables, predictors and evaluations, which lists show of a file's content.
 
 A summary is made once: that of an upload is stored with it, that of a file in a folder of the
 service is cached until the file changes.

@@ -56,7 +56,7 @@ class Uploads:
             content: Content of the file.
             owner: Id of the token that uploads it; None without tokens.
             library: Id of the library that is to have it.
-            summary: What lists show of the content.
+            summary: Summary of the content for lists.
 
         Returns:
             The newest version, and whether it is new.

@@ -29,7 +29,7 @@ def scratch_folder(data: Path, part: str) -> Path:
 
 
 def clear(data: Path) -> None:
-    """Remove what processes that died have left; none of the service may run."""
+    """Remove the files of processes that died; none of the service may run."""
     shutil.rmtree(data / _FOLDER, ignore_errors=True)
 
 

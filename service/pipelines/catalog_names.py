@@ -34,7 +34,7 @@ class InputFile:
 
 
 class CatalogNames:
-    """Resolves the names of one pipeline, and collects the files that they stand for.
+    """Resolves the names of one pipeline, and collects the files that they name.
 
     Args:
         document: The pipeline, whose space decides which devices of benchmarks exist.
@@ -131,7 +131,7 @@ class CatalogNames:
         raise UnknownName("kind of guide", kind, ("predictor", "supernet", "benchmark", "train"))
 
     def _data_or_supernet(self, name: str) -> str:
-        """Resolve what short trainings begin with: a data set, or else a supernet's weights."""
+        """Resolve the beginning of short trainings: a data set, or else a supernet's weights."""
         if name in self._catalog.data_sets():
             return self._catalog.data_set(name)
         return self._supernet(name)

@@ -25,7 +25,7 @@ Signature = tuple[tuple[str, int, int], ...]
 
 
 class PipelineCheckpoints:
-    """Stores what the stages of a run write, for the attempts that may follow.
+    """Stores the files that the stages of a run write, for the attempts that may follow.
 
     A next attempt takes the record of the run, the files of the stages that are done, and those of
     the stage that was interrupted, which resumes from them where its command can.
@@ -65,7 +65,7 @@ class PipelineCheckpoints:
                 return
 
     def store(self) -> None:
-        """Store what has changed, if it is time to; raises ArtifactFailed."""
+        """Store the files that have changed, if it is time to; raises ArtifactFailed."""
         records = Records(self._folder).stages
         has_new_state = _statuses(records) != _statuses(self._recorded)
         if not records or not (has_new_state or time.monotonic() >= self._next_time):

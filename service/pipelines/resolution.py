@@ -28,7 +28,7 @@ class ResolvedPipeline:
 
     Args:
         document: The pipeline, with the faults of its names.
-        files: Files that its names stand for.
+        files: Files that its names refer to.
     """
 
     document: Document

@@ -18,7 +18,7 @@ class Scored:
 
     Args:
         reference: Reference by which the request named it.
-        label: What the reference is, in words.
+        label: Description of the reference, in words.
         costs: Costs in total and by block.
         score: Predicted score, greater is better; None without a predictor of its space.
         deviation: Deviation of the score; None without a score.

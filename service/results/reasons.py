@@ -31,7 +31,7 @@ def explain(
         result: Result of the search, as `SearchResult.to_dict` returns it.
         costs: Costs of the network by their names in the result.
         rank: Rank of the network among all candidates, from 0; None if it is on the front only.
-        record: What the guide's file records of its training; empty where nothing is known.
+        record: The guide's record of its training; empty where nothing is known.
     """
     limits = [_limit(constraint, costs) for constraint in result["constraints"]]
     evidence = _evidence(result["guide"], record, result.get("verdict"))

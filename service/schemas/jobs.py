@@ -84,7 +84,7 @@ class KindQuery(JobQuery):
 
 
 class RemovalQuery(Query):
-    """What becomes of a deleted job."""
+    """Whether a deleted job is cancelled or removed."""
 
     remove: bool = Field(
         default=False,

@@ -35,7 +35,7 @@ class Stop(Protocol):
     """Ends a wait, such as a `threading.Event`."""
 
     def is_set(self) -> bool:
-        """Return whether the wait is to end; asked several times a second."""
+        """Return whether the wait is to end; called several times a second."""
 
 
 class _Watch:

@@ -167,7 +167,7 @@ class Database:
     def ticks(self, session: Session) -> float:
         """Return seconds by a clock that nobody sets, to measure how long ago something was.
 
-        All processes that share the database have it in common. With SQLite it begins anew with
+        All processes that share the database have it in common. With SQLite it restarts with
         each start of the machine.
         """
         # The processes that share a SQLite file are on one machine, whose clock may be set.

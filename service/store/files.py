@@ -99,7 +99,7 @@ class Files:
             owner: Id of the token that uploads it; None for none.
             library: Id of the token whose library is to have it, or `SHARED_LIBRARY`.
             size: Bytes of the content; None if unknown.
-            summary: What lists show of the content, with its `space`; None if unknown.
+            summary: Summary of the content for lists, with its `space`; None if unknown.
             enforce_quota: Whether a version beyond the token's quota of bytes is refused. A file
                 that a job has made is not, as the job is done.
 
