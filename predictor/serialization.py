@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from predictor.errors import InvalidPredictor
 from spaces.files import replacing
+
+T = TypeVar("T")
 
 FORMAT = "pathfit-predictor"
 VERSION = 1
@@ -75,3 +77,12 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"{path}: of version {config.get('version')!r}; this Pathfit reads {VERSION}"
         )
     return config, tensors
+
+
+def with_prefix(prefix: str, tensors: Mapping[str, T]) -> dict[str, T]:
+    """Return the tensors, or arrays, whose names begin with a prefix, without it."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -22,6 +22,7 @@ from predictor.ensemble.losses import loss as make_loss
 from predictor.ensemble.members import Members, select
 from predictor.ensemble.training_state import TrainingState
 from predictor.metrics import kendall_tau
+from predictor.serialization import with_prefix
 from spaces.progress import Progress
 
 # Epochs between two validations on the architectures left out.
@@ -258,8 +259,8 @@ class Training:
         self.stopped = figures["stopped"]
         self.best_tau = figures["best_tau"]
         self.best_epoch = figures["best_epoch"]
-        self._load(_with_prefix("weights.", tensors))
-        self.best = _with_prefix("best.", tensors)
+        self._load(with_prefix("weights.", tensors))
+        self.best = with_prefix("best.", tensors)
         self.generator.set_state(tensors["draws"])
         torch.default_generator.set_state(tensors["dropout"])
         optimizer_state = self.optimizer.state_dict()
@@ -268,7 +269,7 @@ class Training:
         # it.
         count = len(optimizer_state["param_groups"][0]["params"])
         optimizer_state["state"] = {
-            index: _with_prefix(f"adam.{index}.", tensors) for index in range(count)
+            index: with_prefix(f"adam.{index}.", tensors) for index in range(count)
         }
         self.optimizer.load_state_dict(optimizer_state)
 
@@ -289,12 +290,3 @@ def batches(order: Tensor, size: int) -> list[Tensor]:
         last = split.pop()
         split[-1] = torch.cat([split[-1], last], dim=1)
     return split
-
-
-def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with a prefix, without it."""
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }

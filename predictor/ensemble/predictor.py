@@ -26,7 +26,7 @@ from predictor.ensemble.transfer import transfer
 from predictor.errors import InvalidValues, TooFewArchitectures
 from predictor.evaluated import network_numbers
 from predictor.ranks import NormalScores
-from predictor.serialization import write
+from predictor.serialization import with_prefix, write
 from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
 from spaces.threads import fixed_threads
@@ -330,12 +330,7 @@ class GraphPredictor(Predictor):
         )
 
         for member in range(model.members):
-            prefix = f"{member}."
-            state = {
-                name.removeprefix(prefix): value
-                for name, value in tensors.items()
-                if name.startswith(prefix)
-            }
+            state = with_prefix(f"{member}.", tensors)
 
             # The initial weights are replaced at once; loading must not advance torch's generator.
             with torch.random.fork_rng(devices=[]):

@@ -16,7 +16,7 @@ from predictor.evidence.weights import EvidenceWeights, folds
 from predictor.gaussian.predictor import GaussianProcess
 from predictor.metrics import kendall_tau, spearman
 from predictor.ranks import NormalScores
-from predictor.serialization import write
+from predictor.serialization import with_prefix, write
 from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
 
@@ -252,7 +252,7 @@ class EvidencePredictor(Predictor):
     ) -> Self:
         """Rebuild a predictor from the config and the tensors that `save` wrote."""
         models = [
-            ColumnModel.from_state(space, entry["state"], _under(tensors, f"column.{index}."))
+            ColumnModel.from_state(space, entry["state"], with_prefix(f"column.{index}.", tensors))
             for index, entry in enumerate(config["columns"])
         ]
         columns = [
@@ -280,18 +280,9 @@ class EvidencePredictor(Predictor):
         )
         if config["residuals"] is not None:
             predictor.residuals = GaussianProcess.from_state(
-                space, config["residuals"], _under(tensors, "residuals.")
+                space, config["residuals"], with_prefix("residuals.", tensors)
             )
 
         predictor.trained_on = config["trained_on"]
 
         return predictor
-
-
-def _under(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the tensors whose names begin with a prefix, without it."""
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }

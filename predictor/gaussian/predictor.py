@@ -14,7 +14,7 @@ from predictor.base import Auxiliary, Predictor, require, training_data
 from predictor.deviations import ValueDeviations
 from predictor.features.groups import groups, has_parts
 from predictor.ranks import NormalScores
-from predictor.serialization import write
+from predictor.serialization import with_prefix, write
 from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
 
@@ -204,11 +204,7 @@ class GaussianProcess(Predictor):
 
         # Only the kernel's parameters are stored as such; the process is solved again from the
         # data.
-        parameters = {
-            name.removeprefix("kernel."): value
-            for name, value in tensors.items()
-            if name.startswith("kernel.")
-        }
+        parameters = with_prefix("kernel.", tensors)
         model._solve(
             space.check(arrays["codes"]),
             arrays["values"],

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from predictor.auxiliary import AuxiliaryFeatures
 from predictor.gaussian.predictor import GaussianProcess
+from predictor.serialization import with_prefix
 from predictor.trees.boosted import BoostedTrees
 from spaces.progress import Progress
 from spaces.space import Codes, SearchSpace
@@ -83,11 +84,7 @@ class Blend(GaussianProcess):
     ) -> Self:
         """Rebuild a predictor from the config and the tensors that `save` wrote."""
         model = super().from_state(space, config, tensors)
-        arrays = {
-            name.removeprefix(_PREFIX): tensor.numpy()
-            for name, tensor in tensors.items()
-            if name.startswith(_PREFIX)
-        }
+        arrays = {name: tensor.numpy() for name, tensor in with_prefix(_PREFIX, tensors).items()}
         model.trees = BoostedTrees.from_arrays(arrays)
         return model
 
