@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from service.commands.connection import with_client
+from service.commands.waiting import wait_for_job
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FOLDER
 
 if TYPE_CHECKING:
-    from service.client import Client, PipelineHandle, ServiceProblem
+    from service.client import Client, ServiceProblem
     from service.jobs import JsonObject
 
 
@@ -77,7 +77,8 @@ def pipeline(
         click.echo(handle.id)
         return
 
-    _print_stages(_wait(handle, watch))
+    result = wait_for_job(handle, watch, "pipeline", lambda now: f"{now.stage} {now.state}")
+    _print_stages(result)
     if output is not None:
         paths = handle.download(output)
         click.echo(f"wrote {len(paths)} files to {output}")
@@ -108,23 +109,3 @@ def _print_stages(result: JsonObject) -> None:
     Console().print(table)
     for kind in result["published"]:
         click.echo(f"added to the service: {kind} {result['name']}")
-
-
-def _wait(handle: PipelineHandle, watch: bool) -> JsonObject:
-    """Wait for the result of a job; Ctrl-C cancels the job."""
-    try:
-        if not watch:
-            return handle.wait()
-        from spaces.console.progress import Bar
-
-        with Bar("pipeline") as bar:
-            return handle.wait(
-                on_progress=lambda now: bar.update(now.fraction, f"{now.stage} {now.state}")
-            )
-    except KeyboardInterrupt:
-        from service.client import ServiceProblem
-
-        # The job has ended or the service is away: Ctrl-C ends this command all the same.
-        with suppress(ServiceProblem):
-            click.echo(f"cancelled {handle.cancel().id}", err=True)
-        raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +9,12 @@ import click
 
 from service.commands.assignments import parse_assignments
 from service.commands.connection import with_client
+from service.commands.waiting import wait_for_job
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
-    from service.client import Client, JobHandle
-    from service.jobs import JsonObject
+    from service.client import Client
 
 
 @click.command(
@@ -111,7 +110,7 @@ def retrain(
         click.echo(handle.id)
         return
 
-    result = _wait(handle, watch)
+    result = wait_for_job(handle, watch, "retraining", lambda now: now.state or now.stage)
     from oneshot.retraining.report import in_words
     from oneshot.tasks.registry import DEFAULT
     from tables.metrics import Metric
@@ -127,23 +126,3 @@ def retrain(
         with replacing(output) as temporary:
             temporary.write_bytes(handle.artifact())
         click.echo(f"wrote {output}")
-
-
-def _wait(handle: JobHandle, watch: bool) -> JsonObject:
-    """Wait for the result of a job; Ctrl-C cancels the job."""
-    try:
-        if not watch:
-            return handle.wait()
-        from spaces.console.progress import Bar
-
-        with Bar("retraining") as bar:
-            return handle.wait(
-                on_progress=lambda now: bar.update(now.fraction, now.state or now.stage)
-            )
-    except KeyboardInterrupt:
-        from service.client import ServiceProblem
-
-        # The job has ended or the service is away: Ctrl-C ends this command all the same.
-        with suppress(ServiceProblem):
-            click.echo(f"cancelled {handle.cancel().id}", err=True)
-        raise
