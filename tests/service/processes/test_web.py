@@ -130,7 +130,7 @@ def assert_lives(address: tuple[str, int], seconds: float) -> None:
     while time.monotonic() < deadline:
         started = time.monotonic()
         assert request(address, "GET", "/healthz")[0] == 200
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 3
         time.sleep(0.1)
 
 
@@ -214,17 +214,20 @@ def test_client_that_leaves_frees_its_place_within_seconds(
             with open_request(address, line.replace("wait=30", "wait=1")) as connection:
                 return int(connection.recv(1 << 12).split()[1])
 
-        clients = [open_request(address, line) for _ in range(3)]
-        deadline = time.monotonic() + 10
-        while status() != 503:
-            assert time.monotonic() < deadline, "all places are occupied"
+        with contextlib.ExitStack() as clients:
+            # A request of `status` may hold the place that one of the first clients then lacks, so
+            # clients come until nothing is free.
+            deadline = time.monotonic() + 30
+            while status() != 503:
+                assert time.monotonic() < deadline, "places are still free"
+                clients.enter_context(open_request(address, line))
 
-        for client in clients:
-            client.close()
         left = time.monotonic()
         while status() == 503:
             assert time.monotonic() < left + 10
-        assert time.monotonic() - left < 2 + 1, "the last one asked for a second itself"
+            time.sleep(0.1)
+        # Two seconds and an answer; without a look at the connection it was 15 and 30 seconds.
+        assert time.monotonic() - left < 8
 
 
 def test_closed_connection_is_noticed_behind_unread_data() -> None:

@@ -143,7 +143,7 @@ def test_a_locked_job_does_not_hold_up_the_heartbeat(shared_url: str) -> None:
         held = [(locked.id, 1), (free.id, 1)]
         assert store.leases.renew("one", held) == []
         assert store.leases.expire("one", held) == 0
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 2.5
         assert store.jobs.get(locked.id).lease == locked.lease
         assert (store.jobs.get(free.id).lease or 0) > (free.lease or 0)
     assert store.engines.list()[0].age_s < 5

@@ -66,7 +66,7 @@ def test_a_waiting_reader_queries_only_after_changes(store: Store, url: str) -> 
 
     other.close()
     assert states == ["cancelled"]
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 5
     assert num_quiet == 0
 
 
