@@ -125,6 +125,13 @@ class SearchSpace(ChoiceSpace, ABC):
         """
         return self.input_shape
 
+    def for_vocabulary(self, size: int) -> SearchSpace:
+        """Return the space whose networks read and predict `size` tokens.
+
+        By default it is the space itself, because its networks read no tokens.
+        """
+        return self
+
     def random_input(
         self, architecture: Architecture, batch: int, generator: torch.Generator
     ) -> Any:
