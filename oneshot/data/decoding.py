@@ -112,6 +112,18 @@ def decode(content: bytes, shrink: float = 1.0) -> tuple[Image.Image, float]:
         return rotated.convert("RGB"), float(factor)
 
 
+def read_mask(path: Path) -> np.ndarray:
+    """Return the value of each pixel of a grey or palette image, uint8 [height, width].
+
+    Raises:
+        UnreadableImage: The file cannot be read, or has colours in place of one value per pixel.
+    """
+    with _opened(read_file(path)) as image:
+        if image.mode not in ("L", "P", "1"):
+            raise UnreadableImage(f"a mask is a grey or palette image, not {image.mode}")
+        return np.array(image, np.uint8)
+
+
 @contextmanager
 def _opened(content: bytes) -> Iterator[Image.Image]:
     try:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation
 from oneshot.data.decoding import read_file
@@ -40,7 +39,7 @@ class FolderSplit:
     Args:
         root: Folder of the data set.
         files: Paths of the images, relative to the folder.
-        labels: Class of each image, int64 [n].
+        labels: Class of each image, int64 [n]; a subclass may have other targets.
         preprocessing: Conversion of pixels to the network's input.
         augmentation: Augmentation of `epochs(augment=True)`.
         loader: `torch` or `dali`.
@@ -50,7 +49,7 @@ class FolderSplit:
 
     root: Path
     files: Sequence[str]
-    labels: Tensor
+    labels: Any
     preprocessing: Preprocessing
     augmentation: Augmentation
     loader: str = "torch"
@@ -105,13 +104,31 @@ class FolderSplit:
     def load(
         self, index: int, replace: bool, read: Callable[[bytes], _T], skipped: list[Skipped]
     ) -> tuple[int, _T] | None:
+        """Read one image; return its index and the result of `read`; see `load_by`.
+
+        Args:
+            index: Index of the image.
+            replace: Whether an unreadable image is replaced by the next readable one.
+            read: Function of the file's content that may raise UnreadableImage.
+            skipped: List that unreadable images are appended to.
+        """
+        return self.load_by(
+            index,
+            replace,
+            lambda candidate: read(read_file(self.root / self.files[candidate])),
+            skipped,
+        )
+
+    def load_by(
+        self, index: int, replace: bool, read: Callable[[int], _T], skipped: list[Skipped]
+    ) -> tuple[int, _T] | None:
         """Read one image; return its index and the result of `read`.
 
         Args:
             index: Index of the image.
             replace: Whether an unreadable image is replaced by the next readable one; otherwise
                 None is returned.
-            read: Function of the file's content that may raise UnreadableImage.
+            read: Function of the image's index that may raise UnreadableImage.
             skipped: List that unreadable images are appended to.
 
         Raises:
@@ -121,7 +138,7 @@ class FolderSplit:
         for attempt in range(ATTEMPTS if replace else 1):
             candidate = (index + attempt) % len(self)
             try:
-                return candidate, read(read_file(self.root / self.files[candidate]))
+                return candidate, read(candidate)
             except UnreadableImage as error:
                 skipped.append((candidate, str(error)))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from oneshot.data.split import Batch
 CHUNK = 16
 """Images that a worker reads at a time, so small that the first batch arrives early."""
 
+_C = TypeVar("_C")
+
 
 def batches(
     split: FolderSplit,
@@ -39,6 +41,31 @@ def batches(
         split: Split whose images are read.
         tasks: Specifications of the batches.
         augmentation: Augmentation of training images.
+        batch_size: Size of the largest task.
+        workers: Number of processes; 0 reads in this process.
+    """
+
+    def join(chunks: list[_Chunk]) -> Batch:
+        for chunk in chunks:
+            split.note(chunk.skipped)
+        return _join(chunks, split, augmentation)
+
+    return in_chunks(_Chunks(split, augmentation), join, tasks, batch_size, workers)
+
+
+def in_chunks(
+    reader: Dataset[_C],
+    join: Callable[[list[_C]], Batch],
+    tasks: Iterable[Task],
+    batch_size: int,
+    workers: int,
+) -> Iterator[Batch]:
+    """Yield batches whose chunks are read by worker processes.
+
+    Args:
+        reader: Reads a chunk, given as a task, in a worker process.
+        join: Function that makes a batch of its chunks.
+        tasks: Specifications of the batches.
         batch_size: Size of the largest task.
         workers: Number of processes; 0 reads in this process.
     """
@@ -58,7 +85,7 @@ def batches(
         # The user may request more workers than processors.
         warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
         loader = DataLoader(
-            _Chunks(split, augmentation),
+            reader,
             batch_size=None,
             sampler=chunks(),
             num_workers=workers,
@@ -69,18 +96,17 @@ def batches(
         )
         results = iter(loader)
 
-    pending: list[_Chunk] = []
+    pending: list[_C] = []
     for chunk in results:
-        split.note(chunk.skipped)
         pending.append(chunk)
         if len(pending) == chunk_counts[0]:
             chunk_counts.popleft()
-            images, labels = _join(pending, split, augmentation)
+            images, targets = join(pending)
             pending = []
 
             # Nothing is left of a batch whose files are all unreadable.
-            if len(labels):
-                yield images, labels
+            if len(targets):
+                yield images, targets
 
 
 class _Chunk(NamedTuple):

@@ -52,7 +52,10 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         "digits",
         "fashion-mnist",
         "image-folder",
+        "masks",
         "mnist",
+        "shape-masks",
+        "shapes",
         "tiny-imagenet",
     ]
     with pytest.raises(

@@ -1,0 +1,1 @@
+"""Scenes: images whose targets are boxes of objects or masks of classes."""
