@@ -36,9 +36,9 @@ def report_on_test(
         conditions: Perturbations under which the network is tested as well; None: none.
 
     Returns:
-        Metrics of the task, their 95% intervals as `NAME_interval`, and images, data and split. Of
-        a classification these are cross_entropy (nats), top1 and top5 (percent), and the Wilson
-        interval of top1.
+        Metrics of the task, their 95% intervals as `NAME_interval`, details such as the IoU of each
+        class, and images, data and split. Of a classification these are cross_entropy (nats), top1
+        and top5 (percent), and the Wilson interval of top1.
     """
     device = device or torch.device("cpu")
     model.to(device).eval()
@@ -61,6 +61,7 @@ def report_on_test(
         **perturbed,
         **tally.metrics(),
         **{f"{name}_interval": ends for name, ends in intervals.items()},
+        **tally.details(data.classes),
         "images": count,
         "data": data.title,
         "split": "test",

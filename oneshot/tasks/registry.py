@@ -20,7 +20,10 @@ DEFAULT = "classification"
 TASKS = Registry["type[Task]"](
     "task",
     "pathfit.tasks",
-    {DEFAULT: "oneshot.tasks.classification:Classification"},
+    {
+        DEFAULT: "oneshot.tasks.classification:Classification",
+        "segmentation": "oneshot.tasks.segmentation:Segmentation",
+    },
     invalid=InvalidOption,
 )
 """Name -> class of the task."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -48,6 +48,14 @@ class Tally(ABC):
 
     def intervals(self) -> dict[str, tuple[float, float]]:
         """Return 95% confidence intervals of metrics, for those that have one."""
+        return {}
+
+    def details(self, classes: Sequence[str]) -> dict[str, Any]:
+        """Return further results for the report of a test, such as metrics of each class.
+
+        Args:
+            classes: Names of the classes; empty: they have none.
+        """
         return {}
 
 
