@@ -69,10 +69,14 @@ class Run:
         """Perturbations that the training is under; None: none."""
         return Conditions.parse(self.settings.under) if self.settings.under else None
 
-    @property
-    def passes(self) -> Passes:
-        """New forward passes of the training."""
-        return Passes(self.task, self.conditions)
+    def passes(self, data: ImageData) -> Passes:
+        """Return new forward passes of the training.
+
+        Args:
+            data: Data set of the run.
+        """
+        conditions = self.conditions
+        return Passes(self.task, None if conditions is None else conditions.for_data(data))
 
     @property
     def architecture(self) -> Architecture:

@@ -51,6 +51,7 @@ def make_algorithm(
         cost = cost_of(search.target, space, tables.load)
 
     algorithm_class = algorithm(run.settings.algorithm or DEFAULT_ALGORITHM)
+    conditions = run.conditions
     setting = Setting(
         model=algorithm_class.prepare(supernet),
         recipe=run.settings.recipe,
@@ -63,7 +64,7 @@ def make_algorithm(
         folder=run.folder,
         tensorboard=tensorboard,
         task=run.task,
-        conditions=run.conditions,
+        conditions=None if conditions is None else conditions.for_data(data),
     )
     options = algorithm_class.recorded_options(run.settings)
 

@@ -83,7 +83,7 @@ class Evaluator:
     ):
         self.settings = settings or EvaluationSettings()
         self.task = task or Classification()
-        self.conditions = conditions
+        self.conditions = None if conditions is None else conditions.for_data(data)
         self.device = find_device(device)
         self.supernet: Supernet = supernet.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.supernet.eval()
@@ -154,6 +154,7 @@ class Evaluator:
                             self.task,
                             self.conditions,
                             self.settings.seed,
+                            images.recalibration,
                         ),
                     )
                     continue

@@ -28,6 +28,7 @@ def metrics_under(
     task: Task,
     conditions: Conditions,
     seed: int,
+    calibration: Sequence[Any] = (),
 ) -> dict[str, float]:
     """Return a model's metrics under each condition, such as `top1` and `top1_pgd`.
 
@@ -38,11 +39,19 @@ def metrics_under(
         task: Task that has the metrics.
         conditions: Perturbations; the metrics without any are always among the results.
         seed: Seed of the perturbations, the same for every model.
+        calibration: Inputs of training images, on which perturbations such as `int8` are
+            calibrated; empty: they take their ranges from each batch.
     """
     metrics: dict[str, float] = {}
     for condition in conditions.evaluated():
+        inputs_of_training = [moved_inputs(inputs, device) for inputs in calibration]
+        perturbation = condition.perturbation.calibrated(
+            model, inputs_of_training, functools.partial(Passes(task).from_start, model)
+        )
+
         # One condition at a time, without its weight, which the score has.
-        passes = Passes(task, Conditions((replace(condition, weight=1.0),)))
+        single = replace(condition, weight=1.0, perturbation=perturbation)
+        passes = Passes(task, Conditions((single,)))
         tally = task.tally(device)
         for number, (inputs, targets) in enumerate(batches):
             passes.begin(seed, number, 0)

@@ -14,6 +14,7 @@ from oneshot.errors import InvalidOption
 from oneshot.perturbations.registry import CLEAN, PERTURBATIONS
 
 if TYPE_CHECKING:
+    from oneshot.data.images import ImageData
     from oneshot.perturbations.perturbation import Perturbation
     from tables.metrics import Metric
 
@@ -82,6 +83,21 @@ class Conditions:
                 raise InvalidOption(f"under {text!r}: {name} is named twice")
             items.append(Condition(call.strip(), name, weight, PERTURBATIONS.make(call.strip())))
         return cls(tuple(items))
+
+    def for_data(self, data: ImageData) -> Conditions:
+        """Return the conditions for the inputs of a data set.
+
+        Args:
+            data: Data set of the training or the evaluation.
+
+        Raises:
+            InvalidOption: A perturbation cannot change such inputs.
+        """
+        return Conditions(
+            tuple(
+                replace(item, perturbation=item.perturbation.for_data(data)) for item in self.items
+            )
+        )
 
     def __iter__(self) -> Iterator[Condition]:
         return iter(self.items)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from oneshot.data.images import ImageData
 
 
 class Perturbation(ABC):
@@ -34,6 +37,33 @@ class Perturbation(ABC):
     One that changes inputs alone sets it to False: evaluations then compute layers that several
     paths share only once.
     """
+
+    def for_data(self, data: ImageData) -> Perturbation:
+        """Return the perturbation for the inputs of a data set, by default itself.
+
+        Attacks and corruptions need the range of pixels, since images are normalised.
+
+        Args:
+            data: Data set of the training or the evaluation.
+
+        Raises:
+            InvalidOption: Inputs of this kind cannot be perturbed.
+        """
+        return self
+
+    def calibrated(
+        self, model: nn.Module, batches: Sequence[Any], forward: Callable[[Any], Any]
+    ) -> Perturbation:
+        """Return the perturbation for passes of one model with fixed weights, by default itself.
+
+        Evaluations call it before their passes; trainings, whose weights move, do not.
+
+        Args:
+            model: Model on its device, in evaluation mode, with its path active.
+            batches: Inputs of training images on the device.
+            forward: Function inputs -> outputs that runs the model.
+        """
+        return self
 
     @abstractmethod
     def around(

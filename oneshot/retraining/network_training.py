@@ -58,8 +58,9 @@ def train_network(
     options = run.settings.retraining or RetrainOptions()
     recipe = run.settings.recipe
     seed = run.settings.seed
-    algorithm = Retraining(_initial_network(run, options), recipe, options, run.passes)
-    train = (data or run.data()).train
+    data = data or run.data()
+    train = data.train
+    algorithm = Retraining(_initial_network(run, options), recipe, options, run.passes(data))
     source = augmented(train, options)
 
     fit(
@@ -94,7 +95,7 @@ def check(run: Run, data: ImageData) -> None:
             f"mixup is for images; the examples of {data.title} are several tensors"
         )
     run.task.check(data)
-    Retraining(_initial_network(run, options), run.settings.recipe, options, run.passes)
+    Retraining(_initial_network(run, options), run.settings.recipe, options, run.passes(data))
 
 
 def delivered(run: Run, trained: nn.Module) -> nn.Module:

@@ -10,6 +10,7 @@ from torch import nn
 
 from oneshot.data.images import ImageData
 from oneshot.data.split import Batch
+from oneshot.evaluation.calibration import calibration_batches
 from oneshot.evaluation.tallies import metrics_under, tally_of
 from oneshot.perturbations.conditions import Conditions
 from oneshot.tasks.classification import Classification
@@ -55,7 +56,15 @@ def report_on_test(
     if conditions is not None:
         test_batches = list(data.test.batches(_BATCH))
         task = task or Classification()
-        perturbed = metrics_under(model, test_batches, device, task, conditions, seed=0)
+        perturbed = metrics_under(
+            model,
+            test_batches,
+            device,
+            task,
+            conditions.for_data(data),
+            seed=0,
+            calibration=calibration_batches(data.train),
+        )
     intervals = {name: list(ends) for name, ends in tally.intervals().items()}
     return {
         **perturbed,
