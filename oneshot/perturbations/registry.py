@@ -17,7 +17,10 @@ CLEAN = "clean"
 PERTURBATIONS = Registry["type[Perturbation]"](
     "perturbation",
     "pathfit.perturbations",
-    {CLEAN: "oneshot.perturbations.clean:Clean"},
+    {
+        CLEAN: "oneshot.perturbations.clean:Clean",
+        "int8": "oneshot.perturbations.int8:Int8",
+    },
     invalid=InvalidOption,
 )
 """Name -> class of the perturbation."""
