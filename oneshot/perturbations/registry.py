@@ -20,6 +20,8 @@ PERTURBATIONS = Registry["type[Perturbation]"](
     {
         CLEAN: "oneshot.perturbations.clean:Clean",
         "int8": "oneshot.perturbations.int8:Int8",
+        "pgd": "oneshot.perturbations.pgd:Pgd",
+        "fgsm": "oneshot.perturbations.fgsm:Fgsm",
     },
     invalid=InvalidOption,
 )
