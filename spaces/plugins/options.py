@@ -114,9 +114,11 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
     Example:
         >>> parse_call("evolution(population=20)")
         ('evolution', {'population': 20})
+        >>> parse_call("spos(head=ssdlite(taps=(8, 16)))")
+        ('spos', {'head': 'ssdlite(taps=(8, 16))'})
 
     Raises:
-        ValueError: The options are not literals by keyword.
+        ValueError: The options are not literals or names by keyword.
     """
     if "(" not in text:
         return text, {}
@@ -127,9 +129,7 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
         call = ast.parse(f"f({arguments}", mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
             raise ValueError(text)
-        options = {
-            keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg
-        }
+        options = {keyword.arg: _value(keyword.value) for keyword in call.keywords if keyword.arg}
     except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(text) from error
 
@@ -137,6 +137,16 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
     if len(options) < len(call.keywords):
         raise ValueError(text)
     return name, options
+
+
+def _value(node: ast.expr) -> Any:
+    """Return the value of a literal; a bare name, with options or without, is text."""
+    # `head=ssdlite(taps=(8, 16))` spares the quotes, which shells would need twice.
+    if isinstance(node, ast.Name) or (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ):
+        return ast.unparse(node)
+    return ast.literal_eval(node)
 
 
 def check_options(

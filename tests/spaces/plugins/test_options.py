@@ -64,7 +64,7 @@ def test_call_is_split_into_name_and_options(text: str, parsed: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a(", "a(1)", "a(b=c)", "a(b=1, b=2)", "a(**{'b': 1})", "a(b=1)x"]
+    "text", ["a(", "a(1)", "a(b=c.d)", "a(b=1, b=2)", "a(**{'b': 1})", "a(b=1)x"]
 )
 def test_call_that_is_not_of_literals_raises(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (the registry words the error)
