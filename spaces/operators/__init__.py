@@ -4,6 +4,7 @@ Counting (multiply-accumulates, parameters) and building (`spaces.modules`) read
 """
 
 from spaces.operators import cell as _cell
+from spaces.operators import heads as _heads
 from spaces.operators import mobile as _mobile
 from spaces.operators import plain as _plain
 from spaces.operators import shuffle as _shuffle
@@ -13,4 +14,4 @@ from spaces.operators.base import operator as operator
 from spaces.operators.base import register_operator as register_operator
 
 # These modules register their operators when they are imported.
-_ = _cell, _mobile, _plain, _shuffle
+_ = _cell, _heads, _mobile, _plain, _shuffle

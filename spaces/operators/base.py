@@ -47,6 +47,7 @@ OPERATORS = Registry[Operator](
         "avg_pool": "spaces.operators.plain",
         "max_pool": "spaces.operators.plain",
         "global_pool": "spaces.operators.plain",
+        "predictor": "spaces.operators.heads",
         "shuffle": "spaces.operators.shuffle",
         "xception": "spaces.operators.shuffle",
     },

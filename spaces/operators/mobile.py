@@ -35,9 +35,9 @@ def divisible(value: float, divisor: int = 8) -> int:
 class MBConvOperator:
     """MobileNetV2's inverted residual, optionally with MobileNetV3's squeeze-and-excitation.
 
-    A pointwise convolution to `expansion` times the input's channels (absent at 1), a depthwise
-    one, and a pointwise one without activation. Sandler et al., CVPR 2018 (arXiv 1801.04381);
-    Howard et al., ICCV 2019 (arXiv 1905.02244).
+    A pointwise convolution to `expansion` times the input's channels (absent at 1) or to `hidden`
+    channels, a depthwise one, and a pointwise one without activation. Sandler et al., CVPR 2018
+    (arXiv 1801.04381); Howard et al., ICCV 2019 (arXiv 1905.02244).
     """
 
     arrangement: Arrangement = "chain"
@@ -46,10 +46,10 @@ class MBConvOperator:
         inputs = block.input[0]
         expansion = block.expansion or 1
         activation = block.activation or "relu6"
-        hidden = inputs * expansion
+        hidden = block.hidden or inputs * expansion
 
         # MobileNetV2 has no expansion layer where it would change nothing.
-        expand = normalised(Conv(inputs, hidden, 1), activation) if expansion > 1 else ()
+        expand = normalised(Conv(inputs, hidden, 1), activation) if hidden != inputs else ()
 
         # Squeeze and excitation follows the depthwise convolution, as in MobileNetV3.
         squeeze: Branch = (
