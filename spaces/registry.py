@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from spaces.errors import InvalidParameter
+from spaces.heads import registry as heads
+from spaces.heads.registry import CLASSIFIER
 from spaces.plugins import Registry
 
 if TYPE_CHECKING:
@@ -126,29 +128,62 @@ def get(name: str, **parameters: Any) -> SearchSpace:
         (3, 160, 160)
         >>> get("spos-tiny", num_classes=7).name
         'spos-tiny(num_classes=7)'
+        >>> get("ofa-mobilenetv3(input_size=320, head=ssdlite)").name
+        "ofa-mobilenetv3(head='ssdlite', resolutions=(320,))"
     """
     base, merged = SPACES.parse(name, parameters)
+    options = SPACES.options(base)
+    _expand_input_size(base, merged, options)
     SPACES.check(base, merged)
 
-    changed: dict[str, Any] = {}
-    for key, option in sorted(SPACES.options(base).items()):
-        if key in merged:
-            _check_positive(base, key, merged[key])
-            value = _as_tuples(merged[key])
-            # The canonical name leaves out parameters that equal the preset.
-            if value != option.default:
-                changed[key] = value
+    defaults = {key: option.default for key, option in options.items()}
+    # Taken as they are by a space of a plug-in that has a `head` of its own kind.
+    if "head" in merged and defaults["head"] == CLASSIFIER:
+        merged["head"] = heads.canonical(merged["head"])
+        if merged["head"] != CLASSIFIER:
+            defaults["num_classes"] = heads.make_head(merged["head"]).num_classes
 
-    return _build(SPACES.get(base), base, tuple(changed.items()))
+    changed: dict[str, Any] = {}
+    for key in sorted(merged):
+        _check_positive(base, key, merged[key])
+        value = _as_tuples(merged[key])
+        # The canonical name leaves out parameters that equal the preset.
+        if value != defaults[key]:
+            changed[key] = value
+
+    preset = {key: value for key, value in defaults.items() if value != options[key].default}
+    return _build(SPACES.get(base), base, tuple(changed.items()), tuple(preset.items()))
 
 
 # The factory is an argument so that a name which is registered again gets its new space.
 @functools.lru_cache(maxsize=64)
 def _build(
-    factory: Callable[..., SearchSpace], base: str, changed: tuple[tuple[str, Any], ...]
+    factory: Callable[..., SearchSpace],
+    base: str,
+    changed: tuple[tuple[str, Any], ...],
+    preset: tuple[tuple[str, Any], ...],
 ) -> SearchSpace:
+    """Build a space.
+
+    Args:
+        factory: Function that builds it.
+        base: Registered name.
+        changed: Parameters of the canonical name.
+        preset: Parameters that follow from those, and differ from the factory's defaults.
+    """
     arguments = ", ".join(f"{key}={value!r}" for key, value in changed)
-    return factory(f"{base}({arguments})" if changed else base, **dict(changed))
+    canonical_name = f"{base}({arguments})" if changed else base
+    return factory(canonical_name, **{**dict(preset), **dict(changed)})
+
+
+def _expand_input_size(base: str, parameters: dict[str, Any], options: Mapping[str, Any]) -> None:
+    """Replace `input_size` of a space whose input sizes are a choice by one resolution."""
+    if "input_size" in options or "resolutions" not in options or "input_size" not in parameters:
+        return
+    if "resolutions" in parameters:
+        raise InvalidParameter(f"{base}: give input_size or resolutions, not both")
+
+    parameters["resolutions"] = (parameters.pop("input_size"),)
 
 
 def _check_positive(base: str, key: str, value: Any) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from spaces.chains.additive_space import ChoiceLayer
     from spaces.drawing.sketch import Sketch
     from spaces.graphs.relaxed import RelaxedGraphs
+    from spaces.heads.geometry import BoxGeometry
     from spaces.modules.supernet import Supernet
 
 _COUNTING_CHUNK = 1 << 12
@@ -57,7 +58,7 @@ class SearchSpace(ChoiceSpace, ABC):
     """Whether costs are sums over choices, so that expectations factorise."""
 
     head = "classes"
-    """Head of the networks, which must be the one that a task needs."""
+    """Kind of the networks' head, which a task needs: `classes`, `boxes` or `mask`."""
 
     is_chain = False
     """Whether every network is a sequence of blocks, each of which reads the previous one only."""
@@ -131,6 +132,20 @@ class SearchSpace(ChoiceSpace, ABC):
         By default it is the space itself, because its networks read no tokens.
         """
         return self
+
+    def head_geometry(self, architecture: Architecture | None = None) -> BoxGeometry | None:
+        """Return where the boxes that networks predict lie in the image.
+
+        Networks and supernets have it as the attribute `geometry`.
+
+        Args:
+            architecture: Architecture of a network, where the input size is a choice; None: the
+                largest size.
+
+        Returns:
+            Levels, strides and anchors; None where networks predict no boxes.
+        """
+        return None
 
     def random_input(
         self, architecture: Architecture, batch: int, generator: torch.Generator

@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from spaces.architecture import Architecture
 from spaces.errors import InvalidArchitecture
-from spaces.modules.nested import tensors_in
+from spaces.modules.nested import mapped, tensors_in
 from spaces.space import Codes, SearchSpace
 
 
@@ -182,9 +182,9 @@ class SpaceContract(ABC):
                 architecture
             )
             with FlopCounterMode(display=False) as counter, torch.no_grad():
-                scores = logits(network(self.image(architecture)))
-            assert (scores.shape[0], scores.shape[-1]) == (2, space.num_classes)
-            assert scores.isfinite().all()
+                result = network(self.image(architecture))
+            self.check_output(architecture, result)
+            assert all(value.isfinite().all() for value in tensors_in(result))
 
             # Two operations a multiply-accumulate, and two images.
             assert counter.get_total_flops() == 2 * 2 * space.macs(architecture)
@@ -225,7 +225,7 @@ class SpaceContract(ABC):
         space = self.space()
         architecture = space.decode(self.codes(seed=6, n=1))[0]
         network = space.network(architecture).train()
-        logits(network(self.image(architecture))).square().mean().backward()
+        _backpropagate(network(self.image(architecture)))
         gradients = [value.grad for value in network.parameters() if value.grad is not None]
         assert gradients
         assert all(gradient.isfinite().all() for gradient in gradients)
@@ -239,19 +239,20 @@ class SpaceContract(ABC):
             architecture = space.decode(row[None])[0]
             supernet.activate(row)
             with torch.no_grad():
-                by_codes = logits(supernet(self.image(architecture)))
+                by_codes = supernet(self.image(architecture))
             supernet.activate(architecture)
             with torch.no_grad():
-                assert torch.equal(logits(supernet(self.image(architecture))), by_codes)
-            assert (by_codes.shape[0], by_codes.shape[-1]) == (2, space.num_classes)
+                by_architecture = supernet(self.image(architecture))
+            pairs = zip(tensors_in(by_architecture), tensors_in(by_codes), strict=True)
+            assert all(torch.equal(first, second) for first, second in pairs)
+            self.check_output(architecture, by_codes)
 
     def test_only_the_path_takes_gradients(self) -> None:
         space = self.space()
         supernet = space.supernet().train()
         rows = self.codes(seed=8, n=2)
         supernet.activate(rows[0])
-        image = self.image(space.decode(rows[:1])[0])
-        logits(supernet(image)).square().mean().backward()
+        _backpropagate(supernet(self.image(space.decode(rows[:1])[0])))
         on_path = {id(value) for module in supernet.path() for value in module.parameters()}
         for name, value in supernet.named_parameters():
             assert value.grad is None or id(value) in on_path, name
@@ -260,6 +261,27 @@ class SpaceContract(ABC):
         """Return two images for the architecture's network, or two rows of tokens."""
         generator = torch.Generator().manual_seed(0)
         return self.space().random_input(architecture, 2, generator)
+
+    def check_output(self, architecture: Architecture, result: Any) -> None:
+        """Check the shapes of what a network returns for two images, by the space's head."""
+        space = self.space()
+        if space.head not in ("boxes", "mask"):
+            scores = logits(result)
+            assert (scores.shape[0], scores.shape[-1]) == (2, space.num_classes)
+            return
+
+        expected: Any = (2, space.num_classes, *space.input_shape_of(architecture)[1:])
+        geometry = space.head_geometry(architecture)
+        if geometry is not None:
+            locations = (2, geometry.num_locations)
+            expected = {
+                "scores": (*locations, space.num_classes + geometry.background),
+                "offsets": (*locations, 4),
+            }
+            if not geometry.has_anchors:
+                expected["centerness"] = (*locations, 1)
+
+        assert mapped(result, lambda value: tuple(value.shape)) == expected
 
     # Graphs
 
@@ -299,6 +321,12 @@ class SpaceContract(ABC):
 def logits(outputs: Any) -> Any:
     """Return the logits of a network's outputs: of a language model, without its state."""
     return next(tensors_in(outputs))
+
+
+def _backpropagate(result: Any) -> None:
+    """Compute gradients of the mean squares of all tensors of a result."""
+    tensors = [value for value in tensors_in(result) if value.requires_grad]
+    torch.autograd.backward([value.square().mean() for value in tensors])
 
 
 def _recorder(

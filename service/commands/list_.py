@@ -14,6 +14,7 @@ REGISTRIES = Registry[Registry[Any]](
     "kind",
     built_in={
         "space": "spaces.registry:SPACES",
+        "head": "spaces.heads.registry:HEADS",
         "operator": "spaces.operators.base:OPERATORS",
         "format": "spaces.formats.registry:FORMATS",
         "benchmark": "tables.benchmarks.registry:BENCHMARKS",

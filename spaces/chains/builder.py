@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from spaces.block import Block
 from spaces.chains.additive_space import ChoiceLayer
-from spaces.chains.chain import ChainSpace
+from spaces.chains.chain import ChainSpace, Layout
 from spaces.errors import InvalidParameter
+from spaces.heads.attached import AttachedHead, attach
 from spaces.operators.layers import Shape
 from spaces.operators.mobile import divisible
 
@@ -62,20 +63,29 @@ class ChainBuilder:
         num_classes: int,
         initialise: Callable[[], Initialiser],
         affine_supernet: bool = False,
+        attached: AttachedHead | None = None,
     ) -> ChainSpace:
-        """Return the space of the layout, completed by a linear classifier."""
-        arguments = self.arguments(num_classes, "linear")
-        return ChainSpace(name, *arguments, initialise, affine_supernet)
+        """Return the space of the layout, completed by a linear classifier or another head."""
+        arguments = self.arguments(num_classes, "linear", attached)
+        return ChainSpace(name, *arguments, initialise, affine_supernet, attached)
+
+    def attach(self, head: str) -> AttachedHead | None:
+        """Return a head behind the layers so far, given by its name; None for the classifier."""
+        return attach(head, self.layout, self.input_shape)
 
     def arguments(
-        self, num_classes: int, operator: str
-    ) -> tuple[list[Block | ChoiceLayer], tuple[int, int, int], int, Callable[[int], Block]]:
+        self, num_classes: int, operator: str, attached: AttachedHead | None = None
+    ) -> tuple[Layout, tuple[int, int, int], int, Callable[[int], Block] | None]:
         """Return layout, input shape, number of classes and classifier, as ChainSpace takes them.
 
         Args:
             num_classes: Number of classes that costs are counted with.
             operator: Operator of the classifier.
+            attached: Head in place of the classifier.
         """
+        if attached is not None:
+            return attached.wiring(num_classes).items, self.input_shape, num_classes, None
+
         # Bound now: the builder's shape may change later.
         features = self.shape
 

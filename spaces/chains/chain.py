@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from spaces.drawing.sketch import Sketch
     from spaces.graphs.relaxed import RelaxedGraphs
+    from spaces.heads.attached import AttachedHead
+    from spaces.heads.geometry import BoxGeometry
     from spaces.modules.network import Initialiser
     from spaces.modules.supernet import Supernet
 
@@ -36,9 +38,12 @@ class ChainSpace(AdditiveSpace):
         layout: Chain for `num_classes` classes; its last item is the classifier.
         input_shape: Shape of one image, (channels, height, width).
         num_classes: Number of classes that costs are counted with.
-        classifier: Function number of classes -> last block.
+        classifier: Function number of classes -> last block; None with a head in its place.
         initialise: Function that returns the initialiser of a built network's weights; see
             `spaces.modules.network`.
+        affine_supernet: Whether the batch normalisation of the supernet learns scale and shift.
+        attached: Head in place of the classifier, with the backbone; `layout` then has its layers.
+            None: the networks are chains that end in the classifier.
 
     Example:
         >>> from spaces.modules.initialisers import torch_initialiser
@@ -60,8 +65,6 @@ class ChainSpace(AdditiveSpace):
         ['conv k3 s1 3x8x8 -> 4x8x8', 'conv k5 s1 4x8x8 -> 4x8x8', 'linear 4x8x8 -> 10']
     """
 
-    is_chain = True
-
     dropout: float | None = None
     """Probability of dropout before the classifier of networks; None: that of its operator."""
 
@@ -71,17 +74,30 @@ class ChainSpace(AdditiveSpace):
         layout: Layout,
         input_shape: tuple[int, int, int],
         num_classes: int,
-        classifier: Callable[[int], Block],
+        classifier: Callable[[int], Block] | None,
         initialise: Callable[[], Initialiser],
         affine_supernet: bool = False,
+        attached: AttachedHead | None = None,
     ):
         self.affine_supernet = affine_supernet
+        self.attached = attached
         self.layout = tuple(layout)
         self._classifier = classifier
         self._initialise = initialise
         fixed = [item for item in self.layout if isinstance(item, Block)]
         layers = [item for item in self.layout if isinstance(item, ChoiceLayer)]
         super().__init__(name, fixed, layers, input_shape, num_classes)
+        if attached is not None:
+            self.head = attached.head.kind
+
+    @property
+    def is_chain(self) -> bool:  # type: ignore[override]
+        """Whether each block reads the previous one only, as without a head that has taps."""
+        return self.attached is None
+
+    def head_geometry(self, architecture: Architecture | None = None) -> BoxGeometry | None:
+        """Return where the boxes that networks predict lie in the image."""
+        return None if self.attached is None else self.attached.geometry
 
     def blocks(self, architecture: Architecture) -> list[Block]:
         """Return the blocks that `network(architecture)` executes, in order."""
@@ -145,11 +161,27 @@ class ChainSpace(AdditiveSpace):
         return relaxed_chains(self, probabilities)
 
     def layout_for(self, num_classes: int | None) -> Layout:
-        """Return the chain with a classifier of `num_classes` classes (None: the space's)."""
+        """Return the layout for `num_classes` classes (None: the space's)."""
         # The layout already ends in the classifier of the space's classes.
         if num_classes is None or num_classes == self.num_classes:
             return self.layout
+        if self.attached is not None:
+            return self.attached.wiring(num_classes).items
+        assert self._classifier is not None
         return (*self.layout[:-1], self._classifier(num_classes))
+
+    def supernet_initialiser(self, initialise: Initialiser, num_classes: int | None) -> Initialiser:
+        """Return the initialiser of a supernet, which also knows the layers of a head.
+
+        Args:
+            initialise: Initialiser of all other layers.
+            num_classes: Number of classes of the supernet. None: the space's.
+        """
+        if self.attached is None:
+            return initialise
+
+        wiring = self.attached.wiring(num_classes or self.num_classes)
+        return self.attached.initialiser(initialise, wiring, _layers_of_supernet)
 
     def network(
         self,
@@ -158,9 +190,14 @@ class ChainSpace(AdditiveSpace):
         generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
         """Build the standalone network, initialised by `generator` (None: seed 0)."""
-        from spaces.modules.network import chain_network
+        from spaces.modules.network import chain_network, wired_network
 
         self.encode([architecture])
+        if self.attached is not None:
+            wiring = self.attached.wiring(num_classes or self.num_classes)
+            selected = [self._select_blocks([item], architecture.choices) for item in wiring.items]
+            return wired_network(self.attached, wiring, selected, self._initialise(), generator)
+
         blocks = self._select_blocks(self.layout_for(num_classes), architecture.choices)
         return chain_network(blocks, self._initialise(), generator)
 
@@ -171,7 +208,12 @@ class ChainSpace(AdditiveSpace):
         from spaces.modules.affine import learn_affine
         from spaces.modules.supernet import chain_supernet
 
-        supernet = chain_supernet(self, self.layout_for(num_classes), self._initialise(), generator)
+        supernet = chain_supernet(self, num_classes, self._initialise(), generator)
         if self.affine_supernet:
             learn_affine(supernet)
         return supernet
+
+
+def _layers_of_supernet(supernet: torch.nn.Module) -> list[torch.nn.Module]:
+    layers = supernet.get_submodule("layers")
+    return list(layers.children())

@@ -48,7 +48,9 @@ class ElasticDepthSpace(ChainSpace):
         self.dropout = dropout
         self.supernet_dropout = supernet_dropout
         column = {choice.key: index for index, choice in enumerate(self.choices)}
-        self.optional = [[column[key] for key in stage] for stage in optional if stage]
+        # A head may leave out the last stages of its backbone.
+        stages = [[column[key] for key in stage if key in column] for stage in optional]
+        self.optional = [stage for stage in stages if stage]
 
     @property
     def size(self) -> int:
@@ -97,8 +99,7 @@ class ElasticDepthSpace(ChainSpace):
         """
         from spaces.modules.elastic_supernet import elastic_supernet
 
-        layout = self.layout_for(num_classes)
-        supernet = elastic_supernet(self, layout, self._initialise(), generator)
+        supernet = elastic_supernet(self, num_classes, self._initialise(), generator)
         _set_dropout(supernet, self.supernet_dropout)
         return supernet
 

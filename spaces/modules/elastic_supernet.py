@@ -17,11 +17,11 @@ from spaces.chains.additive_space import ChoiceLayer
 from spaces.modules.blocks import build
 from spaces.modules.choices import LayerChoice
 from spaces.modules.elastic_block import ElasticDepthwise, ElasticMBConv
-from spaces.modules.network import ChainNetwork, Initialiser, materialise
+from spaces.modules.network import ChainNetwork, Initialiser, WiredNetwork, materialise
 from spaces.modules.supernet import ChainSupernet, ResizingSupernet, Supernet
 
 if TYPE_CHECKING:
-    from spaces.chains.chain import ChainSpace, Layout
+    from spaces.chains.chain import ChainSpace
 
 
 class ElasticPart(nn.Module):
@@ -105,7 +105,7 @@ class ElasticSupernet(ChainSupernet):
             network: Network of `space.network(architecture)` with as many classes.
             architecture: Architecture of the space, which this activates.
         """
-        assert isinstance(network, ChainNetwork)
+        assert isinstance(network, ChainNetwork | WiredNetwork)
         self.activate(architecture)
 
         # A skipped layer is an identity here, and absent in the network.
@@ -116,12 +116,6 @@ class ElasticSupernet(ChainSupernet):
                 source.__dict__["whole"].copy_to(target, source.block)
             else:
                 target.load_state_dict(source.state_dict())
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes of the classifier."""
-        linear = [layer for layer in self.layers[-1].modules() if isinstance(layer, nn.Linear)]
-        return linear[-1].out_features
 
 
 def elastic_of(supernet: nn.Module) -> ElasticSupernet | None:
@@ -176,17 +170,20 @@ def copy_part(network: nn.Module, supernet: Supernet, architecture: Architecture
 
 def elastic_supernet(
     space: ChainSpace,
-    layout: Layout,
+    num_classes: int | None,
     initialise: Initialiser,
     generator: torch.Generator | None = None,
 ) -> ElasticSupernet:
     """Build the supernet of a chain of inverted residuals; arguments as of `chain_supernet`."""
 
     def make() -> ElasticSupernet:
-        return ElasticSupernet(space, [_build_layer(item) for item in layout])
+        layers = [_build_layer(item) for item in space.layout_for(num_classes)]
+        return ElasticSupernet(space, layers, num_classes)
+
+    initialise_layers = space.supernet_initialiser(initialise, num_classes)
 
     def initialise_all(module: nn.Module, generator: torch.Generator) -> None:
-        initialise(module, generator)
+        initialise_layers(module, generator)
         # The initialiser knows convolutions and linear layers only.
         for submodule in module.modules():
             if isinstance(submodule, ElasticDepthwise):
@@ -196,6 +193,17 @@ def elastic_supernet(
 
 
 def _build_layer(item: Block | ChoiceLayer) -> nn.Module:
-    if isinstance(item, ChoiceLayer):
+    if isinstance(item, Block):
+        return build(item)
+
+    blocks = [block for candidate in item.candidates.values() for block in candidate]
+    # Only inverted residuals that differ in kernel and expansion are slices of one another.
+    if all(block.operator == "mbconv" and block.hidden is None for block in blocks):
         return ElasticLayerChoice(item.candidates, key=item.key)
-    return build(item)
+    return LayerChoice(
+        {name: _in_order(candidate) for name, candidate in item.candidates.items()}, key=item.key
+    )
+
+
+def _in_order(blocks: Sequence[Block]) -> nn.Module:
+    return build(blocks[0]) if len(blocks) == 1 else nn.Sequential(*map(build, blocks))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from spaces.block import Block
 from spaces.modules.blocks import build
+
+if TYPE_CHECKING:
+    from spaces.heads.attached import AttachedHead
+    from spaces.heads.geometry import BoxGeometry
+    from spaces.heads.wiring import Wiring
 
 Initialiser: TypeAlias = Callable[[nn.Module, torch.Generator], None]
 """Function that sets every parameter of a module from a generator."""
@@ -44,6 +52,53 @@ class ChainNetwork(nn.Module):
         return outputs
 
 
+class WiredNetwork(nn.Module):
+    """A network with a head, whose layers read what its wiring says.
+
+    Args:
+        wiring: All layers.
+        modules: Modules of the selected blocks of each layer.
+        collector: Turns the output values into the result.
+        geometry: Where predicted boxes lie in the image; None: there are none.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        modules: Sequence[Sequence[nn.Module]],
+        collector: nn.Module,
+        geometry: BoxGeometry | None,
+    ):
+        super().__init__()
+        self.blocks = nn.ModuleList(module for selected in modules for module in selected)
+        self.collector = collector
+        self.wiring = wiring
+        self.geometry = geometry
+        self._counts = [len(selected) for selected in modules]
+
+    def layers(self) -> list[list[nn.Module]]:
+        """Return the modules of each layer of the wiring; a skipped layer has none."""
+        blocks = iter(self.blocks)
+        return [list(itertools.islice(blocks, count)) for count in self._counts]
+
+    def forward(self, x: Tensor) -> Any:
+        return self.collector(self.wiring.run(self._functions(), x))
+
+    def block_outputs(self, x: Tensor) -> list[Tensor]:
+        """Return the features after each layer that is not skipped."""
+        executed = [index + 1 for index, count in enumerate(self._counts) if count]
+        return dataclasses.replace(self.wiring, outputs=tuple(executed)).run(self._functions(), x)
+
+    def _functions(self) -> list[Callable[[Tensor], Tensor]]:
+        return [functools.partial(_run_in_order, modules) for modules in self.layers()]
+
+
+def _run_in_order(modules: Sequence[nn.Module], x: Tensor) -> Tensor:
+    for module in modules:
+        x = module(x)
+    return x
+
+
 def chain_network(
     blocks: Sequence[Block], initialise: Initialiser, generator: torch.Generator | None = None
 ) -> ChainNetwork:
@@ -51,6 +106,37 @@ def chain_network(
     return materialise(
         lambda: ChainNetwork([build(block) for block in blocks]), initialise, generator
     )
+
+
+def wired_network(
+    head: AttachedHead,
+    wiring: Wiring,
+    blocks: Sequence[Sequence[Block]],
+    initialise: Initialiser,
+    generator: torch.Generator | None = None,
+) -> WiredNetwork:
+    """Build a network with a head.
+
+    Args:
+        head: Head with its backbone.
+        wiring: All layers.
+        blocks: Selected blocks of each layer.
+        initialise: Initialiser of the weights.
+        generator: Source of the weights. None: a new one with seed 0.
+    """
+
+    def make() -> WiredNetwork:
+        modules = [[build(block) for block in selected] for selected in blocks]
+        collector = head.head.collector(wiring, head.geometry)
+        return WiredNetwork(wiring, modules, collector, head.geometry)
+
+    return materialise(make, head.initialiser(initialise, wiring, _layers_of), generator)
+
+
+def _layers_of(module: nn.Module) -> list[nn.Module]:
+    assert isinstance(module, WiredNetwork)
+    # In meta-modules of their own, which share the parameters of the network.
+    return [nn.ModuleList(modules) for modules in module.layers()]
 
 
 def materialise(
@@ -93,6 +179,8 @@ def release_initialiser(module: nn.Module, generator: torch.Generator) -> None:
             # As in the release: only the first convolution has a fixed deviation.
             deviation = 0.01 if first else 1.0 / submodule.weight.shape[1]
             nn.init.normal_(submodule.weight, 0.0, deviation, generator=generator)
+            if submodule.bias is not None:
+                nn.init.zeros_(submodule.bias)
             first = False
         elif isinstance(submodule, nn.Linear):
             nn.init.normal_(submodule.weight, 0.0, 0.01, generator=generator)

@@ -18,8 +18,9 @@ from spaces.modules.choices import LayerChoice
 from spaces.modules.network import Initialiser, materialise
 
 if TYPE_CHECKING:
-    from spaces.chains.chain import ChainSpace, Layout
+    from spaces.chains.chain import ChainSpace
     from spaces.chains.resolution import ResolutionSpace
+    from spaces.heads.wiring import Wiring
     from spaces.space import SearchSpace
 
 
@@ -67,25 +68,41 @@ class Supernet(nn.Module, ABC):
 
 
 class ChainSupernet(Supernet):
-    """Fixed modules and LayerChoices, one after the other.
+    """Fixed modules and LayerChoices, one after the other, or as the space's head wires them.
 
     Args:
         space: Space whose architectures it runs.
         layers: Fixed modules and LayerChoices, in the order of execution.
+        num_classes: Number of classes of the last layers. None: the space's.
     """
 
-    is_sequential = True
-
-    def __init__(self, space: SearchSpace, layers: Sequence[nn.Module]):
+    def __init__(
+        self, space: ChainSpace, layers: Sequence[nn.Module], num_classes: int | None = None
+    ):
         super().__init__(space)
+        self.num_classes = num_classes or space.num_classes
         self.layers = nn.ModuleList(layers)
         self.choices = [layer for layer in layers if isinstance(layer, LayerChoice)]
+
+        self.geometry = space.head_geometry()
+        self.wiring: Wiring | None = None
+        if space.attached is not None:
+            self.wiring = space.attached.wiring(self.num_classes)
+            self.collector = space.attached.head.collector(self.wiring, self.geometry)
+
+    @property
+    def is_sequential(self) -> bool:  # type: ignore[override]
+        """Whether the modules run one after the other, as without a head that has taps."""
+        return self.wiring is None
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:
         for choice, code in zip(self.choices, codes, strict=True):
             choice.activate(int(code))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
+        if self.wiring is not None:
+            return self.collector(self.wiring.run(list(self.layers), x))
+
         for layer in self.layers:
             x = layer(x)
         return x
@@ -137,7 +154,7 @@ class ResizingSupernet(Supernet):
 
 def chain_supernet(
     space: ChainSpace,
-    layout: Layout,
+    num_classes: int | None,
     initialise: Initialiser,
     generator: torch.Generator | None = None,
 ) -> ChainSupernet:
@@ -145,7 +162,7 @@ def chain_supernet(
 
     Args:
         space: Chain whose architectures it runs.
-        layout: Fixed blocks and choices, in the order of execution.
+        num_classes: Number of classes. None: the space's.
         initialise: Initialiser of the weights.
         generator: Source of the weights. None: a new one with seed 0.
     """
@@ -158,13 +175,13 @@ def chain_supernet(
 
     def make() -> ChainSupernet:
         layers: list[nn.Module] = []
-        for item in layout:
+        for item in space.layout_for(num_classes):
             if isinstance(item, Block):
                 layers.append(build(item, affine=False))
             else:
                 modules = {name: candidate(blocks) for name, blocks in item.candidates.items()}
                 layers.append(LayerChoice(modules, key=item.key))
 
-        return ChainSupernet(space, layers)
+        return ChainSupernet(space, layers, num_classes)
 
-    return materialise(make, initialise, generator)
+    return materialise(make, space.supernet_initialiser(initialise, num_classes), generator)

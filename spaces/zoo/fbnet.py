@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from spaces.block import Block
 from spaces.chains.builder import ChainBuilder, check_stages, layers
+from spaces.heads.registry import CLASSIFIER
 from spaces.registry import register_space
 from spaces.space import SearchSpace
 
@@ -42,6 +43,7 @@ def fbnet(
     strides: tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1),
     stem_channels: int = 16,
     head_channels: int = 1984,
+    head: str = CLASSIFIER,
     num_classes: int = 1000,
 ) -> SearchSpace:
     """Build the space of the paper: 22 layers with 9 candidates.
@@ -59,9 +61,11 @@ def fbnet(
             stride = first_stride if repeat == 0 else 1
             chain.choice(_candidates(chain, out, stride), out, stride)
 
-    chain.conv(head_channels, 1, 1, "relu")
+    attached = chain.attach(head)
+    if attached is None:
+        chain.conv(head_channels, 1, 1, "relu")
 
-    return chain.space(name, num_classes, _initialiser, affine_supernet=True)
+    return chain.space(name, num_classes, _initialiser, affine_supernet=True, attached=attached)
 
 
 def _candidates(chain: ChainBuilder, channels: int, stride: int) -> dict[str, tuple[Block, ...]]:

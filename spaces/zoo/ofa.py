@@ -16,6 +16,8 @@ from spaces.chains.builder import ChainBuilder, layers, scaled
 from spaces.chains.elastic_depth import SKIP, ElasticDepthSpace
 from spaces.chains.resolution import ResolutionSpace
 from spaces.errors import InvalidParameter
+from spaces.heads.attached import AttachedHead
+from spaces.heads.registry import CLASSIFIER
 from spaces.registry import get, register_space
 from spaces.space import SearchSpace
 
@@ -71,6 +73,7 @@ def ofa_mobilenetv3(
     depths: tuple[int, ...] = (2, 3, 4),
     kernels: tuple[int, ...] = (3, 5, 7),
     expansions: tuple[int, ...] = (3, 4, 6),
+    head: str = CLASSIFIER,
     num_classes: int = 1000,
 ) -> SearchSpace:
     """Build MobileNetV3-Large's stages; the release has the widths 1.0 and 1.2."""
@@ -78,7 +81,7 @@ def ofa_mobilenetv3(
     elastic.check(name)
 
     first, *channels = scaled((16, 24, 40, 80, 112, 160), width)
-    expand, head = scaled((960, 1280), width)
+    expand, last = scaled((960, 1280), width)
     strides = (2, 2, 2, 1, 2)
     activations = ("relu", "relu", "hswish", "hswish", "hswish")
     squeezes = (False, True, False, True, True)
@@ -93,15 +96,19 @@ def ofa_mobilenetv3(
 
         # A chain for each resolution: block shapes differ with the image.
         optional = _add_stages(chain, stages, elastic)
-        chain.conv(expand, 1, 1, "hswish")
-        chain.fixed(Block("global_pool", chain.shape, (expand, 1, 1)))
-        chain.conv(head, 1, 1, "hswish", operator="conv_act")
+        attached = chain.attach(head)
+        if attached is None:
+            chain.conv(expand, 1, 1, "hswish")
+            chain.fixed(Block("global_pool", chain.shape, (expand, 1, 1)))
+            chain.conv(last, 1, 1, "hswish", operator="conv_act")
 
         # The net.configs of the release have 0.1 at the width 1.0 and 0.2 at 1.2.
         dropout = 0.2 if width > 1 else 0.1
-        return _finish(name, chain, optional, num_classes, "linear_dropout", 1e-5, dropout)
+        return _finish(
+            name, chain, attached, optional, num_classes, "linear_dropout", 1e-5, dropout
+        )
 
-    return _with_resolutions(name, resolutions, at)
+    return _with_resolutions(name, resolutions, head, at)
 
 
 @register_space("ofa-proxyless")
@@ -114,6 +121,7 @@ def ofa_proxyless(
     depths: tuple[int, ...] = (2, 3, 4),
     kernels: tuple[int, ...] = (3, 5, 7),
     expansions: tuple[int, ...] = (3, 4, 6),
+    head: str = CLASSIFIER,
     num_classes: int = 1000,
 ) -> SearchSpace:
     """Build ProxylessNAS's stages, the last one of one layer; the release has the width 1.3."""
@@ -121,7 +129,7 @@ def ofa_proxyless(
     elastic.check(name)
 
     first, second, *channels = scaled((32, 16, 24, 40, 80, 96, 192, 320), width)
-    head = scaled((1280,), width)[0]
+    last = scaled((1280,), width)[0]
     strides = (2, 2, 2, 1, 2, 1)
     depths_of_stages = (4, 4, 4, 4, 4, 1)
     stages = [
@@ -134,10 +142,12 @@ def ofa_proxyless(
         chain.conv(first, 3, 2, "relu6")
         chain.fixed(chain.mbconv(second, 3, 1, 1, "relu6"))
         optional = _add_stages(chain, stages, elastic)
-        chain.conv(head, 1, 1, "relu6")
-        return _finish(name, chain, optional, num_classes, "linear", 1e-3)
+        attached = chain.attach(head)
+        if attached is None:
+            chain.conv(last, 1, 1, "relu6")
+        return _finish(name, chain, attached, optional, num_classes, "linear", 1e-3)
 
-    return _with_resolutions(name, resolutions, at)
+    return _with_resolutions(name, resolutions, head, at)
 
 
 def _add_stages(
@@ -175,6 +185,7 @@ def _add_stages(
 def _finish(
     name: str,
     chain: ChainBuilder,
+    attached: AttachedHead | None,
     optional: list[list[str]],
     num_classes: int,
     operator: str,
@@ -188,15 +199,19 @@ def _finish(
 
     return ElasticDepthSpace(
         name,
-        *chain.arguments(num_classes, operator),
+        *chain.arguments(num_classes, operator, attached),
         initialise,
+        False,
+        attached,
         optional=optional,
         dropout=dropout,
         supernet_dropout=SUPERNET_DROPOUT,
     )
 
 
-def _with_resolutions(name: str, resolutions: tuple[int, ...], at: _AtResolution) -> SearchSpace:
+def _with_resolutions(
+    name: str, resolutions: tuple[int, ...], head: str, at: _AtResolution
+) -> SearchSpace:
     if not resolutions or len(set(resolutions)) < len(resolutions):
         raise InvalidParameter(
             f"{name}: resolutions needs sizes that differ, at least one, not {resolutions}"
@@ -204,6 +219,13 @@ def _with_resolutions(name: str, resolutions: tuple[int, ...], at: _AtResolution
 
     if len(resolutions) == 1:
         return at(resolutions[0], name)
+
+    # The maps from which a detector predicts, and the order of its outputs, depend on the size.
+    if head != CLASSIFIER:
+        raise InvalidParameter(
+            f"{name}: a head other than {CLASSIFIER} needs one resolution, such as"
+            f" input_size={max(resolutions)}; got {resolutions}"
+        )
 
     # Each size is the registered space of that single resolution.
     return ResolutionSpace(

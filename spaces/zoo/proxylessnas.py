@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.chains.builder import ChainBuilder, check_stages, layers, scaled
+from spaces.heads.registry import CLASSIFIER
 from spaces.registry import register_space
 from spaces.space import SearchSpace
 
@@ -37,6 +38,7 @@ def proxylessnas(
     second_channels: int = 16,
     head_channels: int = 1280,
     width: float = 1.0,
+    head: str = CLASSIFIER,
     num_classes: int = 1000,
 ) -> SearchSpace:
     """Build the space of the paper: 21 layers; `zero` leaves a layer out if it has a shortcut.
@@ -46,7 +48,7 @@ def proxylessnas(
     check_stages(name, channels=channels, repeats=repeats, strides=strides)
     first, second, *stages = scaled((first_channels, second_channels, *channels), width)
     # A narrow network keeps the full head.
-    head = scaled((head_channels,), max(width, 1.0))[0]
+    last = scaled((head_channels,), max(width, 1.0))[0]
 
     chain = ChainBuilder((3, input_size, input_size))
     chain.conv(first, 3, 2, "relu6")
@@ -61,9 +63,11 @@ def proxylessnas(
                 candidates[ZERO] = ()
             chain.choice(candidates, out, stride)
 
-    chain.conv(head, 1, 1, "relu6")
+    attached = chain.attach(head)
+    if attached is None:
+        chain.conv(last, 1, 1, "relu6")
 
-    return chain.space(name, num_classes, _initialiser, affine_supernet=True)
+    return chain.space(name, num_classes, _initialiser, affine_supernet=True, attached=attached)
 
 
 @register_space("proxylessnas-tiny")
@@ -79,6 +83,7 @@ def proxylessnas_tiny(
     second_channels: int = 8,
     head_channels: int = 160,
     width: float = 1.0,
+    head: str = CLASSIFIER,
     num_classes: int = 10,
 ) -> SearchSpace:
     """Build a space of the same blocks, with 6 layers on small images."""
@@ -92,6 +97,7 @@ def proxylessnas_tiny(
         second_channels=second_channels,
         head_channels=head_channels,
         width=width,
+        head=head,
         num_classes=num_classes,
     )
 

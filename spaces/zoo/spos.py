@@ -12,6 +12,8 @@ from spaces.block import Block
 from spaces.chains.additive_space import ChoiceLayer
 from spaces.chains.chain import ChainSpace
 from spaces.errors import InvalidParameter
+from spaces.heads.attached import attach
+from spaces.heads.registry import CLASSIFIER
 from spaces.registry import register_space
 from spaces.space import SearchSpace
 
@@ -41,6 +43,7 @@ def spos(
     head_channels: int = 1024,
     channel_scales: tuple[float, ...] = (),
     rounding: str = "down",
+    head: str = CLASSIFIER,
     num_classes: int = 1000,
 ) -> SearchSpace:
     """Build the space of the paper: 20 blocks with 4 operations each.
@@ -65,7 +68,19 @@ def spos(
     layers, (width, size, _) = _layers(
         name, stem_shape, repeats, channels, channel_scales, ROUNDINGS[rounding]
     )
-    head = Block(
+    attached = attach(head, [stem, *layers], (3, input_size, input_size))
+    if attached is not None:
+        return ChainSpace(
+            name,
+            attached.wiring(num_classes).items,
+            (3, input_size, input_size),
+            num_classes,
+            None,
+            _initialiser,
+            attached=attached,
+        )
+
+    last = Block(
         "conv",
         (width, size, size),
         (head_channels, size, size),
@@ -77,7 +92,7 @@ def spos(
     def classifier(classes: int) -> Block:
         return Block("classifier", (head_channels, size, size), (classes,))
 
-    layout: list[Block | ChoiceLayer] = [stem, *layers, head, classifier(num_classes)]
+    layout: list[Block | ChoiceLayer] = [stem, *layers, last, classifier(num_classes)]
     return ChainSpace(
         name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser
     )
@@ -95,6 +110,7 @@ def spos_channels(
     head_channels: int = 1024,
     channel_scales: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0),
     rounding: str = "down",
+    head: str = CLASSIFIER,
     num_classes: int = 1000,
 ) -> SearchSpace:
     """Build the space of the paper's joint search: 40 operations and channels per block."""
@@ -107,6 +123,7 @@ def spos_channels(
         head_channels=head_channels,
         channel_scales=channel_scales,
         rounding=rounding,
+        head=head,
         num_classes=num_classes,
     )
 
@@ -122,6 +139,7 @@ def spos_tiny(
     stem_channels: int = 16,
     stem_stride: int = 2,
     head_channels: int = 256,
+    head: str = CLASSIFIER,
     num_classes: int = 10,
 ) -> SearchSpace:
     """Build a space of the same blocks, with 4^6 architectures on small images.
@@ -136,6 +154,7 @@ def spos_tiny(
         stem_channels=stem_channels,
         stem_stride=stem_stride,
         head_channels=head_channels,
+        head=head,
         num_classes=num_classes,
     )
 

@@ -25,6 +25,11 @@ PRESETS = {
         "ofa-proxyless(resolutions=(32,), width=0.5, kernels=(3,), expansions=(3, 6),"
         " num_classes=10)"
     ),
+    "spos-ssdlite": "spos-tiny(input_size=48, head=ssdlite(channels=(16, 8)), num_classes=3)",
+    "ofa-ssdlite": (
+        "ofa-mobilenetv3(input_size=64, width=0.35, kernels=(3, 5), expansions=(3,), depths=(1, 2),"
+        " head=ssdlite(channels=(16, 16), kernels=(3,)), num_classes=3)"
+    ),
     "nasbench201": "nasbench201(channels=4, cells=1)",
     "nasbench101": "nasbench101(stem_channels=8, stacks=2, modules=1)",
     "darts-tiny": "darts-tiny",

@@ -1,0 +1,72 @@
+"""Modules without weights that arrange what the last layers of heads return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class SingleOutput(nn.Module):
+    """Returns the only output."""
+
+    def forward(self, values: list[Tensor]) -> Tensor:
+        (value,) = values
+        return value
+
+
+class AnchorOutputs(nn.Module):
+    """Arranges scores and offsets of anchors by location, from the finest level to the coarsest.
+
+    Takes the scores [b, anchors * channels, h, w] and offsets [b, anchors * 4, h, w] of each level
+    in turn; returns `scores` [b, locations, channels] and `offsets` [b, locations, 4].
+
+    Args:
+        num_anchors: Number of anchors of a cell.
+    """
+
+    def __init__(self, num_anchors: int):
+        super().__init__()
+        self.num_anchors = num_anchors
+
+    def forward(self, values: list[Tensor]) -> dict[str, Tensor]:
+        return {
+            "scores": by_location(values[::2], self.num_anchors),
+            "offsets": by_location(values[1::2], self.num_anchors),
+        }
+
+
+def by_location(maps: Sequence[Tensor], num_anchors: int = 1) -> Tensor:
+    """Concatenate predictions of all levels, cells row by row, anchors of a cell together.
+
+    Args:
+        maps: Predictions [b, anchors * channels, h, w] of each level.
+        num_anchors: Number of anchors of a cell.
+
+    Returns:
+        Tensor [b, locations, channels].
+    """
+    rows = [
+        values.permute(0, 2, 3, 1).reshape(len(values), -1, values.shape[1] // num_anchors)
+        for values in maps
+    ]
+    return torch.cat(rows, 1)
+
+
+def initialise_predictors(
+    modules: Sequence[nn.Module], generator: torch.Generator, bias: float = 0.0
+) -> None:
+    """Set the last convolution of each module to N(0, 0.01^2) and its bias to one value.
+
+    Args:
+        modules: Modules, or choices of modules, whose last layer is a convolution with a bias.
+        generator: Source of the weights.
+        bias: Value of the biases, such as -log((1 - p) / p) for a first score of p (Lin et al.,
+            ICCV 2017, arXiv 1708.02002, section 4.1).
+    """
+    for module in modules:
+        *_, conv = (layer for layer in module.modules() if isinstance(layer, nn.Conv2d))
+        assert conv.bias is not None
+        nn.init.normal_(conv.weight, 0.0, 0.01, generator=generator)
+        nn.init.constant_(conv.bias, bias)
