@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options import LOADING, with_options
+from oneshot.commands.options import LOADING, text_options, with_options
+from oneshot.errors import InvalidOption
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 
@@ -25,6 +26,7 @@ LARGE = 224
         python -m oneshot data digits
         python -m oneshot data cifar10:downloads/cifar-10-python.tar.gz
         python -m oneshot data photographs --plot augmented.png
+        python -m oneshot data text:shakespeare.txt.gz --level characters
         """
     )
 )
@@ -77,17 +79,26 @@ def data(
     check: bool,
     plot: Path | None,
     seed: int,
+    **text: Any,
 ) -> None:
     """Show the classes, parts, image sizes, digest and unreadable files of a data set.
 
     DATA is a name, NAME:PATH, or the path of a folder of images (train/CLASS/*.jpg and
     val/CLASS/*.jpg, or the layout of Tiny-ImageNet). A name without a path is searched for in the
-    folders of PATHFIT_DATA.
+    folders of PATHFIT_DATA. Of a text it shows the tokens of each part and the vocabulary.
     """
     from oneshot.data.folder_split import FolderSplit
     from oneshot.data.inspection import inspect
-    from oneshot.data.registry import load
+    from oneshot.data.registry import TEXTS, load
     from spaces.console.progress import Bar
+
+    if name.partition(":")[0] in TEXTS:
+        if plot is not None:
+            raise InvalidOption("plot: a text has no images; leave out --plot")
+        # Windows of one token, so that no part is too short.
+        window: Any = (1,)
+        _show_text(load(name, window, limit=limit, validation=validation, text=text_options(text)))
+        return
 
     def load_at(side: int) -> ImageData:
         kind = "spos" if spos_preprocessing else "standard"
@@ -100,6 +111,7 @@ def data(
             limit=limit,
             validation=validation,
             workers=workers,
+            text=text_options(text),
         )
 
     images = load_at(input_size or SMALL)
@@ -121,6 +133,28 @@ def data(
 
         contact_sheet(images, plot, seed)
         click.echo(f"wrote {plot}")
+
+
+def _show_text(data: ImageData) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("part", "tokens", "unknown")
+    for title, split in (
+        ("train", data.train),
+        ("validation", data.validation),
+        ("test", data.test),
+    ):
+        # All tokens but the first one are predicted.
+        inputs, _ = split.tensors()
+        unknown = int((inputs == data.classes.index("<unk>")).sum())
+        table.add_row(title, f"{len(inputs) + 1}", f"{unknown / len(inputs):.2%}")
+
+    click.echo(data.name)
+    Console().print(table)
+    record = data.record()
+    click.echo(f"vocabulary of {data.num_classes} tokens, digest {record['vocabulary'][:16]}")
+    click.echo(f"digest of the parts {data.digest[:16]}")
 
 
 def _show(images: ImageData, inspections: dict[str, Inspection] | None) -> None:

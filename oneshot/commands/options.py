@@ -52,6 +52,23 @@ LOADING = [
         default=None,
         help="Number of training images that form the validation part.",
     ),
+    click.option(
+        "--level",
+        type=click.Choice(["words", "characters"]),
+        default=None,
+        help="Tokens of a text.  [default: words]",
+    ),
+    click.option(
+        "--split",
+        type=float,
+        nargs=3,
+        default=None,
+        help="Fractions of a single text file for training, validation and test.  [default: 0.9"
+        " 0.05 0.05]",
+    ),
+    click.option(
+        "--encoding", default=None, help="Encoding of the files of a text.  [default: utf-8]"
+    ),
 ]
 
 DATA = [
@@ -59,7 +76,7 @@ DATA = [
         "--data",
         default="digits",
         show_default=True,
-        help="Data set: a name, NAME:PATH or a folder of images.",
+        help="Data set: a name, NAME:PATH (such as text:FOLDER) or a folder of images.",
     ),
     *LOADING,
 ]
@@ -264,8 +281,15 @@ def load_data(options: dict[str, Any], input_shape: tuple[int, int, int]) -> Ima
         options["data"],
         input_shape,
         preprocessing=preprocessing,
+        text=text_options(options),
         **{name: options[name] for name in names},
     )
+
+
+def text_options(options: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the options of texts that are set; None: none is."""
+    names = ("level", "split", "encoding")
+    return {name: options[name] for name in names if options[name] is not None} or None
 
 
 def recipe(options: dict[str, Any], default: Recipe | None = None) -> Recipe:

@@ -120,6 +120,14 @@ class ImageData:
         """Name of the set without the path of its folder."""
         return title(self.name)
 
+    def check_batch(self, batch_size: int) -> None:
+        """Check that the training part suffices for batches of a size.
+
+        Raises:
+            InvalidOption: It does not; images always do, in smaller batches if need be.
+        """
+        return
+
     def record(self) -> dict[str, Any]:
         """Return the record from which `registry.reload` restores the same set, or refuses."""
         record: dict[str, Any] = {

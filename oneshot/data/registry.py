@@ -15,8 +15,12 @@ from spaces.plugins import Registry
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
+    from oneshot.data.text.options import TextOptions
 
 LOADERS = ("auto", "torch", "dali")
+
+TEXTS = ("text", "markov")
+"""Data sets of tokens rather than images."""
 
 Source: TypeAlias = "Callable[[DataRequest], ImageData]"
 
@@ -34,6 +38,8 @@ DATA = Registry[Source](
         "masks": "oneshot.data.scenes.masks:load",
         "shapes": "oneshot.data.scenes.shapes:load_boxes",
         "shape-masks": "oneshot.data.scenes.shapes:load_masks",
+        "text": "oneshot.data.text.loading:load",
+        "markov": "oneshot.data.text.loading:load_markov",
     },
     invalid=InvalidOption,
     broken=InvalidData,
@@ -71,6 +77,7 @@ def load(
     limit: int | None = None,
     validation: float | None = None,
     workers: int | None = None,
+    text: TextOptions | Mapping[str, Any] | None = None,
 ) -> ImageData:
     """Load a data set by name or path.
 
@@ -87,6 +94,8 @@ def load(
             None for a tenth, at most 50,000.
         workers: Processes or threads that read folders; 0 reads in this process, None starts one
             per processor.
+        text: How a text becomes tokens, as an object or a mapping of its options; None for the
+            defaults, and for data of other kinds.
 
     Raises:
         UnknownName: Neither a data set nor a folder has this name.
@@ -98,7 +107,14 @@ def load(
 
     # A folder without a registered name is read as `image-folder`.
     canonical, source, path = _find(str(name))
-    if _is_built_in(canonical):
+    kind = _kind(canonical)
+    if kind == "text":
+        text = _text_options(text)
+    elif text is not None:
+        raise InvalidOption(
+            f"data: level, split and encoding are for text:PATH, not for {name}; leave them out"
+        )
+    elif kind not in TEXTS and _is_built_in(canonical):
         _check_images(str(name), input_shape)
     return source(
         DataRequest(
@@ -111,8 +127,21 @@ def load(
             limit,
             validation,
             workers,
+            text,
         )
     )
+
+
+def _kind(canonical: str) -> str:
+    """Return the registered name in a canonical one; the path of a folder has none."""
+    return canonical.partition(":")[0]
+
+
+def _text_options(text: TextOptions | Mapping[str, Any] | None) -> TextOptions:
+    """Return the options of a text, of which a run's record has a mapping."""
+    from oneshot.data.text.options import TextOptions
+
+    return TextOptions(**text) if isinstance(text, Mapping) else text or TextOptions()
 
 
 def reload(record: Mapping[str, Any], input_shape: tuple[int, int, int]) -> ImageData:
@@ -121,7 +150,7 @@ def reload(record: Mapping[str, Any], input_shape: tuple[int, int, int]) -> Imag
     Raises:
         InvalidData: Images or labels have changed since the record was written.
     """
-    options = {name: record[name] for name in RECORDED if name in record}
+    options = {name: record[name] for name in (*RECORDED, "text") if name in record}
     data = load(record["name"], input_shape, record["split_seed"], **options)
     if record.get("digest", data.digest) != data.digest:
         raise InvalidData(
@@ -140,7 +169,7 @@ def check_name(name: str) -> None:
 
 def _is_built_in(canonical: str) -> bool:
     """Return whether a canonical name means one of the data sets of images that Pathfit has."""
-    key = canonical.partition(":")[0]
+    key = _kind(canonical)
     return key not in DATA or DATA.is_built_in(key)
 
 

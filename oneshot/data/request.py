@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from oneshot.data.text.options import TextOptions
 
 
 def title(name: str) -> str:
@@ -12,10 +15,11 @@ def title(name: str) -> str:
 
     Args:
         name: Name in an `ImageData` or a run: `cifar10:/data/cifar` gives `cifar10`,
-            `/data/photographs` and `image-folder:/data/photographs` give `photographs`.
+            `/data/photographs` and `image-folder:/data/photographs` give `photographs`, and
+            `text:/data/ptb` gives `ptb`.
     """
     key, colon, location = name.partition(":")
-    return Path(location if colon and key == "image-folder" else key).name
+    return Path(location if colon and key in ("image-folder", "text") else key).name
 
 
 RECORDED = ("loader", "preprocessing", "limit", "validation")
@@ -38,6 +42,7 @@ class DataRequest:
             None for a tenth, at most 50,000.
         workers: Processes or threads that read folders; None for one per processor. It does not
             change the images.
+        text: How a text becomes tokens; None for data of other kinds, and for the defaults.
     """
 
     name: str
@@ -49,7 +54,9 @@ class DataRequest:
     limit: int | None = None
     validation: float | None = None
     workers: int | None = None
+    text: TextOptions | None = None
 
     def record(self) -> dict[str, Any]:
         """Return the recorded settings as keyword arguments of `oneshot.data.load`."""
-        return {name: getattr(self, name) for name in RECORDED}
+        record = {name: getattr(self, name) for name in RECORDED}
+        return record if self.text is None else {**record, "text": self.text.to_dict()}

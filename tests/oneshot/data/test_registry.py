@@ -52,10 +52,12 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         "digits",
         "fashion-mnist",
         "image-folder",
+        "markov",
         "masks",
         "mnist",
         "shape-masks",
         "shapes",
+        "text",
         "tiny-imagenet",
     ]
     with pytest.raises(
