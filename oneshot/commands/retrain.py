@@ -131,6 +131,7 @@ def retrain(
     from oneshot.training.recipe import Recipe
     from spaces.console.progress import Bar
     from spaces.files import write_text
+    from spaces.formats.files import adopted
     from spaces.registry import get
 
     set_threads(options["threads"])
@@ -147,6 +148,8 @@ def retrain(
     space = get(architecture.space)
     task = make_task(options["task"] or DEFAULT, space)
     data = load_data(options, space.input_shape_of(architecture))
+    space = space.for_vocabulary(data.num_classes)
+    architecture = adopted(architecture, space)
     paper = published(space.name, len(data.train))
     weights_recipe = recipe(options, Recipe(**paper.recipe) if paper else None)
     preprocessing = None if data.preprocessing is None else data.preprocessing.to_dict()

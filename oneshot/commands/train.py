@@ -141,6 +141,7 @@ def train(space_name: str, name: str, **options: Any) -> None:
         options["validation"] = held_out
     data = load_data(options, space.input_shape)
     task.check(data)
+    space = space.for_vocabulary(data.num_classes)
 
     settings = _settings(name, algorithm_options, space, options, data)
     _check(Run(options["output"], settings), data)
@@ -290,6 +291,7 @@ def _check(run: Run, data: ImageData) -> None:
     from spaces.modules.supernet import Supernet
 
     check_inputs(data, run.space)
+    data.check_batch(run.settings.recipe.batch_size)
     steps = len(data.train) // min(run.settings.recipe.batch_size, len(data.train))
     with torch.device("cpu"):
         supernet = run.build()

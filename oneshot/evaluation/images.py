@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,11 @@ class EvaluationImages:
         size = min(settings.recalibration_batch_size, count)
         recalibration = _batches(training, count // size * size, size)
 
+        if getattr(data.validation, "contiguous", False):
+            # A state is carried through the text, of which a sample would have no contexts.
+            pairs = _first(data.validation, settings, device)
+            return cls(recalibration, *map(list, zip(*pairs, strict=True)))
+
         # Sorted, so that files are read in their order.
         validation_rows = np.sort(sample_rows(len(data.validation), settings.images, settings.seed))
         images, targets = _read(data.validation, validation_rows, settings.precision, device)
@@ -81,6 +87,20 @@ class EvaluationImages:
     def count(self) -> int:
         """Number of validation images."""
         return sum(map(len, self.targets))
+
+
+def _first(
+    split: Split, settings: EvaluationSettings, device: torch.device
+) -> Iterator[tuple[Any, Any]]:
+    """Yield the batches of a contiguous split up to the number of images of the settings."""
+    count = 0
+    dtype = _TYPES[settings.precision]
+    for inputs, targets in split.batches(settings.batch_size):
+        moved = mapped(inputs, lambda tensor: _converted(tensor, device, dtype))
+        yield moved, targets.to(device)
+        count += len(targets)
+        if count >= settings.images:
+            return
 
 
 def sample_rows(count: int, size: int, seed: int) -> NDArray[np.int64]:

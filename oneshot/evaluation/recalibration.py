@@ -41,7 +41,8 @@ def recalibrate(
     passes = Passes(task)
     model.eval()
     with gathering(modules if modules is not None else [model]) as statistics:
-        for batch in statistics.average_over(images):
+        # Without normalisation, as in recurrent networks, the passes would change nothing.
+        for batch in statistics.average_over(images if statistics.norms else ()):
             passes.from_start(model, batch)
 
 

@@ -89,6 +89,7 @@ def check(run: Run, data: ImageData) -> None:
     """Raise the errors of `train_network` before anything is trained or written."""
     options = run.settings.retraining or RetrainOptions()
     check_inputs(data, run.space)
+    data.check_batch(run.settings.recipe.batch_size)
     augmented(data.train, options).epochs(1, 0, augment=options.augment)
     if options.mixup and not is_single(data):
         raise InvalidOption(
@@ -120,7 +121,12 @@ def _initial_network(run: Run, options: RetrainOptions) -> nn.Module:
     init = run.settings.init
     if init is not None:
         supernet_run = read_run(init.run, "supernet")
+        vocabularies = [
+            settings.data.get("vocabulary", "")[:16] or "none"
+            for settings in (supernet_run.settings, run.settings)
+        ]
         for field, supernet_value, network_value in (
+            ("vocabulary is", *vocabularies),
             ("space is", supernet_run.space.name, run.space.name),
             ("classes are", supernet_run.settings.num_classes, run.settings.num_classes),
         ):

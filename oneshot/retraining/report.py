@@ -99,4 +99,5 @@ def in_words(
             low, high = (described[name].text(end) for end in report[f"{name}_interval"])
             field += f" (95%: {low} to {high})"
         fields.append(field)
-    return f"test {', '.join(fields)} on {report['images']} images of {report['data']}"
+    number = f"{report['tokens']} tokens" if "tokens" in report else f"{report['images']} images"
+    return f"test {', '.join(fields)} on {number} of {report['data']}"

@@ -22,6 +22,7 @@ TASKS = Registry["type[Task]"](
     "pathfit.tasks",
     {
         DEFAULT: "oneshot.tasks.classification:Classification",
+        "language": "oneshot.tasks.language:Language",
         "segmentation": "oneshot.tasks.segmentation:Segmentation",
     },
     invalid=InvalidOption,
