@@ -1,6 +1,6 @@
 // Shows one search, from its acceptance to its networks.
 
-import { Away, Problem, ask, get } from "./api.js";
+import { Away, Problem, get, request } from "./api.js";
 import { Candidates } from "./candidates.js";
 import { comparison } from "./compare.js";
 import { compareHash } from "./comparing.js";
@@ -75,7 +75,7 @@ export class Answer {
 
   async cancel(id) {
     try {
-      const search = await ask("DELETE", pathOf(id));
+      const search = await request("DELETE", pathOf(id));
       this.onChanged();
       if (this.id === id) {
         this.follower?.stop();
@@ -84,7 +84,7 @@ export class Answer {
     } catch (error) {
       if (!(error instanceof Problem || error instanceof Away)) throw error;
       announce(error.message);
-      this.follower?.ask();
+      this.follower?.refresh();
     }
   }
 

@@ -19,21 +19,21 @@ export class Away extends Error {}
 const PATIENCE_MS = 20000;
 const UPLOAD_MS = 120000;
 
-export async function ask(method, path, { body, headers = {}, signal, patience = PATIENCE_MS } = {}) {
+export async function request(method, path, { body, headers = {}, signal, patience = PATIENCE_MS } = {}) {
   const answer = await send(method, path, body, headers, signal, patience);
   const content = await parse(answer);
   if (answer.ok) return content;
   if (answer.status === 401) {
     await signIn();
-    return ask(method, path, { body, headers, signal, patience });
+    return request(method, path, { body, headers, signal, patience });
   }
   throw new Problem(answer.status, content ?? {});
 }
 
-export const get = (path, options) => ask("GET", path, options);
+export const get = (path, options) => request("GET", path, options);
 
 // Uploads a file's content; a repeated upload of equal content keeps its version.
-export const upload = (path, body) => ask("POST", path, { body, patience: UPLOAD_MS });
+export const upload = (path, body) => request("POST", path, { body, patience: UPLOAD_MS });
 
 // Creates a job. The key makes a repeated request, such as after a lost response, return the same job.
 let unanswered = null;
@@ -41,7 +41,7 @@ export async function create(path, body) {
   const text = `${path} ${JSON.stringify(body)}`;
   if (unanswered?.text !== text) unanswered = { text, key: randomKey() };
   try {
-    const job = await ask("POST", path, { body, headers: { "Idempotency-Key": unanswered.key } });
+    const job = await request("POST", path, { body, headers: { "Idempotency-Key": unanswered.key } });
     unanswered = null;
     return job;
   } catch (error) {

@@ -3,7 +3,7 @@
 import { Adding, tellUnusable } from "./add.js";
 import { Answer } from "./answer.js";
 import { Away, Problem } from "./api.js";
-import { Question } from "./ask.js";
+import { SearchForm } from "./searchform.js";
 import { load } from "./catalog.js";
 import { Comparing } from "./comparing.js";
 import { connection } from "./connection.js";
@@ -15,7 +15,7 @@ import { Jobs } from "./jobs.js";
 import { offerSignOut } from "./session.js";
 
 const jobs = new Jobs((ids) => answer.compare(ids));
-const question = new Question((search) => {
+const searchForm = new SearchForm((search) => {
   announce("The search was accepted.");
   views.job.close();
   views.add.close();
@@ -52,7 +52,7 @@ async function loadCatalog() {
 async function catalogChanged() {
   try {
     await loadCatalog();
-    await question.show();
+    await searchForm.show();
   } catch (error) {
     if (!(error instanceof Problem || error instanceof Away)) throw error; // reloaded when the service is available again
   }
@@ -61,7 +61,7 @@ async function catalogChanged() {
 // Fills the search form with what was added.
 function search(choice) {
   location.hash = "";
-  return question.choose(choice);
+  return searchForm.choose(choice);
 }
 
 // The bounds of a large space can take seconds: the form appears without them then.
@@ -96,7 +96,7 @@ function showStart() {
 async function begin() {
   try {
     await loadCatalog();
-    await Promise.race([question.show(), pause(BOUNDS_MS)]);
+    await Promise.race([searchForm.show(), pause(BOUNDS_MS)]);
   } catch (error) {
     if (error instanceof Problem) byId("runs").before(el("p", { class: "notice bad" }, error.message));
     else if (!(error instanceof Away)) throw error;

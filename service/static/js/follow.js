@@ -17,7 +17,7 @@ export class Follower {
   // `onNews` receives each {state, progress}, `onEnd` the complete job at its end.
   constructor(job, onNews, onEnd) {
     Object.assign(this, { id: job.id, onNews, onEnd, stopped: false });
-    this.back = () => this.ask();
+    this.back = () => this.refresh();
     connection.addEventListener("back", this.back);
     this.listen();
   }
@@ -41,12 +41,12 @@ export class Follower {
       if (this.stopped) return;
       // Browsers reopen a broken stream after the last event, but give up a refused one: poll then.
       if (this.source.readyState === EventSource.CLOSED) this.poll();
-      else this.ask();
+      else this.refresh();
     });
   }
 
   // Fetches the job once: detects an outage, and an end that the stream missed.
-  async ask() {
+  async refresh() {
     if (this.stopped) return;
     try {
       const job = await get(jobPath(this.id));
@@ -63,7 +63,7 @@ export class Follower {
     clearTimeout(this.timer);
     if (this.stopped) return;
     this.timer = setTimeout(async () => {
-      if (!away()) await this.ask();
+      if (!away()) await this.refresh();
       this.poll();
     }, POLL_MS);
   }

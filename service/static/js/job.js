@@ -1,6 +1,6 @@
 // Shows a training or a pipeline, from its acceptance to its result.
 
-import { Away, Problem, ask, get } from "./api.js";
+import { Away, Problem, get, request } from "./api.js";
 import { announce, byId, el } from "./dom.js";
 import { Follower, jobPath, over } from "./follow.js";
 import { encoderName, metricName } from "./format.js";
@@ -61,7 +61,7 @@ export class JobView {
 
   async cancel(job) {
     try {
-      const last = await ask("DELETE", jobPath(job.id));
+      const last = await request("DELETE", jobPath(job.id));
       this.onChanged();
       if (this.id !== job.id) return;
       this.follower?.stop();
@@ -69,7 +69,7 @@ export class JobView {
     } catch (error) {
       if (!(error instanceof Problem || error instanceof Away)) throw error;
       announce(error.message);
-      this.follower?.ask();
+      this.follower?.refresh();
     }
   }
 

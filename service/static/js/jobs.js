@@ -1,6 +1,6 @@
 // Lists the service's jobs, newest first; searches that are done can be compared.
 
-import { Away, Problem, ask, get } from "./api.js";
+import { Away, Problem, get, request } from "./api.js";
 import { away } from "./connection.js";
 import { announce, byId, el, fill } from "./dom.js";
 import { hashOf, jobPath, over } from "./follow.js";
@@ -142,7 +142,7 @@ export class Jobs {
 
   async cancel(job) {
     try {
-      await ask("DELETE", jobPath(job.id));
+      await request("DELETE", jobPath(job.id));
       announce("Cancelled.");
     } catch (error) {
       if (!(error instanceof Away || error instanceof Problem)) throw error;

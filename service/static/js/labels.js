@@ -1,6 +1,6 @@
 // The dialog that names, tags or deletes a job.
 
-import { Away, Problem, ask } from "./api.js";
+import { Away, Problem, request } from "./api.js";
 import { announce, byId, el } from "./dom.js";
 import { Field, text } from "./field.js";
 import { jobPath, over } from "./follow.js";
@@ -15,7 +15,7 @@ export function editJob(job, title, onChanged) {
   async function change(method, path, body) {
     fault.textContent = "";
     try {
-      await ask(method, path, { body });
+      await request(method, path, { body });
     } catch (error) {
       if (!(error instanceof Away || error instanceof Problem)) throw error;
       if (error.field === "name") name.complain(error.message);
@@ -46,12 +46,12 @@ export function editJob(job, title, onChanged) {
 // Deletes at the second press, as nothing restores a job.
 function deleteButton(job, remove) {
   if (!over(job)) return el("button", { type: "button", disabled: true, title: "Cancel the job first" }, "Delete");
-  let isAsked = false;
+  let wasPressed = false;
   return el("button", {
     type: "button", id: "delete-job",
     onclick: ({ target }) => {
-      if (isAsked) return remove();
-      isAsked = true;
+      if (wasPressed) return remove();
+      wasPressed = true;
       target.textContent = "Delete with its files?";
     },
   }, "Delete");

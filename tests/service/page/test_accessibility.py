@@ -70,7 +70,7 @@ def test_searches_and_forms_have_no_violations(
     expect(page.get_by_label("Search space")).to_have_value(SPACE)
     page.get_by_label("Device").select_option("made-up")
     expect(page.locator("#limit-latency_ms-number")).not_to_have_value("")
-    page.locator("#ask details summary").click()
+    page.locator("#search-form details summary").click()
     page.locator("#unusable summary").click()
     complaints = find_violations(page, "new search")
 
@@ -148,10 +148,10 @@ def test_a_search_is_started_read_and_cancelled_by_keyboard(served: Any, visit: 
     press_until(page, "Tab", "#device")
     page.keyboard.type("made-up")
     expect(page.locator("#limit-latency_ms-number")).not_to_have_value("")
-    press_until(page, "Tab", "#ask details summary")
+    press_until(page, "Tab", "#search-form details summary")
     page.keyboard.press("Enter")
     fill(page, generations=2)
-    press_until(page, "Tab", "#ask button.main")
+    press_until(page, "Tab", "#search-form button.main")
     page.keyboard.press("Enter")
     expect(page.locator("#network-title")).to_have_text("The best network", timeout=60_000)
 
@@ -168,7 +168,7 @@ def test_a_search_is_started_read_and_cancelled_by_keyboard(served: Any, visit: 
     # Nearly all networks of the space, two at a time: it does not end by itself for a while.
     page.locator("h1 a").focus()
     fill(page, population=2, generations=90000, parents=2, crossovers=1, mutations=1)
-    press_until(page, "Tab", "#ask button.main")
+    press_until(page, "Tab", "#search-form button.main")
     page.keyboard.press("Enter")
     expect(page.locator("#cancel")).to_be_visible()
     press_until(page, "Tab", "#cancel")

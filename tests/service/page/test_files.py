@@ -20,7 +20,7 @@ def http(world: Any, tmp_path: Path) -> Any:
     service_of(app).stop()
 
 
-def asked(http: Any, path: str) -> Any:
+def read_answer(http: Any, path: str) -> Any:
     """The answer, read to its end: files are closed."""
     with http.get(path) as answer:
         assert answer.data
@@ -46,7 +46,7 @@ def test_every_referenced_file_exists(http: Any) -> None:
     named = re.findall(r"(?:src|href)=\"(/(?!openapi)[^\"]+)\"", http.get("/").text)
     assert len(named) > 5
     for path in named:
-        assert asked(http, path).status_code == 200, path
+        assert read_answer(http, path).status_code == 200, path
     modules = sorted((STATIC / "js").glob("*.js"))
     reached, todo = set(), ["app.js"]
     while todo:
@@ -58,13 +58,13 @@ def test_every_referenced_file_exists(http: Any) -> None:
             )
     assert reached == {path.name for path in modules}
     for path in modules:
-        answer = asked(http, f"/static/js/{path.name}")
+        answer = read_answer(http, f"/static/js/{path.name}")
         assert answer.mimetype == "text/javascript"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_plotly_comes_from_its_package_and_is_cached(http: Any) -> None:
-    answer = asked(http, f"/plotly-{plotly.__version__}.min.js")
+    answer = read_answer(http, f"/plotly-{plotly.__version__}.min.js")
     script = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     assert answer.data == script.read_bytes()
     assert answer.headers["Cache-Control"].endswith("max-age=31536000")

@@ -29,7 +29,7 @@ def ready(page: Page, device: str = "made-up") -> None:
 def search(page: Page, **options: Any) -> None:
     """Set options of the strategy, and press Search."""
     if options:
-        details = page.locator("#ask details")
+        details = page.locator("#search-form details")
         if details.get_attribute("open") is None:
             details.locator("summary").click()
         for name, value in options.items():
@@ -270,7 +270,7 @@ def test_the_page_reports_an_outage_and_waits_for_its_end(
     search(page)
     banner = page.get_by_role("alert").filter(has_text="The service has not responded since")
     expect(banner).to_be_visible()
-    expect(page.locator("#ask .send .fault")).to_contain_text("press Search again")
+    expect(page.locator("#search-form .send .fault")).to_contain_text("press Search again")
     picture(page, "away")
     page.context.set_offline(False)
     expect(banner).to_be_hidden()
@@ -291,7 +291,7 @@ def test_the_page_is_readable_on_a_phone_and_in_dark_mode(
     found(page)
     expect(page.locator(".plot .main-svg").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    small = "[...document.querySelectorAll('button.main, select, #ask input[type=number]')]"
+    small = "[...document.querySelectorAll('button.main, select, #search-form input[type=number]')]"
     visible = f"{small}.filter((field) => field.offsetHeight).map((field) => field.offsetHeight)"
     assert min(page.evaluate(visible)) >= 36
     picture(page, "phone")

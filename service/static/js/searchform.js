@@ -8,7 +8,7 @@ import { betterOf, conditionsOf, digits, large, metricName, metricUnit, scoredMe
 import { Limits } from "./limits.js";
 import { StrategyFields } from "./strategy.js";
 
-export class Question {
+export class SearchForm {
   constructor(onAccepted) {
     this.onAccepted = onAccepted;
     this.space = new Field("Search space", choice("space"));
@@ -20,7 +20,7 @@ export class Question {
     this.bounds = {};
     this.general = el("p", { class: "fault", role: "alert" });
     this.button = el("button", { class: "main" }, "Search");
-    this.form = byId("ask");
+    this.form = byId("search-form");
     this.form.replaceChildren(
       this.space.element, this.device.element, this.guide.element, this.limits.element, this.strategy.element,
       el("div", { class: "send" }, this.button, this.general),
@@ -56,7 +56,7 @@ export class Question {
       field.input.dispatchEvent(new Event("change"));
     }
     this.space.input.focus({ preventScroll: true });
-    byId("ask-title").scrollIntoView({ block: "nearest" });
+    byId("new-search-title").scrollIntoView({ block: "nearest" });
   }
 
   spaceChosen() {
