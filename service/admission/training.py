@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from oneshot.retraining.source import deployed
 from oneshot.tasks.registry import DEFAULT, with_task
+from predictor.registry import DEFAULT as DEFAULT_ENCODER
 from predictor.verdict.benchmark import benchmark_name
 from service.admission.tasks import Admission, PredictorTask, RetrainTask
 from service.catalog.catalog import Catalog
@@ -22,6 +23,9 @@ from tables.evaluation import Evaluation, default_metric, read, scores
 
 MIN_TRAINED = 10
 """Networks that a predictor needs for training."""
+
+STEPPED_ENCODER = "ta-gates"
+"""Kind of predictor whose steps may learn a metric each."""
 
 
 def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -> Admission:
@@ -50,7 +54,7 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -
 
     # The command's own defaults apply to options that are not given.
     options = _non_default_options(request.options)
-    _check_metric(evaluations, options)
+    _check_metrics(evaluations, options)
 
     _check_encoders(options)
     _check_split(options, [evaluation.architecture for evaluation in evaluations], request.seed)
@@ -75,8 +79,18 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -
     )
 
 
-def _check_metric(evaluations: Sequence[Evaluation], options: JsonObject) -> None:
+def _check_metrics(evaluations: Sequence[Evaluation], options: JsonObject) -> None:
     metric = options.get("metric") or default_metric(evaluations)
+    metrics = metric if isinstance(metric, list) else [metric]
+    # Checked without importing torch, where the command has the same rule.
+    encoder = options.get("encoder", DEFAULT_ENCODER)
+    if len(metrics) > 1 and encoder != STEPPED_ENCODER:
+        raise invalid(
+            f"options.metric: several metrics teach the steps of {STEPPED_ENCODER}, not of"
+            f" {encoder}; name one metric, or set options.encoder to {STEPPED_ENCODER}",
+            "options.metric",
+        )
+
     if metric is None:
         names = list(dict.fromkeys(name for item in evaluations for name in item.metrics))
         raise invalid(
@@ -85,7 +99,8 @@ def _check_metric(evaluations: Sequence[Evaluation], options: JsonObject) -> Non
             known=names,
         )
     with blaming("options.metric"):
-        scores(evaluations, metric)
+        for name in metrics:
+            scores(evaluations, name)
 
 
 def _check_split(options: JsonObject, architectures: Sequence[Architecture], seed: int) -> None:

@@ -150,7 +150,9 @@ class Client:
             evaluations: Name of the uploaded evaluations.
             seed: Seed of the split and of the fit.
             shared: Whether the predictor becomes everybody's; needs an administrator's token.
-            options: Options of `python -m predictor train`, such as `encoder="gates"`.
+            options: Options of `python -m predictor train`, such as `encoder="gates"`. Several
+                metrics, such as `metric=["top1_12_epochs", "top1"]`, teach the steps of
+                `encoder="ta-gates"`.
 
         Raises:
             ServiceProblem: The service refuses the request; the message is its own.

@@ -15,6 +15,10 @@ LAZY = {
         "service.commands.search:search",
         "Request the best networks that meet constraints from a service.",
     ),
+    "predictor": (
+        "service.commands.predictor:predictor",
+        "Train a predictor from evaluations at a service.",
+    ),
     "retrain": (
         "service.commands.retrain:retrain",
         "Train a network at a service.",
@@ -28,6 +32,10 @@ LAZY = {
     "upload": (
         "service.commands.upload:upload",
         "Upload lookup tables and evaluations to a service.",
+    ),
+    "remove": (
+        "service.commands.remove:remove",
+        "Remove uploads and trained predictors from a service.",
     ),
     "openapi": ("service.commands.openapi:openapi", "Write the API's OpenAPI file."),
     "token": (

@@ -37,6 +37,8 @@ def to_arguments(
 ) -> list[str]:
     """Convert `{"learning_rate": 0.1, "refit": true}` to `["--learning-rate=0.1", "--refit"]`.
 
+    A list repeats its option.
+
     Args:
         command: Command that the job runs.
         options: Name -> value; None leaves an option to the command's default.
@@ -58,7 +60,8 @@ def to_arguments(
             # A flag without an opposite cannot be negated, so that it is left out.
             arguments.extend(option.secondary_opts[-1:])
         elif value is not None:
+            values = value if isinstance(value, list) else [value]
             # In one argument: otherwise a value that begins with a dash would be an option.
-            arguments.append(f"{option.opts[-1]}={value}")
+            arguments.extend(f"{option.opts[-1]}={item}" for item in values)
 
     return arguments

@@ -107,6 +107,9 @@ class JobLabels(Strict):
     )
 
 
+_Metric = Annotated[str, Field(min_length=1, max_length=NAME)]
+
+
 class PredictorOptions(Strict):
     """Options of `python -m predictor train`."""
 
@@ -116,7 +119,13 @@ class PredictorOptions(Strict):
         max_length=NAME,
         description="Kind of predictor to fit on the same split for comparison.",
     )
-    metric: str | None = Field(default=None, max_length=NAME, description="Metric to predict.")
+    metric: _Metric | Annotated[list[_Metric], Field(min_length=1, max_length=16)] | None = Field(
+        default=None,
+        description=(
+            "Metric to predict. Several are learned by the steps of the encoder ta-gates, one each;"
+            " the last is the score. Default: the score of the evaluations' task."
+        ),
+    )
     train_fraction: float | None = Field(
         default=None, gt=0, lt=1, description="Fraction for training."
     )

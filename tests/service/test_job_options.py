@@ -30,3 +30,8 @@ def test_options_are_parsed_by_their_type() -> None:
         "--train=30",
         "--refit",
     ]
+
+
+def test_list_repeats_its_option() -> None:
+    arguments = to_arguments(train, {"metric": ["top1_12_epochs", "-top1"]}, OF_PREDICTOR)
+    assert arguments == ["--metric=top1_12_epochs", "--metric=-top1"]

@@ -71,6 +71,32 @@ def test_impossible_predictor_trainings_are_refused(
     assert (answer.status_code, json.loads(answer.data)["field"]) == (status, field)
 
 
+def test_several_metrics_teach_the_steps_of_ta_gates(
+    app: APIFlask, http: FlaskClient, evaluations: Any, problem: Any
+) -> None:
+    upload = evaluations(30)
+    for item in upload["evaluations"]:
+        item["metrics"]["cross_entropy"] = 40 - item["metrics"]["top1"]
+    http.post("/evaluations", json=upload)
+    metrics = ["cross_entropy", "top1"]
+
+    def train(**options: Any) -> Any:
+        body = {"name": "mine", "evaluations": "measured", "options": options}
+        return http.post("/predictors", json=body)
+
+    refused = problem(train(metric=metrics), 422, "invalid-value", "options.metric")
+    assert "options.encoder to ta-gates" in refused["detail"]
+    unknown = problem(
+        train(metric=["top1", "tpo5"], encoder="ta-gates"), 422, "unknown-name", "options.metric"
+    )
+    assert unknown["known"] == metrics[::-1]
+    assert train(metric=metrics[:1]).status_code == 202
+    answer = train(metric=metrics, encoder="ta-gates")
+    assert answer.json["request"]["options"]["metric"] == metrics
+    task = service_of(app).store.jobs.get(answer.json["id"]).task
+    assert task["options"]["metric"] == metrics
+
+
 @pytest.mark.parametrize(("networks", "copies"), [(6, 5), (14, 2)])
 def test_repeated_evaluations_do_not_count_as_networks(
     http: FlaskClient, evaluations: Any, networks: int, copies: int

@@ -48,6 +48,37 @@ def test_a_search_is_requested_listed_and_cancelled(answering: Any) -> None:
     assert typed(answering, "jobs", "--state", "running").stdout == "no jobs\n"
 
 
+def test_a_predictor_of_several_metrics_is_requested_and_files_are_removed(
+    answering: Any, tmp_path: Path
+) -> None:
+    space = spaces.get(SPACE)
+    codes = np.unique(space.sample(np.random.default_rng(3), 80), axis=0)[:30]
+    metrics = [
+        {"top1": float(index), "cross_entropy": float(-index)} for index in range(len(codes))
+    ]
+    items = zip(space.decode(codes), metrics, strict=True)
+    Client(answering.url).upload_evaluations(
+        "mine", [{"architecture": item.to_dict(), "metrics": found} for item, found in items]
+    )
+    options = ["--evaluations", "mine", "--name", "steps", "--metric", "cross_entropy"]
+
+    options += ["--metric", "top1"]
+
+    refused = typed(answering, "predictor", *options, "--no-wait")
+    assert (refused.exit_code, "ta-gates" in refused.output) == (2, True)
+    typed(answering, "predictor", *options, "-O", "encoder=ta-gates", "--no-wait")
+    job = answering.store.leases.claim("test", 60)
+    assert job.task["options"] == {"encoder": "ta-gates", "metric": ["cross_entropy", "top1"]}
+    twice = typed(answering, "predictor", *options[:4], "-O", "metric=top1")
+    assert (twice.exit_code, "--metric" in twice.output) == (2, True)
+
+    assert typed(answering, "remove", "evaluations", "mine").stdout == (
+        "removed evaluations mine: 1 version\n"
+    )
+    again = typed(answering, "remove", "evaluations", "mine")
+    assert (again.exit_code, "mine" in again.output) == (2, True)
+
+
 def test_a_list_shows_failures_and_progress(answering: Any) -> None:
     first = typed(answering, "search", "--space", SPACE, "--no-wait").stdout.strip()
     job = answering.store.leases.claim("test", 60)
