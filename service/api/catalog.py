@@ -10,10 +10,12 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from oneshot.data.request import title
+from oneshot.tasks.registry import metrics_of
 from service.api.documentation import reading
 from service.catalog import costs
 from service.catalog.names import AmbiguousName
 from service.context import current_service
+from service.jobs import JsonObject
 from service.problems import Problem, ambiguous, blaming
 from service.schemas.catalog import (
     Bounds,
@@ -164,7 +166,7 @@ def _list_files(kind: str, query: FilePage) -> FileList:
     items = []
     for entry, summary in zip(entries, catalog.describe(kind, entries), strict=True):
         fields = {"error": summary["error"]} if "error" in summary else summary
-        if kind == "evaluations" and isinstance(entry.file, FileVersion):
+        if isinstance(entry.file, FileVersion):
             fields = {"version": entry.file.version, **fields}
         items.append(_entry(entry.name, owner=entry.owner, **fields))
 
@@ -211,8 +213,23 @@ def _describe_space(name: str) -> CatalogEntry:
 
 def _supernet(name: str) -> CatalogEntry:
     run = current_service().catalog.supernets()[name]
-    data = title(str(run.data.get("name", "")))
-    return _entry(name, space=run.space, data=data, task=run.task, verdict=run.verdict)
+    return _entry(
+        name,
+        space=run.space,
+        data=title(str(run.data.get("name", ""))),
+        task=run.task,
+        definitions=_metric_definitions(run.task),
+        verdict=run.verdict,
+    )
+
+
+def _metric_definitions(task: str) -> JsonObject:
+    try:
+        metrics = metrics_of(task)
+    except PathfitError:
+        # A supernet of a plug-in's task is listed where the plug-in is missing.
+        return {}
+    return {metric: definition.to_dict() for metric, definition in metrics.items()}
 
 
 def _benchmark(name: str) -> CatalogEntry:

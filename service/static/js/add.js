@@ -1,12 +1,13 @@
-// Forms that add to the service: a device's table, evaluations, or a predictor trained on them.
+// Forms that add to the service: a device's table, evaluations, a predictor trained on them, or all by a pipeline.
 
 import { evaluationsForm } from "./addevaluations.js";
+import { pipelineForm } from "./addpipeline.js";
 import { predictorForm } from "./addpredictor.js";
 import { tableForm } from "./addtable.js";
 import { catalog } from "./catalog.js";
 import { announce, byId, el } from "./dom.js";
 
-const FORMS = { table: tableForm, evaluations: evaluationsForm, predictor: predictorForm };
+const FORMS = { table: tableForm, evaluations: evaluationsForm, predictor: predictorForm, pipeline: pipelineForm };
 
 export class Adding {
   // `catalogChanged` reloads the catalog, `onAccepted` receives an accepted job, `search` receives choices for a new search.

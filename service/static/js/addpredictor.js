@@ -9,6 +9,8 @@ import { betterOf, count, encoderName, metricName, metricUnit } from "./format.j
 import { intro } from "./sheet.js";
 import { shareBox } from "./sharing.js";
 
+const STEPPED = "ta-gates"; // the kind of predictor whose steps may learn a metric each
+
 export function predictorForm({ onAccepted }) {
   const about = intro("Train a predictor",
     "A predictor learns from evaluations to score every network of the space, and guides searches. "
@@ -20,6 +22,9 @@ export function predictorForm({ onAccepted }) {
   const evaluations = new Field("Evaluations", choice("from-evaluations"));
   const name = new Field("Name", text("predictor-name", { required: true }), { hint: "Refer to the predictor by this name in searches." });
   const metric = new Field("Predicted metric", choice("predictor-metric"));
+  const steps = el("div", { class: "boxes" });
+  const stepsGroup = el("fieldset", { id: "predictor-steps" }, el("legend", {}, "Metrics of earlier steps"), steps,
+    el("p", { class: "hint" }, "TA-GATES can learn one metric per step, such as the accuracy after few epochs, before the predicted one."));
   const encoder = new Field("Kind", choice("predictor-encoder"));
   const baseline = new Field("Baseline", choice("predictor-baseline"), { hint: "Trained on the same evaluations, for comparison." });
   const fraction = new Field("Training fraction", number("predictor-share", { min: 0.05, max: 0.95, value: 0.8 }));
@@ -33,6 +38,7 @@ export function predictorForm({ onAccepted }) {
   name.input.addEventListener("input", () => (name.typed = true));
   evaluations.input.addEventListener("change", showEvaluations);
   metric.input.addEventListener("change", showMetric);
+  encoder.input.addEventListener("change", showSteps);
   showEvaluations();
 
   function showEvaluations() {
@@ -47,12 +53,27 @@ export function predictorForm({ onAccepted }) {
   function showMetric() {
     const definition = catalog.evaluations.find((entry) => entry.name === evaluations.value)?.definitions?.[metric.value];
     metric.help(definition ? [metricUnit(definition), betterOf(definition)].filter(Boolean).join(", ") : "");
+    showSteps();
+  }
+
+  // Offers the other metrics to the steps before the last, for the kind of predictor whose steps predict.
+  function showSteps() {
+    const { metrics = [], definitions = {} } = catalog.evaluations.find((entry) => entry.name === evaluations.value) ?? {};
+    const others = metrics.filter((entry) => entry !== metric.value);
+    const checked = new Set(checkedSteps());
+    steps.replaceChildren(...others.map((entry) => el("label", {},
+      el("input", { type: "checkbox", id: `predictor-step-${entry}`, value: entry, checked: checked.has(entry) }), metricName(entry, definitions[entry]))));
+    stepsGroup.hidden = encoder.value !== STEPPED || !others.length;
+  }
+
+  function checkedSteps() {
+    return [...steps.querySelectorAll("input:checked")].map((box) => box.value);
   }
 
   const form = new Form({
     parts: [
       evaluations.element, name.element, shared.element,
-      el("div", { class: "pair" }, metric.element, encoder.element),
+      el("div", { class: "pair" }, metric.element, encoder.element), stepsGroup,
       el("details", {}, el("summary", {}, "Training options"), el("div", { class: "inside" },
         el("div", { class: "pair" }, baseline.element, fraction.element, seed.element),
         el("label", { class: "check" }, refit, "Train on all evaluations after the test"))),
@@ -63,8 +84,10 @@ export function predictorForm({ onAccepted }) {
     },
     button: "Train",
     send: async () => {
+      const earlier = stepsGroup.hidden ? [] : checkedSteps();
       const options = {
-        encoder: encoder.value, baseline: baseline.value, metric: metric.value, train_fraction: fraction.number ?? 0.8, refit: refit.checked,
+        encoder: encoder.value, baseline: baseline.value, metric: earlier.length ? [...earlier, metric.value] : metric.value,
+        train_fraction: fraction.number ?? 0.8, refit: refit.checked,
       };
       onAccepted(await create("/predictors", { name: name.value.trim(), evaluations: evaluations.value, options, seed: seed.number ?? 0, ...shared.body }));
     },

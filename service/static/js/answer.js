@@ -8,6 +8,7 @@ import { announce, byId, el } from "./dom.js";
 import { networkFiles, searchFiles } from "./downloads.js";
 import { figures } from "./figures.js";
 import { Follower, over, pathOf } from "./follow.js";
+import { formHash } from "./formaddress.js";
 import { cost, count, deviation, limits, most, seconds, unitOf } from "./format.js";
 import { frontTable } from "./front.js";
 import { drawNetwork } from "./network.js";
@@ -211,6 +212,7 @@ function head(search) {
     request.strategy?.name,
     request.seed !== undefined && `seed ${request.seed}`,
     search.id.slice(0, 8),
+    request.space && el("a", { href: formHash(request) }, "change and search again"),
   ].filter(Boolean);
   return [el("div", {}, sentence, el("p", { class: "about" }, about.map((text) => el("span", {}, text))))];
 }

@@ -18,6 +18,7 @@ export class Away extends Error {}
 
 const PATIENCE_MS = 20000;
 const UPLOAD_MS = 120000;
+const CHECK_MS = 90000; // longer than the service tries to check a pipeline
 
 export async function request(method, path, { body, headers = {}, signal, patience = PATIENCE_MS } = {}) {
   const answer = await send(method, path, body, headers, signal, patience);
@@ -37,11 +38,11 @@ export const upload = (path, body) => request("POST", path, { body, patience: UP
 
 // Creates a job. The key makes a repeated request, such as after a lost response, return the same job.
 let unanswered = null;
-export async function create(path, body) {
+export async function create(path, body, patience = PATIENCE_MS) {
   const text = `${path} ${JSON.stringify(body)}`;
   if (unanswered?.text !== text) unanswered = { text, key: randomKey() };
   try {
-    const job = await request("POST", path, { body, headers: { "Idempotency-Key": unanswered.key } });
+    const job = await request("POST", path, { body, headers: { "Idempotency-Key": unanswered.key }, patience });
     unanswered = null;
     return job;
   } catch (error) {
@@ -49,6 +50,8 @@ export async function create(path, body) {
     throw error;
   }
 }
+
+export const createPipeline = (body) => create("/pipelines", body, CHECK_MS);
 
 // crypto.randomUUID is missing on insecure addresses; getRandomValues works on all.
 function randomKey() {

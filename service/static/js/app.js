@@ -3,24 +3,32 @@
 import { Adding, tellUnusable } from "./add.js";
 import { Answer } from "./answer.js";
 import { Away, Problem } from "./api.js";
-import { SearchForm } from "./searchform.js";
 import { load } from "./catalog.js";
 import { Comparing } from "./comparing.js";
 import { connection } from "./connection.js";
 import { announce, byId, el } from "./dom.js";
 import { exampleOffer, isFirstVisit } from "./example.js";
 import { hashOf } from "./follow.js";
+import { formContents, formHash } from "./formaddress.js";
 import { JobView } from "./job.js";
 import { Jobs } from "./jobs.js";
+import { SearchForm } from "./searchform.js";
 import { offerSignOut } from "./session.js";
+import { Uploads } from "./uploads.js";
 
 const jobs = new Jobs((ids) => answer.compare(ids));
-const searchForm = new SearchForm((search) => {
-  announce("The search was accepted.");
-  views.job.close();
-  views.add.close();
-  answer.show(search);
-  go(search);
+const searchForm = new SearchForm({
+  onAccepted: (search) => {
+    announce("The search was accepted.");
+    views.job.close();
+    views.add.close();
+    answer.show(search);
+    go(search);
+  },
+  // The start has the form's contents in its address; the address of another view is that of the view.
+  onEdited: () => {
+    if (!location.hash || location.hash.startsWith("#/new")) history.replaceState(null, "", searchForm.address);
+  },
 });
 const onChanged = () => jobs.load();
 const onTrained = (job) => {
@@ -32,6 +40,7 @@ const views = {
   search: answer,
   job: new JobView({ onChanged, catalogChanged, search }),
   compare: new Comparing(),
+  files: new Uploads({ catalogChanged }),
   add: new Adding({ catalogChanged, onAccepted: onTrained, search }),
 };
 
@@ -58,10 +67,9 @@ async function catalogChanged() {
   }
 }
 
-// Fills the search form with what was added.
+// Opens the search form with what was added.
 function search(choice) {
-  location.hash = "";
-  return searchForm.choose(choice);
+  location.hash = formHash(choice);
 }
 
 // The bounds of a large space can take seconds: the form appears without them then.
@@ -76,7 +84,7 @@ const VIEW = /^#\/(search|job|add)\/([0-9A-Za-z_-]+)(?:\/(\d+))?(?:\?with=([0-9A
 function follow() {
   if (location.hash && !location.hash.startsWith("#/")) return; // not a view
   const [, kind, name, rank, compared] = VIEW.exec(location.hash)
-    ?? /^#\/(compare)(?:\?(.*))?$/.exec(location.hash) ?? [];
+    ?? /^#\/(compare|files|new)(?:\?(.*))?$/.exec(location.hash) ?? [];
   for (const [other, view] of Object.entries(views)) if (other !== kind) view.close();
   jobs.select(["search", "job"].includes(kind) ? name : null);
   for (const link of document.querySelectorAll(".add a")) {
@@ -84,6 +92,10 @@ function follow() {
     else link.removeAttribute("aria-current");
   }
   if (!kind) return showStart();
+  if (kind === "new") {
+    showStart();
+    return searchForm.choose(formContents(name));
+  }
   const opened = views[kind].open(name, Number(rank ?? 0));
   if (kind === "search" && compared) opened.then(() => jobs.compare(compared.split(",")));
 }
@@ -109,7 +121,7 @@ async function begin() {
 connection.addEventListener("back", begin);
 addEventListener("hashchange", () => {
   follow();
-  if (narrow() && location.hash) byId("result").scrollIntoView();
+  if (narrow() && location.hash && !location.hash.startsWith("#/new")) byId("result").scrollIntoView();
 });
 // Focuses the result and keeps the address, which names the view.
 byId("skip").addEventListener("click", (event) => {

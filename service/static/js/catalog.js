@@ -24,7 +24,8 @@ export async function load() {
   ];
   catalog.evaluations = usable(evaluations);
   // Benchmarks are left out: their data files are optional, so a missing one is no fault.
-  catalog.unusable = [tables, predictors, supernets, evaluations].flatMap(({ items }) => items.filter((item) => item.error));
+  const kinds = { table: tables, predictor: predictors, supernet: supernets, evaluations };
+  catalog.unusable = Object.entries(kinds).flatMap(([kind, { items }]) => items.filter((item) => item.error).map((item) => ({ kind, ...item })));
   catalog.dataSets = usable(dataSets).map(({ name }) => name);
 }
 
@@ -43,6 +44,10 @@ export const labelOf = ({ name, owner }) => owner === "shared" && !name.includes
 
 // Finds the entry of an upload, whose plain name may mean another file of the sender.
 export const uploadedEntry = (entries, { sha256, owner }) => entries.find((entry) => entry.sha256 === sha256 && entry.owner === owner);
+
+// Finds an entry by its name, or by that with its owner, as requests record it.
+export const findEntry = (entries, name) => entries.find((entry) => entry.name === name)
+  ?? entries.find((entry) => entry.owner && `${entry.owner}/${entry.name}` === name);
 
 const usable = ({ items }) => items.filter((item) => !item.error);
 

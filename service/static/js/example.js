@@ -1,6 +1,6 @@
 // Offers the example where nothing can be searched yet: a small pipeline that adds a device and a predictor.
 
-import { Away, Problem, create } from "./api.js";
+import { Away, Problem, createPipeline } from "./api.js";
 import { catalog } from "./catalog.js";
 import { announce, el, pageData } from "./dom.js";
 
@@ -18,7 +18,7 @@ export function exampleOffer(onAccepted) {
     fault.textContent = "";
     announce("The example is being checked.");
     try {
-      onAccepted(await create("/pipelines", { name: NAME, pipeline: pageData.example }));
+      onAccepted(await createPipeline({ name: NAME, pipeline: pageData.example }));
     } catch (error) {
       if (error instanceof Problem) fault.textContent = `The example cannot run: ${error.message}.`;
       else if (error instanceof Away) fault.textContent = "The service does not respond; press the button again when it is available.";

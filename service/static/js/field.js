@@ -34,6 +34,10 @@ export class Field {
   }
 }
 
+// The lines of a text without the empty ones.
+export const linesOf = (value) => value.split("\n").map((line) => line.trim()).filter(Boolean);
+
 export const choice = (id) => el("select", { id });
 export const number = (id, attributes = {}) => el("input", { type: "number", id, min: 0, step: "any", ...attributes });
+export const lines = (id, attributes = {}) => el("textarea", { id, rows: 2, autocomplete: "off", spellcheck: "false", ...attributes });
 export const text = (id, attributes = {}) => el("input", { type: "text", id, autocomplete: "off", spellcheck: "false", ...attributes });

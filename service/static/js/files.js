@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 
-export const picker = (id, accept) => el("input", { type: "file", id, accept, required: true });
+export const picker = (id, accept, { required = true } = {}) => el("input", { type: "file", id, accept, required });
 
 // Parses a file as JSON; throws an error with a message for the user.
 export async function readJson(file) {
@@ -27,4 +27,4 @@ function parse(text, name) {
 }
 
 // Derives a valid upload name from the name of a file.
-export const nameOf = (file) => file.name.replace(/\.(jsonl?|ndjson)$/i, "").replace(/[^A-Za-z0-9_.@+-]+/g, "-").replace(/^[^A-Za-z0-9_]+/, "");
+export const nameOf = (file) => file.name.replace(/\.(jsonl?|ndjson|ya?ml)$/i, "").replace(/[^A-Za-z0-9_.@+-]+/g, "-").replace(/^[^A-Za-z0-9_]+/, "");

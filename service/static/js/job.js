@@ -101,7 +101,7 @@ function head({ id, kind, state, request }) {
 
 function ofPredictor({ name, evaluations, options = {} }, done) {
   const title = [done ? "The predictor " : "Training the predictor ", el("em", {}, name ?? "")];
-  return [title, [`from ${evaluations}`, options.encoder && encoderName(options.encoder), options.metric && `predicts ${metricName(options.metric)}`]];
+  return [title, [`from ${evaluations}`, options.encoder && encoderName(options.encoder), options.metric && `predicts ${[options.metric].flat().map((metric) => metricName(metric)).join(", then ")}`]];
 }
 
 function ofNetwork({ space, data, supernet, search, options = {} }, done) {

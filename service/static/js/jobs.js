@@ -11,11 +11,10 @@ import { fractionOf } from "./progress.js";
 const SHOWN = 12;
 const EVERY_MS = 5000;
 const PAUSE_MS = 250;
-const FILTERS = [
-  { options: [{ value: "", text: "all" }] },
-  { label: "Kind", options: [["kind=search", "searches"], ["kind=predictor", "predictors"], ["kind=retrain", "trained networks"], ["kind=pipeline", "pipelines"]] },
-  { label: "State", options: ["queued", "running", "done", "failed", "cancelled"].map((state) => [`state=${state}`, state]) },
-].map((group) => ({ ...group, options: group.options.map((option) => (Array.isArray(option) ? { value: option[0], text: option[1] } : option)) }));
+const FILTERS = {
+  kind: { "": "all kinds", search: "searches", predictor: "predictors", retrain: "trained networks", pipeline: "pipelines" },
+  state: { "": "any state", queued: "queued", running: "running", done: "done", failed: "failed", cancelled: "cancelled" },
+};
 
 export class Jobs {
   // `compared` receives the ids of the searches to compare.
@@ -25,9 +24,11 @@ export class Jobs {
     this.limit = SHOWN;
     this.jobs = [];
     this.total = 0;
-    this.filter = byId("jobs-filter");
-    fill(this.filter, FILTERS, "");
-    this.filter.addEventListener("change", () => this.load());
+    for (const [name, texts] of Object.entries(FILTERS)) {
+      const select = byId(`jobs-${name}`);
+      fill(select, [{ options: Object.entries(texts).map(([value, text]) => ({ value, text })) }], "");
+      select.addEventListener("change", () => this.load());
+    }
     this.text = byId("jobs-text");
     this.text.addEventListener("input", () => {
       clearTimeout(this.typing);
@@ -39,7 +40,8 @@ export class Jobs {
 
   // The query of the filters; `#tag` among the words is a tag.
   get query() {
-    const query = new URLSearchParams(this.filter.value);
+    const filters = Object.keys(FILTERS).map((name) => [name, byId(`jobs-${name}`).value]);
+    const query = new URLSearchParams(filters.filter(([, value]) => value));
     const words = this.text.value.trim().split(/\s+/);
     const tag = words.find((word) => word.length > 1 && word.startsWith("#"));
     const text = words.filter((word) => word && word !== tag).join(" ");

@@ -72,6 +72,17 @@ export class Limit {
     this.follow();
   }
 
+  // Sets the limit in the metric's own unit; undefined switches it off.
+  fill(maximum) {
+    this.box.checked = maximum !== undefined;
+    if (this.box.checked) {
+      this.touched = true;
+      this.number.value = Number((maximum / this.scale).toPrecision(12));
+      this.follow();
+    }
+    this.show();
+  }
+
   slid() {
     const { least, greatest } = this.range;
     this.touched = true;

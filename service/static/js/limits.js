@@ -40,6 +40,12 @@ export class Limits {
     return Object.fromEntries(this.shown.filter(({ on }) => on).map((limit) => [limit.metric, { max: limit.value }]));
   }
 
+  // Selects the limits of a request, and no others.
+  fill(constraints) {
+    const maxima = { ...constraints, macs: constraints.macs ?? constraints.flops };
+    for (const limit of this.shown) limit.fill(maxima[limit.metric]?.max);
+  }
+
   // Shows errors before any request is sent; returns true if all limits are valid.
   check() {
     const wrong = this.shown.filter((limit) => !limit.check());

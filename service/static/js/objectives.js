@@ -30,6 +30,12 @@ export class Objectives {
     }));
   }
 
+  // Selects the objectives of a request, and no others.
+  fill(objectives) {
+    this.checked = new Set(objectives.map((metric) => (metric === "flops" ? "macs" : metric)));
+    for (const metric of this.metrics) this.boxes.querySelector(`#objective-${CSS.escape(metric)}`).checked = this.checked.has(metric);
+  }
+
   get selection() {
     return this.metrics.filter((metric) => this.checked.has(metric));
   }

@@ -5,6 +5,9 @@ import { nextSteps } from "./example.js";
 import { jobPath } from "./follow.js";
 import { seconds } from "./format.js";
 
+// Commands print deviations in ASCII.
+const resultText = (result) => result.replaceAll(" +- ", " ± ");
+
 // The stages of a running pipeline, which `show` replaces whenever one has changed.
 export class Steps {
   constructor(names) {
@@ -16,7 +19,7 @@ export class Steps {
     const text = JSON.stringify(steps);
     if (!steps || text === this.renderedText) return;
     this.renderedText = text;
-    this.element.replaceChildren(table(steps, ["Stage", "State", "Result"], (step) => [step.state, step.result]));
+    this.element.replaceChildren(table(steps, ["Stage", "State", "Result"], (step) => [step.state, resultText(step.result)]));
   }
 }
 
@@ -30,7 +33,7 @@ export function finishedPipeline(job, search) {
   }, file));
   return [
     el("div", { class: "scroll" }, table(stages, ["Stage", "Time", "Result", "Files"], (stage) => [
-      seconds(stage.seconds), stage.result, el("div", { class: "bar" }, files(stage)),
+      seconds(stage.seconds), resultText(stage.result), el("div", { class: "bar" }, files(stage)),
     ])),
     added && el("p", { class: "hint" }, added),
     ...(published.predictor ? following(job, search) : []),
@@ -40,7 +43,7 @@ export function finishedPipeline(job, search) {
 // A search with what the pipeline added, and what to add next.
 function following({ request, result }, search) {
   const device = result.published.table ? result.name : undefined;
-  const choices = { space: request.space, device, guide: `predictor:${result.name}` };
+  const choices = { space: request.space, device, guide: { kind: "predictor", name: result.name } };
   return [
     el("div", { class: "bar" }, el("button", { type: "button", class: "main", onclick: () => search(choices) }, "Search with it")),
     nextSteps("Next, add "),

@@ -1,15 +1,17 @@
 // The search form: the space, the device, the guide, the limits and the strategy.
 
 import { Away, Problem, create } from "./api.js";
-import { boundsOf, catalog, guidesOf, labelOf, spaceOf } from "./catalog.js";
+import { boundsOf, catalog, findEntry, guidesOf, labelOf, spaceOf } from "./catalog.js";
 import { announce, byId, el, fill } from "./dom.js";
 import { Field, choice } from "./field.js";
+import { formHash } from "./formaddress.js";
 import { betterOf, conditionsOf, digits, large, metricName, metricUnit, scoredMetric, signed } from "./format.js";
 import { Limits } from "./limits.js";
 import { StrategyFields } from "./strategy.js";
 
 export class SearchForm {
-  constructor(onAccepted) {
+  // `onAccepted` receives an accepted search; `onEdited` is called when the user has changed the form.
+  constructor({ onAccepted, onEdited }) {
     this.onAccepted = onAccepted;
     this.space = new Field("Search space", choice("space"));
     this.device = new Field("Device", choice("device"));
@@ -28,6 +30,7 @@ export class SearchForm {
     this.space.input.addEventListener("change", () => this.spaceChosen());
     this.device.input.addEventListener("change", () => this.deviceChosen());
     this.guide.input.addEventListener("change", () => this.showGuide());
+    for (const event of ["input", "change"]) this.form.addEventListener(event, onEdited);
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.send();
@@ -47,16 +50,31 @@ export class SearchForm {
     return this.spaceChosen();
   }
 
-  // Selects a space, and a device and a guide if given, as a user would.
-  async choose({ space, device, guide }) {
+  // Takes over the contents of a request. What it leaves out keeps its default: the device only if the field is missing.
+  async choose({ space, device, guide, ...options }) {
     await this.show();
-    for (const [field, value] of [[this.space, space], [this.device, device], [this.guide, guide]]) {
-      if (value === undefined || ![...field.input.options].some((option) => option.value === value)) continue;
-      field.input.value = value;
-      field.input.dispatchEvent(new Event("change"));
+    const guides = guidesOf(space ?? this.space.value).filter(({ kind }) => kind === guide?.kind);
+    const guideName = guide && (findEntry(guides, guide.name)?.name ?? guide.name);
+    const tableName = device && (findEntry(catalog.tables, device)?.name ?? device);
+    const missing = [];
+    for (const [field, value] of [[this.space, space], [this.device, tableName ?? device ?? undefined], [this.guide, guide && `${guide.kind}:${guideName}`]]) {
+      if (value === undefined) continue;
+      if ([...field.input.options].some((option) => option.value === value)) {
+        field.input.value = value;
+        field.input.dispatchEvent(new Event("change"));
+      } else missing.push([field, value]);
     }
+    await this.bounding;
+    if (options.constraints) this.limits.fill(options.constraints);
+    this.strategy.fill({ guide, ...options });
+    for (const [field, value] of missing) field.complain(`${value} is not available here`);
     this.space.input.focus({ preventScroll: true });
     byId("new-search-title").scrollIntoView({ block: "nearest" });
+  }
+
+  // The address of this form with its contents.
+  get address() {
+    return formHash({ device: null, ...this.body });
   }
 
   spaceChosen() {
@@ -90,6 +108,7 @@ export class SearchForm {
   // Shows what the selected guide scores by, as far as the service reports it.
   showGuide() {
     const guide = guidesOf(this.space.value).find(({ kind, name }) => `${kind}:${name}` === this.guide.value);
+    this.strategy.ranking.offer(guide);
     const metric = scoredMetric(guide);
     const unit = metric && [metricUnit(metric), betterOf(metric)].filter(Boolean).join(", ");
     const about = metric ? `Predicts ${metricName(metric.metric, metric)} (${unit})` : guide?.task ? `Trained for ${guide.task}` : "";
@@ -140,7 +159,7 @@ export class SearchForm {
     return {
       space: this.space.value,
       ...(this.device.value ? { device: this.device.value } : {}),
-      guide: { kind, name: name.join(":") },
+      guide: { kind, name: name.join(":"), ...this.strategy.ranking.selection },
       constraints: this.limits.selection,
       ...this.strategy.selection,
     };
@@ -167,11 +186,12 @@ export class SearchForm {
   // Shows a refusal at the field that caused it.
   refused(problem) {
     const [first, second] = (problem.field ?? "").split(".");
+    if (this.strategy.refused(problem)) return announce(problem.message);
     const field = { space: this.space, device: this.device, guide: this.guide }[first];
     if (field) {
       field.complain(problem.message);
       field.input.focus();
-    } else if (!(first === "constraints" && this.limits.refused(second, problem.message)) && !this.strategy.refused(problem)) {
+    } else if (!(first === "constraints" && this.limits.refused(second, problem.message))) {
       this.general.textContent = problem.message;
     }
     announce(problem.message);

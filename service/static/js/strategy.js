@@ -1,27 +1,35 @@
-// The search options: the objectives, the strategy with its options, the margin and the seed.
+// The search options: the objectives, the charges, a supernet's ranking, the strategy with its options, the margin and the seed.
 
 import { el, pageData } from "./dom.js";
-import { Field, choice, number, text } from "./field.js";
+import { Field, choice, lines, linesOf, number, text } from "./field.js";
 import { Objectives } from "./objectives.js";
+import { Ranking } from "./ranking.js";
 
 const strategies = Object.fromEntries(pageData.strategies.map(([name, options]) => [name, Object.fromEntries(options)]));
+const ALIAS = "spos"; // of the default
+// The defaults of the service.
+const DEFAULT = { strategy: "evolution", margin: 1.64, seed: 0 };
 const labelOf = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 
 export class StrategyFields {
   constructor() {
     this.name = new Field("Strategy", choice("strategy"));
     this.name.input.append(...Object.keys(strategies).map((name) => el("option", { value: name }, name)));
-    this.name.input.value = "evolution";
+    this.name.input.value = DEFAULT.strategy;
     this.options = el("div", { class: "pair" });
     this.fields = {};
-    this.margin = new Field("Margin (standard deviations)", number("margin", { value: 1.64 }));
-    this.seed = new Field("Seed", number("seed", { value: 0, step: 1 }));
+    this.margin = new Field("Margin (standard deviations)", number("margin", { value: DEFAULT.margin }));
+    this.seed = new Field("Seed", number("seed", { value: DEFAULT.seed, step: 1 }));
     this.objectives = new Objectives();
+    this.ranking = new Ranking();
+    this.charges = new Field("Charges", lines("charges", { placeholder: "macs=2e8^0.07" }), {
+      hint: "Multiply the loss by (cost / budget)^exponent: METRIC=BUDGET^EXPONENT, one per line.",
+    });
     this.fault = el("p", { class: "fault", role: "alert" });
     this.element = el("details", {},
       el("summary", {}, "Search options"),
       el("div", { class: "inside" },
-        this.objectives.element, this.name.element, this.options,
+        this.objectives.element, this.charges.element, this.ranking.element, this.name.element, this.options,
         el("div", { class: "pair" }, this.margin.element, this.seed.element), this.fault),
     );
     this.name.input.addEventListener("change", () => this.show());
@@ -49,29 +57,51 @@ export class StrategyFields {
       if (value !== undefined && value !== presets[name]) options[name] = value;
     }
     const objectives = this.objectives.selection;
+    const charges = linesOf(this.charges.value);
     return {
       strategy: { name: this.name.value, options },
       ...(objectives.length ? { objectives } : {}),
+      ...(charges.length ? { charges } : {}),
       margin: this.margin.number,
       seed: this.seed.number,
     };
   }
 
+  // Takes over the options of a request; those that it leaves out get their defaults.
+  fill({ objectives = [], charges = [], guide, strategy, margin = DEFAULT.margin, seed = DEFAULT.seed }) {
+    this.objectives.fill(objectives);
+    this.charges.input.value = charges.join("\n");
+    this.ranking.fill(guide ?? {});
+    const { name = DEFAULT.strategy, options = {} } = strategy ?? {};
+    const isKnown = name in strategies;
+    this.name.input.value = isKnown ? name : DEFAULT.strategy;
+    this.show();
+    if (!isKnown && name !== ALIAS) this.name.complain(`${name} is not available here`);
+    const isDefault = [DEFAULT.strategy, ALIAS].includes(name) && !Object.keys(options).length
+      && margin === DEFAULT.margin && seed === DEFAULT.seed;
+    if (!isDefault || objectives.length || charges.length || guide?.rank_by || guide?.under?.length) this.element.open = true;
+    for (const [option, value] of Object.entries(options)) if (option in this.fields) this.fields[option].input.value = value;
+    this.margin.input.value = margin;
+    this.seed.input.value = seed;
+  }
+
   complain(message) {
     this.fault.textContent = message;
     this.objectives.complain("");
-    for (const field of [this.name, this.margin, this.seed, ...Object.values(this.fields)]) field.complain("");
+    const fields = [this.name, this.charges, this.margin, this.seed, ...Object.values(this.ranking.fields), ...Object.values(this.fields)];
+    for (const field of fields) field.complain("");
   }
 
   // Shows a refusal at the field that caused it; returns false if no field here did.
   refused({ field, message }) {
     const [first, second] = (field ?? "").split(".");
-    if (!["strategy", "objectives", "margin", "seed"].includes(first)) return false;
+    const ranking = first === "guide" ? this.ranking.fields[second] : undefined;
+    if (!ranking && !["strategy", "objectives", "charges", "margin", "seed"].includes(first)) return false;
     this.element.open = true;
     if (first === "objectives") this.objectives.complain(message);
     else {
       const named = Object.keys(this.fields).find((name) => second === "options" && message.includes(name));
-      const faulty = { margin: this.margin, seed: this.seed }[first] ?? (second === "name" ? this.name : this.fields[named]);
+      const faulty = ranking ?? { charges: this.charges, margin: this.margin, seed: this.seed }[first] ?? (second === "name" ? this.name : this.fields[named]);
       if (faulty) {
         faulty.complain(message);
         faulty.input.focus();

@@ -16,6 +16,7 @@ export function trainedPredictor(job, search) {
       ["Kendall's tau", figure(main.kendall_tau)],
       ["Trained on", count(report.refit ? report.trained_on + report.tested_on : report.trained_on), "networks"],
       ["Tested on", count(report.tested_on), "unseen"],
+      ...Object.entries(report.steps ?? {}).map(([metric, tau]) => [`Tau of the step ${metricName(metric)}`, figure(tau)]),
       ["Time", ...seconds(main.seconds).split(/ (?=s$)/)],
     ]),
     el("p", { class: "hint" }, `Kendall's tau measures how well the predictor ranks unseen networks by ${metricName(report.metric, report)}: `
@@ -31,7 +32,7 @@ export function trainedPredictor(job, search) {
           el("td", { class: "right" }, seconds(row.seconds))))))),
     verdictSection(report.verdict),
     el("div", { class: "bar" },
-      el("button", { type: "button", class: "main", onclick: () => search({ space: job.result.space, guide: `predictor:${job.result.name}` }) }, "Search with it"),
+      el("button", { type: "button", class: "main", onclick: () => search({ space: job.result.space, guide: { kind: "predictor", name: job.result.name } }) }, "Search with it"),
       file(job, `${job.result.name}.safetensors`, "Download the predictor")),
   ].filter(Boolean);
 }

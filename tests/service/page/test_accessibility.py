@@ -83,10 +83,13 @@ def test_searches_and_forms_have_no_violations(
     expect(page.locator(".compare tbody tr")).to_have_count(2)
     complaints += find_violations(page, "comparison")
 
-    for form in ("table", "evaluations", "predictor"):
+    for form in ("table", "evaluations", "predictor", "pipeline"):
         page.goto(f"{served.url}/#/add/{form}")
         expect(page.locator("#result .intro")).to_be_visible()
         complaints += find_violations(page, f"add {form}")
+    page.goto(f"{served.url}/#/files")
+    expect(page.locator("#result .intro")).to_be_visible()
+    complaints += find_violations(page, "files")
     assert complaints == []
 
 

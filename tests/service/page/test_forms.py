@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 import spaces
+from tests.service.page.accessibility import find_violations
+from tests.service.page.test_accessibility import press_until
 
 SPACE = "spos-tiny"
 REFUSED = r"status of 4(09|22)"
@@ -141,6 +143,47 @@ def test_a_predictor_is_trained_from_uploaded_evaluations(
     expect(page.locator("#guide")).to_have_value("predictor:mine")
 
 
+def test_several_metrics_are_taught_to_the_steps_of_ta_gates(
+    unattended: Any, visit: Open, picture: Picture, tmp_path: Path
+) -> None:
+    unattended.client.upload_evaluations("epochs", evaluations(tmp_path / "some.jsonl", 30))
+    page = visit(f"{unattended.url}/#/add/predictor", REFUSED)
+    steps = page.get_by_role("group", name="Metrics of earlier steps")
+    expect(steps).to_be_hidden()
+    page.get_by_label("Kind", exact=True).select_option("TA-GATES")
+    page.get_by_label("Predicted metric").select_option("top-1 accuracy")
+    expect(steps.get_by_role("checkbox")).to_have_count(1)
+    press_until(page, "Tab", "#predictor-step-cross_entropy")
+    page.keyboard.press("Space")
+    assert find_violations(page, "metrics of steps") == []
+    picture(page, "predictor-steps")
+    page.locator("#predictor-name").fill("steps")
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator("#result .about")).to_contain_text("predicts cross entropy, then top1")
+    options = unattended.claim().request["options"]
+    assert (options["encoder"], options["metric"]) == ("ta-gates", ["cross_entropy", "top1"])
+
+
+def test_files_are_listed_and_deleted_at_the_second_press(
+    unattended: Any, visit: Open, picture: Picture, world: Any, tmp_path: Path
+) -> None:
+    unattended.client.upload_table(world.tables / "made-up.json", "my-phone")
+    unattended.client.upload_evaluations("mine", evaluations(tmp_path / "mine.jsonl", 15))
+    page = visit(unattended.url, REFUSED)
+    page.get_by_role("link", name="Files").click()
+    rows = page.locator("#result tbody tr")
+    # Files of the service's folders are not for the page to delete.
+    expect(rows).to_have_text([re.compile("my-phone"), re.compile("mine")])
+    picture(page, "files")
+    press_until(page, "Tab", "[aria-label='Delete device my-phone']")
+    page.keyboard.press("Enter")
+    assert "my-phone" in {table.name for table in unattended.client.tables()}
+    page.keyboard.press("Enter")
+    expect(rows).to_have_text([re.compile("mine")])
+    assert "my-phone" not in {table.name for table in unattended.client.tables()}
+    expect(page.locator("#device option", has_text="my-phone")).to_have_count(0)
+
+
 def test_an_error_in_evaluations_names_its_line(
     unattended: Any, visit: Open, tmp_path: Path
 ) -> None:
@@ -240,7 +283,7 @@ def test_metrics_with_bounds_can_be_limited_and_traded(
     expect(page.locator("#limit-memory_bytes-number")).to_have_value("0.06")
 
 
-@pytest.mark.parametrize("what", ["table", "evaluations", "predictor"])
+@pytest.mark.parametrize("what", ["table", "evaluations", "predictor", "pipeline"])
 def test_forms_are_readable_on_a_phone_and_every_control_has_a_name(
     unattended: Any, visit: Open, tmp_path: Path, what: str, picture: Picture
 ) -> None:
@@ -254,7 +297,7 @@ def test_forms_are_readable_on_a_phone_and_every_control_has_a_name(
     for summary in page.locator("#result summary").all():
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    for control in page.locator("#result input, #result select").all():
+    for control in page.locator("#result input, #result select, #result textarea").all():
         assert control.evaluate(
             "(field) => field.labels.length === 1 && field.labels[0].innerText.trim() !== ''"
         )

@@ -48,9 +48,9 @@ def test_jobs_are_named_found_by_words_and_tags_and_deleted(
     page.get_by_role("button", name="Show jobs tagged phones").click()
     expect(find).to_have_value("#phones")
     expect(rows).to_have_count(1)
-    page.get_by_label("Show", exact=True).select_option("done")
+    page.get_by_label("State of jobs").select_option("done")
     expect(rows).to_have_count(0)
-    page.get_by_label("Show", exact=True).select_option("all")
+    page.get_by_label("State of jobs").select_option("any state")
 
     first.cancel()
     page.locator(f"#edit-{first.id}").click()

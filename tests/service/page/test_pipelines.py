@@ -1,6 +1,8 @@
 """Pipelines on the page: their steps, their files and their cancellation."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,12 +61,13 @@ def test_a_pipeline_is_shown_by_its_steps_until_its_files(
 
     unattended.service.artifacts.write(job.id, job.attempt, "search.json", b"found")
     stages = [
-        {"name": "train", "seconds": 2.5, "result": "fine", "files": []},
+        {"name": "train", "seconds": 2.5, "result": "tau 0.81 +- 0.05", "files": []},
         {"name": "search", "seconds": 2.5, "result": "good", "files": ["search.json"]},
     ]
     result = {"name": "phone", "stages": stages, "published": {}}
     unattended.finish(job, result, "summary.json", b"{}")
     expect(page.locator("#result h2")).to_have_text("The pipeline phone")
+    expect(rows.nth(0)).to_contain_text("tau 0.81 \N{PLUS-MINUS SIGN} 0.05")
     picture(page, "pipeline-done")
     assert find_violations(page, "pipeline") == []
     with page.expect_download() as download:
@@ -90,3 +93,40 @@ def test_a_pipeline_is_cancelled_or_fails_with_the_reason(
     jobs.fail(job.id, job.attempt, JobError("CommandFailed", reason))
     expect(page.locator("#result .notice")).to_have_text(f"This pipeline failed: {reason}.")
     expect(page.locator(".steps tbody tr")).to_have_count(2)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}}],
+    ids=["light", "dark-narrow"],
+)
+def test_a_pipeline_is_started_by_its_form_and_every_fault_is_shown(
+    unattended: Any,
+    visit: Open,
+    picture: Picture,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    request: pytest.FixtureRequest,
+) -> None:
+    page = visit(f"{unattended.url}/#/add/pipeline", REFUSED, **settings)
+    stages = page.get_by_label("Stages")
+    expect(stages).to_have_value(re.compile("space: spos-tiny"))
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#pipeline-name-fault")).to_have_text("enter a value")
+
+    file = tmp_path / "my phone.yaml"
+    file.write_text("space: spos-tiny\ndata: digits\ntrain: {epochs: many}\nserach: {}\n")
+    page.get_by_label("Read from a file").set_input_files(file)
+    expect(page.get_by_label("Name", exact=True)).to_have_value("my-phone")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#pipeline-text-fault")).to_have_text("2 faults:", timeout=60_000)
+    faults = page.locator("#pipeline-faults li")
+    expect(faults).to_contain_text([re.compile("line 3.*many"), re.compile("line 4.*serach")])
+    picture(page, f"pipeline-form-{request.node.callspec.id}")
+    assert find_violations(page, "faults of a pipeline") == []
+
+    stages.fill("space: spos-tiny\ndata: digits\ntrain: {epochs: 1}\n")
+    expect(faults.first).to_be_hidden()
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#result h2")).to_have_text("Running the pipeline my-phone", timeout=60_000)
+    assert unattended.claim().request["stages"] == ["train"]
