@@ -81,6 +81,14 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -
 
 def _check_metrics(evaluations: Sequence[Evaluation], options: JsonObject) -> None:
     metric = options.get("metric") or default_metric(evaluations)
+    if metric is None:
+        names = list(dict.fromkeys(name for item in evaluations for name in item.metrics))
+        raise invalid(
+            f"options.metric is needed: the evaluations have {', '.join(names)}",
+            "options.metric",
+            known=names,
+        )
+
     metrics = metric if isinstance(metric, list) else [metric]
     # Checked without importing torch, where the command has the same rule.
     encoder = options.get("encoder", DEFAULT_ENCODER)
@@ -89,14 +97,6 @@ def _check_metrics(evaluations: Sequence[Evaluation], options: JsonObject) -> No
             f"options.metric: several metrics teach the steps of {STEPPED_ENCODER}, not of"
             f" {encoder}; name one metric, or set options.encoder to {STEPPED_ENCODER}",
             "options.metric",
-        )
-
-    if metric is None:
-        names = list(dict.fromkeys(name for item in evaluations for name in item.metrics))
-        raise invalid(
-            f"options.metric is needed: the evaluations have {', '.join(names)}",
-            "options.metric",
-            known=names,
         )
     with blaming("options.metric"):
         for name in metrics:
