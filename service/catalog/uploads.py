@@ -37,6 +37,7 @@ class Uploads:
         self._pipelines = PipelineFiles(store, artifacts, cache)
         self._published_jobs: set[str] = set()
         self._complete_kinds: set[str] = set()
+        self._has_all_sizes = False
         self._lock = threading.Lock()
 
     def add(
@@ -69,6 +70,7 @@ class Uploads:
         # Before anything is stored; the store checks again under its lock. Unless it adds nothing.
         is_repeated = previous is not None and previous.sha256 == sha256(content).hexdigest()
         if owner is not None and not is_repeated:
+            self._complete_sizes()
             self._store.files.check_storage(owner, len(content))
         # The content first: a version must never refer to content that is not stored yet.
         path, digest = self._artifacts.keep(content)
@@ -84,6 +86,25 @@ class Uploads:
             enforce_quota=True,
         )
         return version, previous is None or previous.version != version.version
+
+    def _complete_sizes(self) -> None:
+        """Measure the files that an earlier version of this program stored without a size."""
+        # One look for each process: whatever this version adds has a size.
+        if self._has_all_sizes:
+            return
+
+        is_complete = True
+        for version in self._store.files.without_size():
+            try:
+                size = self._artifacts.size(version.artifact)
+            except MissingArtifact:
+                size = 0
+            # The storage may answer again.
+            except ArtifactFailed:
+                is_complete = False
+                continue
+            self._store.files.record_size(version.id, size)
+        self._has_all_sizes = is_complete
 
     def remove(self, kind: str, name: str, library: str) -> int:
         """Remove all versions of a name, and return their number; see `Files.remove`."""

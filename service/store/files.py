@@ -253,6 +253,21 @@ class Files:
         with self._database.reading() as session:
             return set(session.scalars(select(FileRow.artifact).where(_IS_PRESENT)))
 
+    # Sizes
+
+    def without_size(self) -> Sequence[FileVersion]:
+        """List the versions that a version of Pathfit without sizes added."""
+        query = _select_versions().where(
+            FileRow.size.is_(None), FileRow.artifact != "", _IS_PRESENT
+        )
+        with self._database.reading() as session:
+            return [FileVersion(*row) for row in session.execute(query)]
+
+    def record_size(self, version_id: int, size: int) -> None:
+        """Store the bytes of a version's content."""
+        with self._database.writing() as session:
+            session.execute(update(FileRow).where(FileRow.id == version_id).values(size=size))
+
     # Summaries
 
     def summaries(self, ids: Collection[int]) -> dict[int, JsonObject | None]:

@@ -76,6 +76,28 @@ def test_uploads_beyond_the_quota_of_bytes_are_refused(
     assert upload("a-much-longer-name" * 8).status_code == 201
 
 
+def test_uploads_of_earlier_versions_count_in_the_quota(
+    app: APIFlask, http: FlaskClient, table: Any, problem: Any
+) -> None:
+    service = service_of(app)
+    content = LookupTable.from_dict(table).to_json().encode()
+    secret = service.store.tokens.create("ada", max_bytes=2 * len(content) - 10)
+    ada = service.store.tokens.list()[0].id
+    # As earlier versions stored them: without sizes, and one whose content is gone.
+    for name, artifact in {"old": service.artifacts.keep(content)[0], "gone": "uploads/0"}.items():
+        service.store.files.add("table", name, "0", artifact, ada, ada)
+
+    headers = {"Authorization": f"Bearer {secret}"}
+    answer = http.post("/tables", json={**table, "name": "new"}, headers=headers)
+
+    refused = problem(answer, 403, "storage-exceeded")
+    assert f"have {len(content)};" in refused["detail"]
+    assert service.store.files.without_size() == []
+    http.delete("/tables/old", headers=headers)
+    again = http.post("/tables", json={**table, "name": "new"}, headers=headers)
+    assert again.status_code == 201
+
+
 def test_gc_removes_contents_that_no_name_and_no_job_needs(
     app: APIFlask, http: FlaskClient, table: Any
 ) -> None:
