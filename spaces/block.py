@@ -16,8 +16,10 @@ class Block:
 
     Args:
         operator: Name from `spaces.operators`.
-        input: Shape of one image's input features, (channels, height, width).
-        output: Shape of the output features, (channels, height, width) or (features,).
+        input: Shape of one image's input features, (channels, height, width); of text (tokens,) or
+            (tokens, features).
+        output: Shape of the output features, (channels, height, width), (features,) or (tokens,
+            features).
         kernel: Side of the (depthwise) kernel in pixels.
         hidden: Number of channels inside the block.
         stride: Stride of the strided convolution.
@@ -25,6 +27,10 @@ class Block:
         expansion: Ratio of the channels inside the block to those of its input.
         groups: Number of groups of its pointwise convolutions.
         dilation: Dilation of the depthwise kernel.
+        heads: Number of attention heads.
+        vocabulary: Number of different tokens.
+        context: Number of positions that have a learned vector.
+        cached: Number of earlier tokens whose keys and values are cached.
         se: Whether it has a squeeze-and-excitation branch.
         shortcut: Whether its input is added to its output.
 
@@ -48,6 +54,10 @@ class Block:
     expansion: int | None = None
     groups: int | None = None
     dilation: int | None = None
+    heads: int | None = None
+    vocabulary: int | None = None
+    context: int | None = None
+    cached: int | None = None
     se: bool = False
     shortcut: bool = False
 
@@ -136,6 +146,10 @@ _NUMBERS = {
     "g": "groups",
     "d": "dilation",
     "s": "stride",
+    "h": "heads",
+    "v": "vocabulary",
+    "l": "context",
+    "c": "cached",
 }
 """Letter in the key -> field, in the order of the key."""
 

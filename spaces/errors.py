@@ -93,3 +93,7 @@ class MissingExtra(PathfitError):
 
 class InvalidPlugin(PathfitError):
     """A plug-in that the user named cannot be loaded."""
+
+
+class ContextExceeded(PathfitError):
+    """A text is longer than the context of a decoder."""

@@ -30,6 +30,8 @@ SPACES = Registry[Callable[..., "SearchSpace"]](
         "darts-imagenet": "spaces.zoo.darts:darts_imagenet",
         "darts-search": "spaces.zoo.darts:darts_search",
         "darts-tiny": "spaces.zoo.darts:darts_tiny",
+        "decoder": "spaces.zoo.decoder:decoder",
+        "decoder-tiny": "spaces.zoo.decoder:decoder_tiny",
         "fbnet": "spaces.zoo.fbnet:fbnet",
         "nasbench-macro": "spaces.zoo.nasbench_macro:nasbench_macro",
         "nasbench101": "spaces.zoo.nasbench101:nasbench101",

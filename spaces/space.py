@@ -75,6 +75,13 @@ class SearchSpace(ChoiceSpace, ABC):
     resolutions: tuple[int, ...] = ()
     """Input sizes in pixels that the first choice selects from; empty if the size is fixed."""
 
+    phases: tuple[str, ...] = ()
+    """Phases that networks run in and that are measured separately; empty: there is one only.
+
+    Of text they are `prefill`, which reads a prompt, and `decode`, which reads one token with a
+    cache; see `at_phase`.
+    """
+
     fixed_blocks: tuple[Block, ...] = ()
     """Blocks of every network; empty unless the space is additive."""
 
@@ -218,6 +225,18 @@ class SearchSpace(ChoiceSpace, ABC):
             NotAdditive: Costs are not sums over the choices of this space.
         """
         raise NotAdditive(f"costs of {self.name} are not sums over its choices")
+
+    def at_phase(self, phase: str, length: int | None = None) -> SearchSpace:
+        """Return the space with the blocks, costs and networks of one of its `phases`.
+
+        Args:
+            phase: Name of the phase.
+            length: Number of tokens of the prompt or of the cache. None: the longest context.
+
+        Raises:
+            InvalidArchitecture: The space has no phases.
+        """
+        raise InvalidArchitecture(f"networks of {self.name} run in one phase only, not in {phase}")
 
     def at(self, code: int) -> SearchSpace:
         """Return the space of one of the `resolutions`, given by its code.

@@ -78,7 +78,7 @@ class ElasticTraining(ArchitectureAlgorithm):
         elastic = elastic_of(model)
         if elastic is None or not isinstance(model, Supernet):
             raise InvalidOption(
-                f"{self.name} trains elastic supernets: of the spaces ofa-mobilenetv3 and"
+                f"{self.name} trains elastic supernets: of the spaces decoder, ofa-mobilenetv3 and"
                 " ofa-proxyless"
             )
 

@@ -54,8 +54,8 @@ def groups(
 
 def has_parts(space: SearchSpace) -> bool:
     """Return whether the layers of a space have blocks whose parts can be features."""
-    # With elastic resolution the blocks of a candidate are not fixed.
-    return space.is_chain and not space.resolutions
+    # With elastic resolution or width the blocks of a candidate are not fixed.
+    return space.is_chain and bool(space.choice_layers)
 
 
 def _groups(

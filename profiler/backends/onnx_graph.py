@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from spaces.block import Block
+from spaces.errors import InvalidBlock
 from spaces.operators import operator
 from spaces.operators.layers import (
     Activation,
@@ -131,6 +132,8 @@ class _Writer:
                 end = self._shuffle(block, branches, begin)
             case "halves":
                 end = self._halves(branches, begin)
+            case "attention":
+                raise InvalidBlock(f"{block}: blocks of text are exported with their whole network")
 
         self.fragment.nodes.append(
             helper.make_node("Identity", [end], [f"{self.name}.out"], name=f"{self.name}.exit")
@@ -225,6 +228,8 @@ class _Writer:
             # Dropout does nothing in evaluation; `branch` writes convolutions.
             case Dropout() | Conv():
                 return source
+            case _:
+                raise InvalidBlock(f"{layer}: layers of text are exported with their whole network")
 
     def _convolution(self, layer: Conv, normalised: bool, source: str) -> str:
         conv = next(self.layers)

@@ -9,25 +9,32 @@ from torch import Tensor, nn
 
 from spaces.block import Block
 from spaces.errors import UnknownName
+from spaces.modules.text import Attention, AttentionBlock, Embedding, EmbeddingBlock
 from spaces.operators import operator
 from spaces.operators.layers import (
     Activation,
     BatchNorm,
     Branch,
+    CausalAttention,
     ChannelShuffle,
     Conv,
     Dropout,
     GlobalPool,
     Layer,
+    LayerNorm,
     Linear,
     Pool,
+    Projection,
     SqueezeExcite,
+    TokenEmbedding,
 )
 
 ACTIVATIONS: dict[str, Callable[[bool], nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
     "hswish": nn.Hardswish,
+    # It has no form that works in place.
+    "gelu": lambda _: nn.GELU(),
 }
 """Name -> function that makes the module; its argument is whether to work in place."""
 
@@ -54,6 +61,10 @@ def build(block: Block, affine: bool = True) -> nn.Module:
             return HalvesBlock(
                 branches["before"], branches["first"], branches["second"], branches["behind"]
             )
+        case "attention":
+            return AttentionBlock(branches["main"])
+        case "chain" if block.vocabulary is not None:
+            return EmbeddingBlock(*branches["main"])
         case "chain":
             return ResidualBlock(branches["main"]) if block.shortcut else branches["main"]
 
@@ -104,6 +115,14 @@ def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
             return nn.Dropout(layer.probability)
         case Linear():
             return nn.Linear(layer.inputs, layer.outputs, bias=layer.bias)
+        case LayerNorm():
+            return nn.LayerNorm(layer.features)
+        case Projection():
+            return nn.Linear(layer.inputs, layer.outputs, bias=False)
+        case CausalAttention():
+            return Attention(layer.width, layer.hidden, layer.heads)
+        case TokenEmbedding():
+            return Embedding(layer.vocabulary, layer.context, layer.width)
 
 
 class SqueezeExcitation(nn.Module):

@@ -5,6 +5,7 @@ Cai et al., ICLR 2020 (arXiv 1908.09791).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,31 @@ class ElasticLayerChoice(LayerChoice):
         self._modules["candidates"] = views_of
 
 
-class ElasticSupernet(ChainSupernet):
+class SlicedSupernet(Supernet):
+    """A supernet in which smaller architectures are slices of the largest one's weights."""
+
+    num_classes: int
+    """Number of classes of the classifier."""
+
+    @abstractmethod
+    def sort_channels(self, trained: int | None = None) -> None:
+        """Sort channels by importance, so that smaller architectures have the most important ones.
+
+        Args:
+            trained: Expansion of narrower blocks that keep their channels; None: none.
+        """
+
+    @abstractmethod
+    def copy_to(self, network: nn.Module, architecture: Architecture) -> None:
+        """Copy the weights and statistics of an architecture to its network.
+
+        Args:
+            network: Network of `space.network(architecture)` with as many classes.
+            architecture: Architecture of the space, which this activates.
+        """
+
+
+class ElasticSupernet(ChainSupernet, SlicedSupernet):
     """A chain of fixed blocks and elastic layers.
 
     Unlike in other supernets, normalisations have scale and shift, as the networks do.
@@ -118,10 +143,10 @@ class ElasticSupernet(ChainSupernet):
                 target.load_state_dict(source.state_dict())
 
 
-def elastic_of(supernet: nn.Module) -> ElasticSupernet | None:
+def elastic_of(supernet: nn.Module) -> SlicedSupernet | None:
     """Return the elastic supernet, unwrapped from elastic resolution; None for other supernets."""
     inner = supernet.inner if isinstance(supernet, ResizingSupernet) else supernet
-    return inner if isinstance(inner, ElasticSupernet) else None
+    return inner if isinstance(inner, SlicedSupernet) else None
 
 
 def extract(supernet: Supernet, architecture: Architecture) -> nn.Module:

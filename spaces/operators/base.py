@@ -10,12 +10,13 @@ from spaces.plugins import Registry
 if TYPE_CHECKING:
     from spaces.block import Block
 
-Arrangement: TypeAlias = Literal["chain", "shuffle", "sum", "halves"]
+Arrangement: TypeAlias = Literal["chain", "shuffle", "sum", "halves", "attention"]
 """How the branches of a block are combined; see `spaces.modules.blocks`.
 
 chain: `main` alone, plus the block's input where it has a shortcut. shuffle: ShuffleNetV2's
 split and concatenation. sum: `main` plus `proj`. halves: `first` on the input and `second` on the
-input shifted by one pixel, concatenated, between `before` and `behind`.
+input shifted by one pixel, concatenated, between `before` and `behind`. attention: `main` plus the
+block's input, and with a cache also the keys and values of its tokens.
 """
 
 
@@ -48,6 +49,10 @@ OPERATORS = Registry[Operator](
         "max_pool": "spaces.operators.plain",
         "global_pool": "spaces.operators.plain",
         "predictor": "spaces.operators.heads",
+        "embedding": "spaces.operators.text",
+        "attention": "spaces.operators.text",
+        "feed_forward": "spaces.operators.text",
+        "token_scores": "spaces.operators.text",
         "shuffle": "spaces.operators.shuffle",
         "xception": "spaces.operators.shuffle",
     },

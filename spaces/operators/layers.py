@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
-"""Channels, height and width of one image's features, or their number alone."""
+"""Channels, height and width of one image's features, or their number alone.
+
+Of text it is the number of tokens, followed by the features of each.
+"""
 
 
 class _Free:
@@ -159,6 +162,89 @@ class Linear:
         return self.inputs * self.outputs + (self.outputs if self.bias else 0)
 
 
+@dataclass(frozen=True, slots=True)
+class LayerNorm:
+    """Normalisation of each token's features, with learned scale and shift; it has no MACs."""
+
+    features: int
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+    def params(self) -> int:
+        return 2 * self.features
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A matrix product of the features of every token, without bias."""
+
+    inputs: int
+    outputs: int
+
+    def shape(self, shape: Shape) -> Shape:
+        length, _ = shape
+        return length, self.outputs
+
+    def macs(self, shape: Shape) -> int:
+        length, _ = shape
+        return length * self.inputs * self.outputs
+
+    def params(self) -> int:
+        return self.inputs * self.outputs
+
+
+@dataclass(frozen=True, slots=True)
+class CausalAttention:
+    """Causal self-attention with the projections around it (arXiv 1706.03762, section 3.2).
+
+    Args:
+        width: Number of features of a token.
+        hidden: Number of features of the queries, over all heads.
+        heads: Number of heads.
+        cached: Number of earlier tokens whose keys and values are cached.
+    """
+
+    width: int
+    hidden: int
+    heads: int
+    cached: int = 0
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        length, _ = shape
+        # Queries with all keys, and weights with all values; masked products are computed too.
+        products = 2 * length * (self.cached + length) * self.hidden
+        return 4 * length * self.width * self.hidden + products
+
+    def params(self) -> int:
+        return 4 * self.width * self.hidden
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEmbedding:
+    """The sum of a token's learned vector and that of its position; it has no MACs."""
+
+    vocabulary: int
+    context: int
+    width: int
+
+    def shape(self, shape: Shape) -> Shape:
+        (length,) = shape
+        return length, self.width
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+    def params(self) -> int:
+        return (self.vocabulary + self.context) * self.width
+
+
 # Every layer that the modules and the costs of operators are made of.
 Layer: TypeAlias = (
     Conv
@@ -170,6 +256,10 @@ Layer: TypeAlias = (
     | GlobalPool
     | Dropout
     | Linear
+    | LayerNorm
+    | Projection
+    | CausalAttention
+    | TokenEmbedding
 )
 Branch: TypeAlias = tuple[Layer, ...]
 

@@ -36,6 +36,8 @@ PRESETS = {
     "darts": "darts(channels=4, layers=3)",
     "darts-search": "darts-search(channels=4, layers=3)",
     "darts-imagenet": "darts-imagenet(input_size=64, channels=8, layers=3, num_classes=10)",
+    "decoder-tiny": "decoder-tiny",
+    "decoder": "decoder(contexts=(12, 24), depths=(2, 3), widths=(32, 48), head_size=8)",
     "resolutions": (
         "ofa-mobilenetv3(resolutions=(64, 48), depths=(1, 2, 3), expansions=(3,), kernels=(3, 5),"
         " num_classes=10)"

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch.utils.flop_counter import FlopCounterMode
 
 import spaces
+from spaces.testing import counted_flops
 
 # One preset a run of the function: the examples of one preset may share it.
 once = settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -30,8 +30,7 @@ def test_sampled_mutated_and_crossed_architectures_are_valid_and_build(
         ]
     architecture = space.decode(crossed[:1])[0]
     network = space.network(architecture).eval()
-    image = torch.zeros(1, *space.input_shape_of(architecture))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(image)
-    assert counter.get_total_flops() == 2 * space.macs(architecture)
+    image = space.random_input(architecture, 1, torch.Generator().manual_seed(0))
+    _, flops = counted_flops(network, image)
+    assert flops == 2 * space.macs(architecture)
     assert sum(value.numel() for value in network.parameters()) == space.params(architecture)

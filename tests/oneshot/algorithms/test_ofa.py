@@ -221,7 +221,7 @@ def test_comparing_leaves_the_training_as_it_is(pictures: ImageData) -> None:
 
 
 def test_only_elastic_supernets_are_taken(pictures: ImageData) -> None:
-    with pytest.raises(InvalidOption, match="ofa-mobilenetv3 and ofa-proxyless"):
+    with pytest.raises(InvalidOption, match="decoder, ofa-mobilenetv3 and ofa-proxyless"):
         make_ofa(pictures, name="spos-tiny")
     assert elastic_of(spaces.get(NAME).supernet()) is not None
 

@@ -1,0 +1,1 @@
+"""Decoders of text: causal transformers with elastic sizes."""
