@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from oneshot.data.images import ImageData
     from oneshot.data.text.options import TextOptions
 
+JOINED = frozenset({"voc"})
+"""Data sets that may consist of several folders, separated by commas."""
+
 LOADERS = ("auto", "torch", "dali")
 
 TEXTS = ("text", "markov")
@@ -40,6 +43,8 @@ DATA = Registry[Source](
         "shape-masks": "oneshot.data.scenes.shapes:load_masks",
         "text": "oneshot.data.text.loading:load",
         "markov": "oneshot.data.text.loading:load_markov",
+        "voc": "oneshot.data.scenes.voc:load",
+        "coco": "oneshot.data.scenes.coco:load",
     },
     invalid=InvalidOption,
     broken=InvalidData,
@@ -106,7 +111,7 @@ def load(
         raise InvalidOption(f"loader must be one of {', '.join(LOADERS)}, not {loader!r}")
 
     # A folder without a registered name is read as `image-folder`.
-    canonical, source, path = _find(str(name))
+    canonical, source, paths = _find(str(name))
     kind = _kind(canonical)
     if kind == "text":
         text = _text_options(text)
@@ -120,7 +125,7 @@ def load(
         DataRequest(
             canonical,
             input_shape,
-            path,
+            paths[0] if paths else None,
             split_seed,
             loader,
             preprocessing,
@@ -128,6 +133,7 @@ def load(
             validation,
             workers,
             text,
+            paths,
         )
     )
 
@@ -181,25 +187,22 @@ def _check_images(name: str, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def _find(name: str) -> tuple[str, Source, Path | None]:
-    """Return the name to record, the function that reads the set, and its path, if any."""
+def _find(name: str) -> tuple[str, Source, tuple[Path, ...]]:
+    """Return the name to record, the function that reads the set, and its paths, if any."""
     key, colon, location = name.partition(":")
     if key in DATA:
         if not colon:
-            return name, DATA.get(key), None
+            return name, DATA.get(key), ()
 
-        path = Path(location).expanduser()
-        if not location or not path.exists():
-            raise InvalidData(
-                f"--data {name!r}: {location or 'an empty path'} is no file or folder"
-            )
-        return f"{key}:{path.resolve()}", DATA.get(key), path
+        paths = _paths(name, key, location)
+        return f"{key}:{','.join(str(path.resolve()) for path in paths)}", DATA.get(key), paths
 
     path = Path(name).expanduser()
     if path.is_dir():
         # The annotations distinguish Tiny-ImageNet's layout from a folder of classes.
         tiny = (path / "val" / "val_annotations.txt").is_file()
-        return str(path.resolve()), DATA.get("tiny-imagenet" if tiny else "image-folder"), path
+        reader = DATA.get("tiny-imagenet" if tiny else "image-folder")
+        return str(path.resolve()), reader, (path,)
     if path.exists() or os.sep in name:
         raise InvalidData(
             f"--data {name!r}: {'a file' if path.exists() else 'there is no such folder'}; a folder"
@@ -207,3 +210,18 @@ def _find(name: str) -> tuple[str, Source, Path | None]:
         )
 
     raise UnknownName("data set", name, [*available(), "or the path of a folder of images"])
+
+
+def _paths(name: str, key: str, location: str) -> tuple[Path, ...]:
+    """Return the files or folders that a name has after its colon."""
+    whole = Path(location).expanduser()
+    # A path that holds a comma is a path first.
+    several = key in JOINED and "," in location and not whole.exists()
+    paths = [Path(part).expanduser() for part in location.split(",")] if several else [whole]
+    for path in paths:
+        # An empty path would be the current folder.
+        if not location or not str(path) or not path.exists():
+            raise InvalidData(
+                f"--data {name!r}: {path if location else 'an empty path'} is no file or folder"
+            )
+    return tuple(paths)

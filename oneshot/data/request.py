@@ -33,7 +33,7 @@ class DataRequest:
     Args:
         name: Canonical name: `cifar10`, `cifar10:FOLDER` or the path of a folder.
         input_shape: Shape (channels, height, width) of the network's input.
-        path: File or folder that the user named, or None.
+        path: File or folder that the user named, or None; of several the first one.
         split_seed: Seed of the validation split.
         loader: Reader of folders: `auto`, `torch` or `dali`.
         preprocessing: `standard` or `spos`.
@@ -43,6 +43,7 @@ class DataRequest:
         workers: Processes or threads that read folders; None for one per processor. It does not
             change the images.
         text: How a text becomes tokens; None for data of other kinds, and for the defaults.
+        paths: All files or folders that the user named.
     """
 
     name: str
@@ -55,6 +56,7 @@ class DataRequest:
     validation: float | None = None
     workers: int | None = None
     text: TextOptions | None = None
+    paths: tuple[Path, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """Return the recorded settings as keyword arguments of `oneshot.data.load`."""

@@ -49,6 +49,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     assert available() == [
         "cifar10",
         "cifar100",
+        "coco",
         "digits",
         "fashion-mnist",
         "image-folder",
@@ -59,6 +60,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         "shapes",
         "text",
         "tiny-imagenet",
+        "voc",
     ]
     with pytest.raises(
         UnknownName,
