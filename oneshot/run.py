@@ -62,7 +62,7 @@ class Run:
     @property
     def task(self) -> Task:
         """Task of the training."""
-        return make_task(self.settings.task, self.space)
+        return make_task(self.settings.task, self.space, self.settings.architecture)
 
     @property
     def conditions(self) -> Conditions | None:

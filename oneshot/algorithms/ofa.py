@@ -166,7 +166,7 @@ class Ofa(ElasticTraining):
                 if number == 0:
                     engine.note(loss, outputs, targets)
                     if self.options.distillation:
-                        soft = self.task.soft_targets(outputs)
+                        soft = self.task.soft_targets(outputs, targets)
                 engine.backward(loss / len(batches))
             self.passes.commit()
 

@@ -143,7 +143,7 @@ class OfaProgressive(ElasticTraining):
 
         rows = self.rows(step)
         for inputs, targets in batches:
-            soft = self._soft_targets(inputs, rows[0], engine)
+            soft = self._soft_targets(inputs, targets, rows[0], engine)
             for number, row in enumerate(rows):
                 self.supernet.activate(row)
                 self.passes.rewind()
@@ -182,8 +182,8 @@ class OfaProgressive(ElasticTraining):
         return sorted({int(name.partition("e")[2]) for name in names if name.startswith("k")})
 
     @torch.no_grad()
-    def _soft_targets(self, inputs: Any, row: Codes, engine: Engine) -> Any:
-        """Return the largest network's probabilities; None in its own training."""
+    def _soft_targets(self, inputs: Any, targets: Any, row: Codes, engine: Engine) -> Any:
+        """Return what the largest network teaches; None in its own training."""
         if self._teacher is None or not self.options.distillation:
             return None
 
@@ -197,7 +197,7 @@ class OfaProgressive(ElasticTraining):
         with engine.autocast():
             outputs = single_precision(self._teacher(inputs))
 
-        return self.task.soft_targets(outputs)
+        return self.task.soft_targets(outputs, targets)
 
     def _loss(self, outputs: Any, targets: Any, soft: Any) -> Tensor:
         loss = self.task.loss(outputs, targets, self.recipe.label_smoothing)

@@ -146,7 +146,7 @@ def retrain(
             )
 
     space = get(architecture.space)
-    task = make_task(options["task"] or DEFAULT, space)
+    task = make_task(options["task"] or DEFAULT, space, architecture)
     data = load_data(options, space.input_shape_of(architecture))
     space = space.for_vocabulary(data.num_classes)
     architecture = adopted(architecture, space)

@@ -70,7 +70,7 @@ class Classification(Task):
                 " have"
             )
 
-    def soft_targets(self, outputs: Tensor) -> Tensor:
+    def soft_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return a teacher's probabilities [b, classes]."""
         return outputs.detach().softmax(1)
 

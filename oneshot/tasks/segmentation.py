@@ -58,13 +58,17 @@ class Segmentation(Task):
         self.ignore = ignore
 
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Return the mean cross-entropy of the pixels that count, with label smoothing."""
+        """Return the mean over images of the cross-entropy of their pixels that count.
+
+        So the mean over two processes is that of one with both batches.
+        """
         pixels = self.counted(targets)
-        loss = functional.cross_entropy(
-            outputs, pixels, ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum"
+        losses = functional.cross_entropy(
+            outputs, pixels, ignore_index=IGNORED, label_smoothing=smoothing, reduction="none"
         )
-        # The mean of a batch without any class would be NaN.
-        return loss / (pixels != IGNORED).sum().clamp(min=1)
+        # The mean of an image without any class would be NaN.
+        counts = (pixels != IGNORED).flatten(1).sum(1).clamp(min=1)
+        return (losses.flatten(1).sum(1) / counts).mean()
 
     def tally(self, device: torch.device) -> Tally:
         """Return an empty tally of the metrics."""
@@ -107,7 +111,7 @@ class Segmentation(Task):
                 f" {self.ignore}"
             )
 
-    def soft_targets(self, outputs: Tensor) -> Tensor:
+    def soft_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return a teacher's probabilities [b, classes, height, width]."""
         return outputs.detach().softmax(1)
 
@@ -139,7 +143,7 @@ class _Tally(Tally):
         classes = outputs.shape[1]
         masks = self.task.counted(targets)
         pixels = (masks != IGNORED).sum()
-        loss = self.task.loss(outputs, targets) * pixels
+        loss = functional.cross_entropy(outputs, masks, ignore_index=IGNORED, reduction="sum")
         self._losses.append(torch.stack([loss, pixels]).double())
         for image, mask in zip(self.task.predictions(outputs), masks, strict=True):
             valid = mask != IGNORED

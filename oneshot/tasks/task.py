@@ -14,6 +14,8 @@ from tables.metrics import Metric
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
+    from spaces.architecture import Architecture
+    from spaces.space import SearchSpace
 
 
 class Task(ABC):
@@ -97,10 +99,24 @@ class Task(ABC):
         """
         return
 
+    def bound(self, space: SearchSpace, architecture: Architecture | None = None) -> Task:
+        """Return the task for the networks of a space, by default the task itself.
+
+        Args:
+            space: Space of the networks, which have the task's head.
+            architecture: Architecture of the only network, where there is one.
+        """
+        return self
+
     # Distillation
 
-    def soft_targets(self, outputs: Any) -> Any:
-        """Return the targets that a teacher's outputs make, without gradients."""
+    def soft_targets(self, outputs: Any, targets: Any) -> Any:
+        """Return what a teacher's outputs teach about a batch, without gradients.
+
+        Args:
+            outputs: Outputs of the teacher.
+            targets: Targets of the batch.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no distillation")
 
     def distillation_loss(self, outputs: Any, soft: Any) -> Tensor:
