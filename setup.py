@@ -40,6 +40,7 @@ DEV = [
     "playwright>=1.50",
     "jsonschema>=4.20",
     "mypy>=1.15",
+    "pycocotools>=2.0.8",
     "pytest>=8.3",
     "pytest-xdist>=3.6",
     "ruff>=0.12",

@@ -11,6 +11,7 @@ from tables.metrics import QUALITIES
 
 if TYPE_CHECKING:
     from oneshot.tasks.task import Task
+    from spaces.architecture import Architecture
     from spaces.space import SearchSpace
     from tables.metrics import Metric
 
@@ -23,6 +24,7 @@ TASKS = Registry["type[Task]"](
     {
         DEFAULT: "oneshot.tasks.classification:Classification",
         "language": "oneshot.tasks.language:Language",
+        "detection": "oneshot.tasks.detection.task:Detection",
         "segmentation": "oneshot.tasks.segmentation:Segmentation",
     },
     invalid=InvalidOption,
@@ -58,12 +60,15 @@ def register_task(name: str) -> Callable[[T], T]:
     return register
 
 
-def make_task(text: str, space: SearchSpace | None = None) -> Task:
+def make_task(
+    text: str, space: SearchSpace | None = None, architecture: Architecture | None = None
+) -> Task:
     """Make a task from its name with options, such as `classification`.
 
     Args:
         text: Name, with options in parentheses or without.
         space: Space whose networks the task trains or evaluates; None: unknown.
+        architecture: Architecture of the only network, where there is one.
 
     Raises:
         UnknownName: There is no such task.
@@ -75,7 +80,7 @@ def make_task(text: str, space: SearchSpace | None = None) -> Task:
             f"task {text!r} needs networks with the head {task.head!r}; those of {space.name} have"
             f" {space.head!r}"
         )
-    return task
+    return task if space is None else task.bound(space, architecture)
 
 
 def canonical(text: str) -> str:
