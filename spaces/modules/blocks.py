@@ -25,8 +25,10 @@ from spaces.operators.layers import (
     Linear,
     Pool,
     Projection,
+    Resize,
     SqueezeExcite,
     TokenEmbedding,
+    WeightedSum,
 )
 
 ACTIVATIONS: dict[str, Callable[[bool], nn.Module]] = {
@@ -35,6 +37,7 @@ ACTIVATIONS: dict[str, Callable[[bool], nn.Module]] = {
     "hswish": nn.Hardswish,
     # It has no form that works in place.
     "gelu": lambda _: nn.GELU(),
+    "sigmoid": lambda inplace: nn.Sigmoid(),
 }
 """Name -> function that makes the module; its argument is whether to work in place."""
 
@@ -63,6 +66,8 @@ def build(block: Block, affine: bool = True) -> nn.Module:
             )
         case "attention":
             return AttentionBlock(branches["main"])
+        case "gate":
+            return GateBlock(branches["main"], branches["gate"])
         case "chain" if block.vocabulary is not None:
             return EmbeddingBlock(*branches["main"])
         case "chain":
@@ -123,6 +128,10 @@ def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
             return Attention(layer.width, layer.hidden, layer.heads)
         case TokenEmbedding():
             return Embedding(layer.vocabulary, layer.context, layer.width)
+        case Resize():
+            return Interpolate(layer.height, layer.width, layer.mode)
+        case WeightedSum():
+            return WeightedMean(layer.inputs)
 
 
 class SqueezeExcitation(nn.Module):
@@ -200,6 +209,73 @@ class HalvesBlock(nn.Module):
         halves = (self.first(x), self.second(x[:, :, 1:, 1:]))
         result: Tensor = self.behind(torch.cat(halves, 1))
         return result
+
+
+class GateBlock(nn.Module):
+    """A branch whose channels are scaled by another branch of the same input.
+
+    Args:
+        main: Branch that returns features.
+        gate: Branch that returns one factor for each channel, [b, channels, 1, 1].
+    """
+
+    def __init__(self, main: nn.Sequential, gate: nn.Sequential):
+        super().__init__()
+        self.main = main
+        self.gate = gate
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.main(x) * self.gate(x)
+        return result
+
+
+class Interpolate(nn.Module):
+    """Resizes features to a height and width.
+
+    Args:
+        height: Height of the result in pixels.
+        width: Width of the result in pixels.
+        mode: `nearest` or `bilinear`.
+    """
+
+    def __init__(self, height: int, width: int, mode: str):
+        super().__init__()
+        self.size = (height, width)
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.interpolate(x, self.size, mode=self.mode)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, mode={self.mode!r}"
+
+
+class WeightedMean(nn.Module):
+    """The mean of concatenated features with learned weights, which are positive.
+
+    EfficientDet's fast normalised fusion: sum_i w_i x_i / (sum_i w_i + 1e-4) with w_i = relu(v_i)
+    (arXiv 1911.09070, section 3.3).
+
+    Args:
+        inputs: Number of features that are concatenated.
+    """
+
+    def __init__(self, inputs: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(inputs))
+
+    def reset_parameters(self) -> None:
+        """Give all inputs the same weight."""
+        nn.init.ones_(self.weight)
+
+    def normalised(self) -> Tensor:
+        """Return the weights of the inputs, [inputs], whose sum is about 1."""
+        weight = nn.functional.relu(self.weight)
+        return weight / (weight.sum() + 1e-4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inputs = x.view(len(x), len(self.weight), -1, *x.shape[2:])
+        return (inputs * self.normalised().view(1, -1, 1, 1, 1)).sum(1)
 
 
 class ShuffleBlock(nn.Module):

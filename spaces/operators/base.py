@@ -10,13 +10,14 @@ from spaces.plugins import Registry
 if TYPE_CHECKING:
     from spaces.block import Block
 
-Arrangement: TypeAlias = Literal["chain", "shuffle", "sum", "halves", "attention"]
+Arrangement: TypeAlias = Literal["chain", "shuffle", "sum", "halves", "attention", "gate"]
 """How the branches of a block are combined; see `spaces.modules.blocks`.
 
 chain: `main` alone, plus the block's input where it has a shortcut. shuffle: ShuffleNetV2's
 split and concatenation. sum: `main` plus `proj`. halves: `first` on the input and `second` on the
 input shifted by one pixel, concatenated, between `before` and `behind`. attention: `main` plus the
-block's input, and with a cache also the keys and values of its tokens.
+block's input, and with a cache also the keys and values of its tokens. gate: `main` times `gate`,
+which has one pixel.
 """
 
 
@@ -53,6 +54,12 @@ OPERATORS = Registry[Operator](
         "attention": "spaces.operators.text",
         "feed_forward": "spaces.operators.text",
         "token_scores": "spaces.operators.text",
+        "separable": "spaces.operators.heads",
+        "conv_bias": "spaces.operators.heads",
+        "resize_nearest": "spaces.operators.heads",
+        "resize_bilinear": "spaces.operators.heads",
+        "weighted_sum": "spaces.operators.heads",
+        "gated_conv": "spaces.operators.heads",
         "shuffle": "spaces.operators.shuffle",
         "xception": "spaces.operators.shuffle",
     },

@@ -245,6 +245,37 @@ class TokenEmbedding:
         return (self.vocabulary + self.context) * self.width
 
 
+@dataclass(frozen=True, slots=True)
+class Resize(_Free):
+    """An image resized to a height and width, by the nearest pixel or bilinearly."""
+
+    height: int
+    width: int
+    mode: Literal["nearest", "bilinear"]
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape[0], self.height, self.width
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedSum:
+    """The mean of concatenated inputs, with a learned weight for each.
+
+    Fast normalised fusion of EfficientDet: Tan et al., CVPR 2020 (arXiv 1911.09070), section 3.3.
+    """
+
+    inputs: int
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape[0] // self.inputs, *shape[1:]
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+    def params(self) -> int:
+        return self.inputs
+
+
 # Every layer that the modules and the costs of operators are made of.
 Layer: TypeAlias = (
     Conv
@@ -260,6 +291,8 @@ Layer: TypeAlias = (
     | Projection
     | CausalAttention
     | TokenEmbedding
+    | Resize
+    | WeightedSum
 )
 Branch: TypeAlias = tuple[Layer, ...]
 
