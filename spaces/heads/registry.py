@@ -18,6 +18,9 @@ HEADS = Registry["type[Head]"](
     {
         CLASSIFIER: "spaces.heads.classifier:Classifier",
         "ssdlite": "spaces.heads.ssdlite:SSDLite",
+        "fpn": "spaces.heads.fpn:FPN",
+        "bifpn": "spaces.heads.bifpn:BiFPN",
+        "mask": "spaces.heads.mask:Mask",
     },
 )
 """Name -> class of the head."""

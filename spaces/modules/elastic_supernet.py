@@ -19,7 +19,7 @@ from spaces.modules.blocks import build
 from spaces.modules.choices import LayerChoice
 from spaces.modules.elastic_block import ElasticDepthwise, ElasticMBConv
 from spaces.modules.network import ChainNetwork, Initialiser, WiredNetwork, materialise
-from spaces.modules.supernet import ChainSupernet, ResizingSupernet, Supernet
+from spaces.modules.supernet import BlockSequence, ChainSupernet, ResizingSupernet, Supernet
 
 if TYPE_CHECKING:
     from spaces.chains.chain import ChainSpace
@@ -134,7 +134,12 @@ class ElasticSupernet(ChainSupernet, SlicedSupernet):
         self.activate(architecture)
 
         # A skipped layer is an identity here, and absent in the network.
-        sources = [module for module in self.path() if not isinstance(module, nn.Identity)]
+        sources = [
+            block
+            for module in self.path()
+            if not isinstance(module, nn.Identity)
+            for block in (module if isinstance(module, BlockSequence) else [module])
+        ]
 
         for target, source in zip(network.blocks, sources, strict=True):
             if isinstance(source, ElasticPart):
@@ -231,4 +236,4 @@ def _build_layer(item: Block | ChoiceLayer) -> nn.Module:
 
 
 def _in_order(blocks: Sequence[Block]) -> nn.Module:
-    return build(blocks[0]) if len(blocks) == 1 else nn.Sequential(*map(build, blocks))
+    return build(blocks[0]) if len(blocks) == 1 else BlockSequence(*map(build, blocks))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+SCORE_BIAS = -math.log(99)
+"""Bias of scores that begin with a probability of .01 (arXiv 1708.02002, section 4.1)."""
+
+DISTANCE_BIAS = 4.0
+"""Bias of distances that begin with boxes of about 8 strides, the anchors of ATSS."""
 
 
 class SingleOutput(nn.Module):
@@ -37,6 +44,24 @@ class AnchorOutputs(nn.Module):
         }
 
 
+class DistanceOutputs(nn.Module):
+    """Arranges predictions without anchors by location, from the finest level to the coarsest.
+
+    Takes the scores [b, classes, h, w], and the distances with the centerness [b, 5, h, w], of each
+    level in turn; returns `scores` [b, locations, classes], `offsets` [b, locations, 4], and
+    `centerness` [b, locations, 1]. Offsets are the distances to the left, top, right and bottom
+    side in strides, which a softplus makes positive.
+    """
+
+    def forward(self, values: list[Tensor]) -> dict[str, Tensor]:
+        boxes = by_location(values[1::2])
+        return {
+            "scores": by_location(values[::2]),
+            "offsets": nn.functional.softplus(boxes[..., :4]),
+            "centerness": boxes[..., 4:],
+        }
+
+
 def by_location(maps: Sequence[Tensor], num_anchors: int = 1) -> Tensor:
     """Concatenate predictions of all levels, cells row by row, anchors of a cell together.
 
@@ -57,13 +82,12 @@ def by_location(maps: Sequence[Tensor], num_anchors: int = 1) -> Tensor:
 def initialise_predictors(
     modules: Sequence[nn.Module], generator: torch.Generator, bias: float = 0.0
 ) -> None:
-    """Set the last convolution of each module to N(0, 0.01^2) and its bias to one value.
+    """Set the last convolution of each module to N(0, 0.01^2) and its biases to one value.
 
     Args:
-        modules: Modules, or choices of modules, whose last layer is a convolution with a bias.
+        modules: Modules whose last layer is a convolution with a bias.
         generator: Source of the weights.
-        bias: Value of the biases, such as -log((1 - p) / p) for a first score of p (Lin et al.,
-            ICCV 2017, arXiv 1708.02002, section 4.1).
+        bias: Value of the biases.
     """
     for module in modules:
         *_, conv = (layer for layer in module.modules() if isinstance(layer, nn.Conv2d))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces.block import Block
-from spaces.modules.blocks import build
+from spaces.modules.blocks import WeightedMean, build
 
 if TYPE_CHECKING:
     from spaces.heads.attached import AttachedHead
@@ -158,6 +158,9 @@ def materialise(
     for submodule in module.modules():
         if isinstance(submodule, nn.BatchNorm2d):
             submodule.reset_running_stats()
+        # No initialiser of a backbone knows it.
+        elif isinstance(submodule, WeightedMean):
+            submodule.reset_parameters()
 
     if generator is None:
         generator = torch.Generator().manual_seed(0)

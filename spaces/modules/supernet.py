@@ -117,6 +117,10 @@ class ChainSupernet(Supernet):
         ]
 
 
+class BlockSequence(nn.Sequential):
+    """The blocks of a candidate that has several, or none."""
+
+
 class ResizingSupernet(Supernet):
     """A supernet that resizes images to the active resolution.
 
@@ -171,7 +175,7 @@ def chain_supernet(
         modules = [build(block, affine=False) for block in blocks]
 
         # A Sequential around a single module would lengthen its name in checkpoints.
-        return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
+        return modules[0] if len(modules) == 1 else BlockSequence(*modules)
 
     def make() -> ChainSupernet:
         layers: list[nn.Module] = []

@@ -30,6 +30,14 @@ PRESETS = {
         "ofa-mobilenetv3(input_size=64, width=0.35, kernels=(3, 5), expansions=(3,), depths=(1, 2),"
         " head=ssdlite(channels=(16, 16), kernels=(3,)), num_classes=3)"
     ),
+    "proxylessnas-fpn": "proxylessnas-tiny(head=fpn(width=16, kernels=(3, 5)), num_classes=3)",
+    "spos-bifpn": (
+        "spos-tiny(input_size=48, head=bifpn(width=8, kernels=(3, 5), repeats=2), num_classes=3)"
+    ),
+    "ofa-mask": (
+        "ofa-mobilenetv3(input_size=64, width=0.35, kernels=(3,), expansions=(3,), depths=(1, 2),"
+        " head=mask(widths=(8, 16)), num_classes=3)"
+    ),
     "nasbench201": "nasbench201(channels=4, cells=1)",
     "nasbench101": "nasbench101(stem_channels=8, stacks=2, modules=1)",
     "darts-tiny": "darts-tiny",
