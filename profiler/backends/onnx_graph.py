@@ -19,6 +19,7 @@ from torch import nn
 
 from spaces.block import Block
 from spaces.errors import InvalidBlock
+from spaces.modules.blocks import WeightedMean
 from spaces.operators import operator
 from spaces.operators.layers import (
     Activation,
@@ -30,8 +31,10 @@ from spaces.operators.layers import (
     GlobalPool,
     Linear,
     Pool,
+    Resize,
     Shape,
     SqueezeExcite,
+    WeightedSum,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +100,7 @@ def model(fragments: Sequence[tuple[str, Fragment]], batch: int, shape: Shape, c
 def _weighted_layers(module: nn.Module) -> Iterator[nn.Module]:
     """Yield the layers with weights in the order in which a block's branches describe them."""
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
+        if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm2d | WeightedMean):
             yield layer
 
 
@@ -128,6 +131,9 @@ class _Writer:
                 ends = [self.branch(*branches[name], begin) for name in ("main", "proj")]
                 # The exporter's order of operands: the projection comes first.
                 end = self.node("Add", ends[::-1])
+            case "gate":
+                ends = [self.branch(*branches[name], begin) for name in ("main", "gate")]
+                end = self.node("Mul", ends)
             case "shuffle":
                 end = self._shuffle(block, branches, begin)
             case "halves":
@@ -218,7 +224,11 @@ class _Writer:
                 mean = self.node(
                     "ReduceMean", [source, self.constant(np.array([2, 3]))], keepdims=1
                 )
-                return self.reshape(mean, [0, shape[0]])
+                return mean if layer.keep else self.reshape(mean, [0, shape[0]])
+            case Resize():
+                return self._resize(layer, source)
+            case WeightedSum():
+                return self._weighted_sum(shape, source)
             case Linear():
                 linear = next(self.layers)
                 assert isinstance(linear, nn.Linear)
@@ -270,11 +280,38 @@ class _Writer:
         )
         return self.node("Mul", [source, gates])
 
+    def _resize(self, layer: Resize, source: str) -> str:
+        """Write a resizing with torch's positions of pixels."""
+        attributes: dict[str, Any] = (
+            {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+            if layer.mode == "bilinear"
+            else {
+                "mode": "nearest",
+                "coordinate_transformation_mode": "asymmetric",
+                "nearest_mode": "floor",
+            }
+        )
+        # By sizes: products with rounded scales may be a pixel short. The inputs before them, a
+        # region and scales, are absent.
+        sizes = self.constant(np.array([layer.height, layer.width]))
+        return self.node("Resize", [source, "", "", sizes], axes=[2, 3], **attributes)
+
+    def _weighted_sum(self, shape: Shape, source: str) -> str:
+        mean = next(self.layers)
+        assert isinstance(mean, WeightedMean)
+        weights = _array(mean.normalised())
+        channels, height, width = shape
+        inputs = len(weights)
+        view = self.reshape(source, [0, inputs, channels // inputs, height, width])
+        weighted = self.node("Mul", [view, self.constant(weights.reshape(1, -1, 1, 1, 1))])
+        return self.node("ReduceSum", [weighted, self.constant(np.array([1]))], keepdims=0)
+
     def _activation(self, name: str, source: str) -> str:
         if name == "relu6":
             limits = (self.constant(np.float32(limit)) for limit in (0.0, 6.0))
             return self.node("Clip", [source, *limits])
-        return self.node({"relu": "Relu", "hswish": "HardSwish"}[name], [source])
+        kinds = {"relu": "Relu", "hswish": "HardSwish", "sigmoid": "Sigmoid"}
+        return self.node(kinds[name], [source])
 
     def reshape(self, source: str, shape: list[int]) -> str:
         """Write a view and return its name; a size of 0 retains the input's."""

@@ -42,6 +42,15 @@ BLOCKS = [
     "residual_reduce s2 4x8x8 -> 8x4x4",
     "avg_pool k3 s1 4x8x8 -> 4x8x8",
     "max_pool k3 s2 4x8x8 -> 4x4x4",
+    "global_pool 4x8x8 -> 4x1x1",
+    "mbconv k3 m6 s2 relu6 4x8x8 -> 6x4x4",
+    "predictor k3 s1 relu6 4x8x8 -> 18x8x8",
+    "separable k5 s2 relu6 4x7x7 -> 4x4x4",
+    "conv_bias k1 s1 4x8x8 -> 6x8x8",
+    "resize_nearest 4x3x3 -> 4x10x10",
+    "resize_bilinear 4x5x5 -> 4x16x16",
+    "weighted_sum 12x8x8 -> 4x8x8",
+    "gated_conv k1 s1 relu 4x8x8 -> 6x8x8",
     "classifier 4x8x8 -> 10",
     "linear 4x8x8 -> 10",
 ]
@@ -85,7 +94,14 @@ def test_a_block_computes_what_torch_computes(key: str, batch: int) -> None:
     assert np.asarray(found) == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["spos-tiny", "proxylessnas-tiny"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "spos-tiny",
+        "proxylessnas-tiny",
+        "ofa-mobilenetv3(resolutions=(32,), width=0.35, num_classes=10)",
+    ],
+)
 def test_networks_of_both_runtimes_agree(name: str) -> None:
     space = spaces.get(name)
     assert isinstance(space, ChainSpace)
