@@ -23,6 +23,7 @@ class PixelScale:
     Args:
         mean: Mean of each channel, in the channels' order of the network's input.
         deviation: Standard deviation of each channel.
+        is_bgr: Whether the channels are in the order blue, green, red.
 
     Example:
         >>> scale = PixelScale((0.5,), (0.25,))
@@ -32,6 +33,7 @@ class PixelScale:
 
     mean: tuple[float, ...] = (0.0,)
     deviation: tuple[float, ...] = (1.0,)
+    is_bgr: bool = False
 
     @classmethod
     def from_data(cls, data: ImageData, name: str) -> PixelScale:
@@ -52,11 +54,11 @@ class PixelScale:
         if data.preprocessing is not None:
             mean = data.preprocessing.mean
             deviation = data.preprocessing.deviation
+            if not data.preprocessing.bgr:
+                return cls(mean, deviation)
 
             # Images were normalised in RGB and reversed afterwards.
-            return (
-                cls(mean[::-1], deviation[::-1]) if data.preprocessing.bgr else cls(mean, deviation)
-            )
+            return cls(mean[::-1], deviation[::-1], is_bgr=True)
 
         extremes = [torch.stack(torch.aminmax(images)) for images, _ in data.train.batches(_BATCH)]
         stacked = torch.stack(extremes)
@@ -76,6 +78,15 @@ class PixelScale:
     def from_pixels(self, pixels: Tensor) -> Tensor:
         """Return the normalised images of pixels [b, channels, h, w]."""
         return (pixels - self._mean(pixels)) / self.factor(pixels)
+
+    def to_rgb(self, images: Tensor) -> Tensor:
+        """Return pixels of normalised images, with three channels in the order RGB."""
+        pixels = self.to_pixels(images)
+        return pixels.flip(1) if self.is_bgr else pixels
+
+    def from_rgb(self, pixels: Tensor) -> Tensor:
+        """Return the normalised images of the pixels that `to_rgb` returns."""
+        return self.from_pixels(pixels.flip(1) if self.is_bgr else pixels)
 
     def factor(self, images: Tensor) -> Tensor:
         """Return the pixel values [1, channels, 1, 1] of a difference of 1 in normalised images."""

@@ -20,6 +20,7 @@ PERTURBATIONS = Registry["type[Perturbation]"](
     {
         CLEAN: "oneshot.perturbations.clean:Clean",
         "int8": "oneshot.perturbations.int8:Int8",
+        "corrupt": "oneshot.perturbations.corrupt:Corrupt",
         "pgd": "oneshot.perturbations.pgd:Pgd",
         "fgsm": "oneshot.perturbations.fgsm:Fgsm",
     },
