@@ -92,8 +92,8 @@ UNDER = click.option(
     "--under",
     multiple=True,
     help="Perturbation with its weight in loss and score, such as clean=0.5; may be repeated."
-    " Passes of each: clean and corrupt 1, int8 about 1.5, fgsm 2, pgd 8; see `pathfit list"
-    " perturbation`.",
+    " Passes of each: clean and corrupt 1, int8 and weight-faults about 1.5, fgsm 2, feature-faults"
+    " 3, pgd 8; see `pathfit list perturbation`.",
 )
 
 RECIPE = [

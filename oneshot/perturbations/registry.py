@@ -21,6 +21,8 @@ PERTURBATIONS = Registry["type[Perturbation]"](
         CLEAN: "oneshot.perturbations.clean:Clean",
         "int8": "oneshot.perturbations.int8:Int8",
         "corrupt": "oneshot.perturbations.corrupt:Corrupt",
+        "feature-faults": "oneshot.perturbations.feature_faults:FeatureFaults",
+        "weight-faults": "oneshot.perturbations.weight_faults:WeightFaults",
         "pgd": "oneshot.perturbations.pgd:Pgd",
         "fgsm": "oneshot.perturbations.fgsm:Fgsm",
     },
