@@ -19,7 +19,7 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator
 from oneshot.search.constraint import Constraint
-from oneshot.training.optimisation import sgd
+from oneshot.training.optimisation import make_optimizer
 from spaces.choice import Choice
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def weights_sgd(
         least: Learning rate at the end of the training; the recipe's schedule ends at 0.
         steps: Number of updates of the training.
     """
-    optimizer, schedule = sgd(algorithm.model, algorithm.recipe, steps)
+    optimizer, schedule = make_optimizer(algorithm.model, algorithm.recipe, steps)
     recipe = algorithm.recipe
     floor = min(1.0, least / algorithm.recipe.learning_rate)
     if not floor:

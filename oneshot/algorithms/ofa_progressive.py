@@ -27,7 +27,7 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.samplers.base import paths_digest
 from oneshot.training.engine import Engine
-from oneshot.training.optimisation import sgd
+from oneshot.training.optimisation import make_optimizer
 from oneshot.training.passes import single_precision
 from spaces.chains.resolution import RESOLUTION
 from spaces.modules.copying import copy_module
@@ -110,7 +110,7 @@ class OfaProgressive(ElasticTraining):
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
         """Return SGD, whose rate follows the stages."""
         self.steps = self.num_updates = steps
-        optimizer, _ = sgd(self.model, replace(self.recipe, warmup=0), steps)
+        optimizer, _ = make_optimizer(self.model, replace(self.recipe, warmup=0), steps)
         return [(optimizer, LambdaLR(optimizer, lambda step: self.rate_fraction(step)))]
 
     # Training

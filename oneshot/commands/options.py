@@ -125,7 +125,18 @@ RECIPE = [
         default=None,
         help="Updates in which the learning rate rises.  [default: 0]",
     ),
-    click.option("--momentum", type=float, default=None, help="Momentum of SGD.  [default: 0.9]"),
+    click.option(
+        "--optimizer",
+        type=click.Choice(["sgd", "adamw"]),
+        default=None,
+        help="Optimizer of the weights; transformers need adamw.  [default: sgd]",
+    ),
+    click.option(
+        "--momentum",
+        type=float,
+        default=None,
+        help="Momentum of SGD, or AdamW's decay of the mean gradient.  [default: 0.9]",
+    ),
     click.option(
         "--nesterov/--no-nesterov",
         default=None,

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from oneshot.data.split import Batch
-from oneshot.training.optimisation import sgd
+from oneshot.training.optimisation import make_optimizer
 from oneshot.training.passes import Passes
 from oneshot.training.recipe import Recipe
 
@@ -61,7 +61,7 @@ class Algorithm:
         Args:
             steps: Number of updates of the whole training.
         """
-        return [sgd(self.model, self.recipe, steps)]
+        return [make_optimizer(self.model, self.recipe, steps)]
 
     def before_step(self, step: int) -> None:
         """Prepare update `step`, for example by sampling its path."""

@@ -9,11 +9,12 @@ from typing import Any
 from oneshot.errors import InvalidOption
 
 SCHEDULES = ("linear", "cosine", "constant")
+OPTIMIZERS = ("sgd", "adamw")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """SGD with a learning rate that falls to 0.
+    """An optimizer with a learning rate that falls to 0.
 
     The defaults suit data sets of a few thousand small images.
 
@@ -21,7 +22,7 @@ class Recipe:
         epochs: Number of passes over the training images; `steps` takes precedence.
         batch_size: Images per update, over all devices and accumulated batches together.
         learning_rate: Learning rate of the first update after the warm-up.
-        momentum: Momentum of SGD.
+        momentum: Momentum of SGD, or AdamW's decay of the mean gradient.
         weight_decay: Decay of weights with more than one dimension; the others are not decayed.
         label_smoothing: Label smoothing of the cross-entropy.
         steps: Number of updates of the whole training; None: `epochs` determines it.
@@ -30,7 +31,9 @@ class Recipe:
         warmup: Number of updates over which the rate first rises linearly from near 0.
         clip: Maximum norm of the gradient of an update of the weights; None: gradients are not
             clipped.
-        nesterov: Whether the momentum is Nesterov's.
+        nesterov: Whether the momentum of SGD is Nesterov's.
+        optimizer: `sgd`, or `adamw` (Loshchilov and Hutter, ICLR 2019, arXiv 1711.05101), which
+            transformers need.
     """
 
     epochs: int = 60
@@ -44,6 +47,7 @@ class Recipe:
     warmup: int = 0
     clip: float | None = None
     nesterov: bool = False
+    optimizer: str = "sgd"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "steps", "clip"):
@@ -59,6 +63,10 @@ class Recipe:
         if self.schedule not in SCHEDULES:
             raise InvalidOption(
                 f"schedule must be one of {', '.join(SCHEDULES)}, not {self.schedule!r}"
+            )
+        if self.optimizer not in OPTIMIZERS:
+            raise InvalidOption(
+                f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}"
             )
         if self.nesterov and not self.momentum:
             raise InvalidOption("nesterov needs a momentum above 0")

@@ -178,6 +178,7 @@ class RetrainOptions(Strict):
     learning_rate: float | None = Field(default=None, gt=0, le=1000)
     schedule: Literal["linear", "cosine", "constant"] | None = None
     warmup: int | None = Field(default=None, ge=0, le=100_000_000)
+    optimizer: Literal["sgd", "adamw"] | None = None
     momentum: float | None = Field(default=None, ge=0, lt=1)
     nesterov: bool | None = None
     weight_decay: float | None = Field(default=None, ge=0, le=10)

@@ -31,7 +31,7 @@ from oneshot.algorithms.proxyless.options import PAPER_RECIPE, ProxylessOptions
 from oneshot.algorithms.registry import register_algorithm
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
-from oneshot.training.optimisation import sgd
+from oneshot.training.optimisation import make_optimizer
 from oneshot.training.recipe import SMALL, Recipe
 from spaces.errors import NotAdditive
 from tables.cost.model import CostModel
@@ -142,7 +142,7 @@ class Proxyless(ArchitectureAlgorithm):
         """
         # `due` needs the length of the training later.
         self.steps = steps
-        weights, _ = sgd(self.model, self.recipe, steps)
+        weights, _ = make_optimizer(self.model, self.recipe, steps)
         adam = torch.optim.Adam(
             self.mutator.arch_parameters(),
             lr=self.options.arch_optim_lr,

@@ -16,7 +16,7 @@ from oneshot.data.images import ImageData
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.samplers import Fair, Uniform
 from oneshot.training import Algorithm, Execution, fit
-from oneshot.training.optimisation import sgd
+from oneshot.training.optimisation import make_optimizer
 from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 from spaces.modules.supernet import Supernet
@@ -137,9 +137,12 @@ def test_fair_updates_train_every_candidate_once(
     )
 
 
-def test_decay_is_for_weights_of_more_dimensions(small: ChainSpace, short: Recipe) -> None:
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_decay_is_for_weights_of_more_dimensions(
+    small: ChainSpace, short: Recipe, name: str
+) -> None:
     network = small.network(small.architecture([0, 1, 3]), 3)
-    optimizer, _ = sgd(network, short, 10)
+    optimizer, _ = make_optimizer(network, dataclasses.replace(short, optimizer=name), 10)
     decay = {
         id(value): group["weight_decay"]
         for group in optimizer.param_groups
@@ -150,7 +153,15 @@ def test_decay_is_for_weights_of_more_dimensions(small: ChainSpace, short: Recip
     assert {name: decay[id(value)] for name, value in parameters.items()} == {
         name: 0.01 if value.ndim > 1 else 0.0 for name, value in parameters.items()
     }
-    assert {group["momentum"] for group in optimizer.param_groups} == {0.9}
+    momenta = [
+        group.get("momentum", group.get("betas", (0,))[0]) for group in optimizer.param_groups
+    ]
+    assert set(momenta) == {0.9}
+
+
+def test_unknown_optimizer_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="optimizer must be one of sgd, adamw, not 'adam'"):
+        Recipe(optimizer="adam")
 
 
 def test_the_rate_falls_linearly_to_nothing(
