@@ -52,8 +52,11 @@ class ElasticOptions:
 class _Unbound(ArchitectureMutator):
     """Mutator that leaves sub-networks to `Supernet.activate`.
 
-    The resolution has no mutable, and a sub-network is one decision.
+    The resolution has no mutable, nor have the sizes of decoders, and a sub-network is one
+    decision.
     """
+
+    needs_mutables = False
 
     def bind(self) -> None:
         """Bind nothing."""
@@ -207,7 +210,8 @@ class ElasticTraining(ArchitectureAlgorithm):
 
 
 def forget_momenta(engine: Engine) -> None:
-    """Set the momenta of the weights' optimizer to zero."""
+    """Set the momenta of the weights' optimizer, and AdamW's squares, to zero."""
     for state in engine.optimizers[0].state.values():
-        if state.get("momentum_buffer") is not None:
-            state["momentum_buffer"].zero_()
+        for name in ("momentum_buffer", "exp_avg", "exp_avg_sq"):
+            if state.get(name) is not None:
+                state[name].zero_()

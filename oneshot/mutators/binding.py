@@ -59,6 +59,9 @@ class BaseMutator(nn.Module):
         InvalidOption: The model has no choices, or another mutator is bound to it.
     """
 
+    needs_mutables = True
+    """Whether the model must have a mutable."""
+
     def __init__(self, model: nn.Module):
         super().__init__()
 
@@ -69,7 +72,7 @@ class BaseMutator(nn.Module):
         groups: dict[str, list[Mutable]] = {}
         for mutable in assign_keys(bare(model)):
             groups.setdefault(mutable.choice.key, []).append(mutable)
-        if not groups:
+        if self.needs_mutables and not groups:
             raise InvalidOption(
                 f"model: {type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or"
                 " Repeat"

@@ -264,9 +264,6 @@ class DecoderSpace(SearchSpace):
         vocabulary = num_classes or self.num_classes
         return materialise(lambda: DecoderSupernet(self, vocabulary), initialise_text, generator)
 
-    def search_model(self, supernet: Supernet) -> None:
-        """Return None: sizes are slices, of which no mixture can be computed."""
-
 
 def _rebuild(name: str, phase: str, length: int) -> DecoderSpace:
     from spaces.registry import get

@@ -25,7 +25,7 @@ def decoder(
     ratios: tuple[int, ...] = (2, 3, 4),
     head_size: int = 32,
     vocabulary: int = 256,
-    dropout: float = 0.1,
+    dropout: float = 0.0,
 ) -> SearchSpace:
     """Build decoders; those of 256 tokens read the bytes of any text.
 
@@ -55,7 +55,7 @@ def decoder_tiny(
     ratios: tuple[int, ...] = (1, 2),
     head_size: int = 8,
     vocabulary: int = 16,
-    dropout: float = 0.1,
+    dropout: float = 0.0,
 ) -> SearchSpace:
     """Build decoders of a few thousand parameters, for tests; arguments as of `decoder`."""
     sizes = Sizes(contexts, depths, widths, heads, ratios, head_size, dropout)
