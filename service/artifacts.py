@@ -13,10 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from service.remote_files import RemoteFile, RemoteFiles
 from spaces.errors import InvalidFile, PathfitError
 from spaces.files import replacing
 
 UPLOADS = "uploads"
+
+CHECKPOINT = "kept-"
+"""First part of the name of an artifact that later attempts may resume from."""
+
 FRESH = 3600.0
 """Seconds for which the content of an upload is kept though no version refers to it yet."""
 
@@ -49,7 +54,8 @@ class Artifacts:
     their content, so that they never change.
 
     Args:
-        url: A folder, which is created if missing, or an fsspec URL such as `s3://BUCKET/PREFIX`.
+        url: A folder, which is created if missing, or an fsspec URL such as `s3://BUCKET/PREFIX`,
+            whose storage has to answer in time (`service.remote_files`).
 
     Raises:
         ArtifactFailed: The kind of storage is unknown, or a package for it is missing.
@@ -69,16 +75,14 @@ class Artifacts:
 
         try:
             # Without a cache of listings, as other processes write here too.
-            self._files, self._root = fsspec.core.url_to_fs(str(url), use_listings_cache=False)
+            files, self._root = fsspec.core.url_to_fs(str(url), use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise ArtifactFailed(f"cannot store artifacts at {url}: {error}") from error
 
         self.url = str(url)
-        self.folder = (
-            Path(self._root)
-            if isinstance(self._files, fsspec.get_filesystem_class("file"))
-            else None
-        )
+        is_local = isinstance(files, fsspec.get_filesystem_class("file"))
+        self.folder = Path(self._root) if is_local else None
+        self._files: Any = files if is_local else RemoteFiles(files)
 
     # Of jobs
 
@@ -113,6 +117,15 @@ class Artifacts:
         with suppress(MissingArtifact), self._failing("remove", path):
             self._files.rm(self._full(path), recursive=True)
 
+    def remove_checkpoints(self, job_id: str) -> None:
+        """Remove the checkpoints of all attempts of a job that is done; raises ArtifactFailed."""
+        with self._failing("list", job_id):
+            files = [str(path) for path in self._files.find(self._full(job_id))]
+        for path in files:
+            if path.rpartition("/")[2].startswith(CHECKPOINT):
+                with suppress(MissingArtifact), self._failing("remove", path):
+                    self._files.rm_file(path)
+
     # Of uploads
 
     def keep(self, content: bytes) -> tuple[str, str]:
@@ -146,7 +159,7 @@ class Artifacts:
             return bytes(self._files.cat_file(self._full(path)))
 
     @contextmanager
-    def opened(self, path: str) -> Iterator[IO[bytes]]:
+    def opened(self, path: str) -> Iterator[IO[bytes] | RemoteFile]:
         """Open an artifact of any size as a file; raises as `read`."""
         with self._failing("read", path), self._files.open(self._full(path), "rb") as file:
             yield file

@@ -25,7 +25,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
 
 
 def test_listings_of_shared_storage_are_not_cached(place: Artifacts) -> None:
-    assert place._files.storage_options["use_listings_cache"] is False
+    files = place._files._files if place.folder is None else place._files
+    assert files.storage_options["use_listings_cache"] is False
 
 
 def test_artifacts_are_read_under_their_attempt(place: Artifacts, tmp_path: Path) -> None:
