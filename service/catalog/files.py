@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from service.jobs import JsonObject
@@ -28,13 +28,14 @@ class FileReference:
 
     Args:
         name: Name that requests use.
-        path: Absolute path of the file.
+        path: Absolute path of the file on the machine that accepted the job.
         sha256: SHA-256 of the content.
         artifact: Path among the artifacts, for machines without `path`. None unless uploaded.
     """
 
     name: str
-    path: str
+    # Not compared: what is cached of a file is found wherever a machine has the file.
+    path: str = field(compare=False)
     sha256: str
     artifact: str | None = None
 

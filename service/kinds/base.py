@@ -6,16 +6,14 @@ import errno
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from service.artifacts import UNWRITTEN, Artifacts, MissingArtifact
+from service.artifacts import CHECKPOINT, UNWRITTEN, Artifacts, MissingArtifact
+from service.catalog.files import FileReference
 from service.jobs import JsonObject
 from service.operation.scratch import location
-
-# First part of the name of an artifact that later attempts may resume from.
-_CHECKPOINT = "kept-"
 
 
 class Cancelled(Exception):
@@ -88,9 +86,23 @@ class Context:
         if self.reports.cancelled():
             raise Cancelled
 
+    def localize(self, reference: FileReference) -> FileReference:
+        """Return a reference to a file of this machine.
+
+        The path of a reference is that of the machine which accepted the job. Uploads are among the
+        artifacts, which every node of a cluster reaches; other files have to be at the same path.
+
+        Raises:
+            ArtifactFailed: The upload cannot be read.
+        """
+        if reference.artifact is None or Path(reference.path).is_file():
+            return reference
+        path = self.artifacts.local(reference.artifact, self.folder / "uploads")
+        return replace(reference, path=str(path))
+
     def store_checkpoint(self, path: Path) -> None:
         """Store a file for the attempts that may follow; raises ArtifactFailed."""
-        self.artifacts.write(self.job_id, self.attempt, _CHECKPOINT + path.name, path)
+        self.artifacts.write(self.job_id, self.attempt, CHECKPOINT + path.name, path)
 
     def adopt_checkpoints(self, *names: str) -> None:
         """Copy the checkpoints of the latest earlier attempt that stored all of these names.
@@ -106,16 +118,16 @@ class Context:
             with suppress(MissingArtifact):
                 # All are read before any is written, so that they are of one attempt.
                 contents = [
-                    self.artifacts.read(f"{self.job_id}/{attempt}/{_CHECKPOINT}{name}")
+                    self.artifacts.read(f"{self.job_id}/{attempt}/{CHECKPOINT}{name}")
                     for name in names
                 ]
                 for name, content in zip(names, contents, strict=True):
-                    self.artifacts.write(self.job_id, self.attempt, _CHECKPOINT + name, content)
+                    self.artifacts.write(self.job_id, self.attempt, CHECKPOINT + name, content)
                 return
 
     def restore_checkpoint(self, path: Path) -> bool:
         """Write the checkpoint of a file's name to that file, and return whether there is one."""
-        name = _CHECKPOINT + path.name
+        name = CHECKPOINT + path.name
         try:
             content = self.artifacts.read(f"{self.job_id}/{self.attempt}/{name}")
         except MissingArtifact:

@@ -61,13 +61,10 @@ def link_file(file: LinkedFile, context: Context) -> None:
         InvalidFile: It does not exist on this machine.
         ArtifactFailed: An upload cannot be read.
     """
-    reference = file.reference
-    target = Path(file.target)
-    if reference.artifact is not None:
-        # The path is that of the machine which accepted the job; uploads are everywhere.
-        target = context.artifacts.local(reference.artifact, context.folder / "uploads")
-        reference = replace(reference, path=str(target))
+    reference = context.localize(file.reference)
     reference.checked()
+    # The target is a folder where the file stands for all of it, as of a supernet's run.
+    target = Path(file.target if reference.artifact is None else reference.path)
 
     link = context.folder / file.link
     link.parent.mkdir(exist_ok=True)

@@ -29,7 +29,8 @@ class TrainPredictor:
         result.
         """
         training = PredictorTask.from_dict(task)
-        inputs = ["--data", str(training.evaluations.checked()), "--space", training.space]
+        evaluations = context.localize(training.evaluations).checked()
+        inputs = ["--data", str(evaluations), "--space", training.space]
         options = to_arguments(train, training.options, RESERVED)
         if training.benchmark is not None:
             options += ["--benchmark", training.benchmark]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,7 @@ class Search:
 
     def run(self, task: Mapping[str, Any], context: Context) -> Outcome:
         """Run a `SearchTask`; only the artifact has all candidates, which may be many."""
-        search = SearchTask.from_dict(task)
+        search = _on_this_machine(SearchTask.from_dict(task), context)
 
         # Results are reproducible to the last digit only with the same number of threads.
         torch.set_num_threads(search.threads)
@@ -97,6 +97,14 @@ class Search:
         del value["candidates"]
 
         return Outcome(value, {RESULT: text.encode()})
+
+
+def _on_this_machine(task: SearchTask, context: Context) -> SearchTask:
+    return replace(
+        task,
+        table=task.table and context.localize(task.table),
+        predictor=task.predictor and context.localize(task.predictor),
+    )
 
 
 def problem_of(task: SearchTask) -> SearchProblem:

@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -127,6 +128,45 @@ def test_scores_of_a_search_are_judged_by_the_benchmark_of_its_space(
     assert verdict == json.loads(bench.read("result.json"))["verdict"]
     # Without a benchmark of the space there is no truth.
     assert "verdict" not in bench.run("search", search_task(world).to_dict()).result
+
+
+def test_uploads_are_read_from_the_artifacts_where_their_path_is_missing(
+    bench: Bench, world: Any, tmp_path: Path
+) -> None:
+    here = bench.run("search", search_task(world).to_dict())
+    files = {
+        "table": world.tables / "made-up.json",
+        "predictor": world.predictors / "small.safetensors",
+    }
+    uploads = {}
+    for name, path in files.items():
+        artifact, sha256 = bench.artifacts.keep(path.read_bytes())
+        uploads[name] = FileReference(path.stem, "/on/another/machine", sha256, artifact)
+
+    elsewhere = bench.run("search", search_task(world, **uploads).to_dict(), attempt=2)
+
+    assert isinstance(elsewhere, Done), elsewhere
+    assert elsewhere.result["front"] == here.result["front"]
+    forged = replace(uploads["table"], sha256="0" * 64)
+    report = bench.run("search", search_task(world, table=forged).to_dict(), attempt=3)
+    assert "was changed after" in report.error.detail
+
+
+def test_evaluations_of_another_machine_are_read_from_the_artifacts(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = evaluations(tmp_path / "evaluations.jsonl", 20)
+    artifact, _ = bench.artifacts.keep(Path(data.path).read_bytes())
+    contents: list[bytes] = []
+
+    def remember(command: list[str], *_: Any) -> None:
+        contents.append(Path(command[command.index("--data") + 1]).read_bytes())
+        raise CommandFailed("enough")
+
+    monkeypatch.setattr("service.kinds.predictor.run", remember)
+    upload = replace(data, path="/on/another/machine", artifact=artifact)
+    bench.run("predictor", PredictorTask(SPACE, upload, "fresh").to_dict())
+    assert contents == [Path(data.path).read_bytes()]
 
 
 def test_objectives_of_a_search_are_reported(bench: Bench, world: Any) -> None:
