@@ -39,6 +39,9 @@ class PipelineFiles:
             for job_id in reversed(ids):
                 if job_id not in self._published_jobs:
                     self._publish(self._store.jobs.get(job_id))
+                    # The stages' files are among the results as well, and no attempt follows one
+                    # that the store has as done.
+                    self._artifacts.remove_checkpoints(job_id)
                     self._published_jobs.add(job_id)
 
     def _publish(self, job: Job) -> None:

@@ -168,8 +168,11 @@ def test_files_are_published_once_and_outlive_a_restart(
 ) -> None:
     from service.app import create_app
 
-    finished(app)
+    job_id = finished(app)
     service = service_of(app)
+    running = service.store.jobs.create("pipeline", {"name": "other"}, {})[0]
+    kept = [service.artifacts.write(job_id, 1, f"kept-{name}.tar", b"x") for name in "ab"]
+    needed = service.artifacts.write(running.id, 1, "kept-a.tar", b"x")
     for _ in range(2):
         service.uploads.in_library("evaluations", "")
     again = create_app(world.settings(tmp_path))
@@ -177,3 +180,7 @@ def test_files_are_published_once_and_outlive_a_restart(
     versions = service.store.files.list("evaluations", "mine")
     service_of(again).stop()
     assert [version.version for version in versions] == [1]
+    # Its checkpoints repeat its files; those of a job that is not done may be needed.
+    assert not any(map(service.artifacts.exists, kept))
+    assert service.artifacts.exists(needed)
+    assert service.artifacts.exists(f"{job_id}/1/search.json")
