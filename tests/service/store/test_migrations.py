@@ -208,16 +208,22 @@ INSERT INTO files (kind, name, version, sha256, artifact, owner, created) VALUES
 """
 
 
-def test_uploads_of_the_second_version_become_shared(empty_url: str) -> None:
-    database = Database(empty_url)
+def fill_store_of(url: str, revision: str, statements: str) -> None:
+    """Create the tables of an earlier version, and insert rows."""
+    database = Database(url)
     with database.exclusive() as connection:
         config = Config()
         config.set_main_option("script_location", "service:migrations")
         config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
-        for statement in LIBRARIES_BEFORE.strip().rstrip(";").split(";"):
-            connection.execute(text(statement))
+        command.upgrade(config, revision)
+        for statement in statements.strip().rstrip(";").split(";"):
+            # Not as the text of a query, in which a colon begins a parameter.
+            connection.exec_driver_sql(statement)
     database.close()
+
+
+def test_uploads_of_the_second_version_become_shared(empty_url: str) -> None:
+    fill_store_of(empty_url, "0002", LIBRARIES_BEFORE)
 
     store = Store(empty_url)
     assert differences(empty_url) == []
@@ -254,6 +260,28 @@ def test_emptied_sqlite_file_is_no_new_store(tmp_path: Path) -> None:
     path.unlink()
     Store(path).close()
     assert path.stat().st_size > 0
+
+
+JOBS_BEFORE_LABELS = """
+INSERT INTO jobs (id, kind, state, request, task, attempt, deaths, created) VALUES
+    ('a', 'search', 'done', '{"space": "spos-tiny", "device": "My-Phone"}', '{}', 1, 0, 1.0),
+    ('b', 'retrain', 'queued', '{"data": "digits"}', '{}', 0, 0, 2.0);
+"""
+
+
+def test_labels_of_earlier_jobs_are_filled_in_every_kind_of_store(empty_url: str) -> None:
+    fill_store_of(empty_url, "0006", JOBS_BEFORE_LABELS)
+
+    store = Store(empty_url)
+
+    assert differences(empty_url) == []
+    found = {
+        text: [job.id for job in store.jobs.list(text=text)[0]]
+        for text in ("search my-phone", "DIGITS", "retrain phone", "")
+    }
+    assert found == {"search my-phone": ["a"], "DIGITS": ["b"], "retrain phone": [], "": ["b", "a"]}
+    assert {(job.name, job.tags) for job in store.jobs.list()[0]} == {(None, ())}
+    store.close()
 
 
 def test_jobs_of_earlier_stores_are_found_by_their_requests(version_1: Path) -> None:
