@@ -40,6 +40,7 @@ SPACES = Registry[Callable[..., "SearchSpace"]](
         "ofa-proxyless": "spaces.zoo.ofa:ofa_proxyless",
         "proxylessnas": "spaces.zoo.proxylessnas:proxylessnas",
         "proxylessnas-tiny": "spaces.zoo.proxylessnas:proxylessnas_tiny",
+        "rnn": "spaces.zoo.rnn:rnn",
         "spos": "spaces.zoo.spos:spos",
         "spos-channels": "spaces.zoo.spos:spos_channels",
         "spos-tiny": "spaces.zoo.spos:spos_tiny",

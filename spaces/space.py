@@ -66,6 +66,9 @@ class SearchSpace(ChoiceSpace, ABC):
     repeats_cells = False
     """Whether graphs show cells that are repeated over the network rather than all its layers."""
 
+    repeats_blocks = False
+    """Whether the modules of blocks run several times in a pass, such as once for each token."""
+
     operations_on_edges = False
     """Whether operations belong to the edges of a cell and its nodes add up what arrives.
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from spaces.block import Block
 from spaces.errors import UnknownName
+from spaces.modules.recurrent_parts import recurrent_part
 from spaces.modules.text import Attention, AttentionBlock, Embedding, EmbeddingBlock
 from spaces.operators import operator
 from spaces.operators.layers import (
@@ -70,6 +71,8 @@ def build(block: Block, affine: bool = True) -> nn.Module:
             return GateBlock(branches["main"], branches["gate"])
         case "chain" if block.vocabulary is not None:
             return EmbeddingBlock(*branches["main"])
+        case "recurrent":
+            return recurrent_part(block)
         case "chain":
             return ResidualBlock(branches["main"]) if block.shortcut else branches["main"]
 
@@ -123,7 +126,7 @@ def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
         case LayerNorm():
             return nn.LayerNorm(layer.features)
         case Projection():
-            return nn.Linear(layer.inputs, layer.outputs, bias=False)
+            return nn.Linear(layer.inputs, layer.outputs, bias=layer.bias)
         case CausalAttention():
             return Attention(layer.width, layer.hidden, layer.heads)
         case TokenEmbedding():

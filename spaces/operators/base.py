@@ -10,14 +10,16 @@ from spaces.plugins import Registry
 if TYPE_CHECKING:
     from spaces.block import Block
 
-Arrangement: TypeAlias = Literal["chain", "shuffle", "sum", "halves", "attention", "gate"]
+Arrangement: TypeAlias = Literal[
+    "chain", "shuffle", "sum", "halves", "attention", "gate", "recurrent"
+]
 """How the branches of a block are combined; see `spaces.modules.blocks`.
 
 chain: `main` alone, plus the block's input where it has a shortcut. shuffle: ShuffleNetV2's
 split and concatenation. sum: `main` plus `proj`. halves: `first` on the input and `second` on the
 input shifted by one pixel, concatenated, between `before` and `behind`. attention: `main` plus the
 block's input, and with a cache also the keys and values of its tokens. gate: `main` times `gate`,
-which has one pixel.
+which has one pixel. recurrent: a part of `spaces.modules.recurrent_parts`.
 """
 
 
@@ -60,6 +62,10 @@ OPERATORS = Registry[Operator](
         "resize_bilinear": "spaces.operators.heads",
         "weighted_sum": "spaces.operators.heads",
         "gated_conv": "spaces.operators.heads",
+        "token_vectors": "spaces.operators.recurrent",
+        "recurrent_input": "spaces.operators.recurrent",
+        "recurrent_node": "spaces.operators.recurrent",
+        "tied_scores": "spaces.operators.recurrent",
         "shuffle": "spaces.operators.shuffle",
         "xception": "spaces.operators.shuffle",
     },

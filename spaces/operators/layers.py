@@ -180,10 +180,11 @@ class LayerNorm:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A matrix product of the features of every token, without bias."""
+    """A matrix product of the features of every token, with or without bias."""
 
     inputs: int
     outputs: int
+    bias: bool = False
 
     def shape(self, shape: Shape) -> Shape:
         length, _ = shape
@@ -194,7 +195,7 @@ class Projection:
         return length * self.inputs * self.outputs
 
     def params(self) -> int:
-        return self.inputs * self.outputs
+        return self.inputs * self.outputs + (self.outputs if self.bias else 0)
 
 
 @dataclass(frozen=True, slots=True)

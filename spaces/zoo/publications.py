@@ -20,6 +20,7 @@ _MODULES = (
     "nasbench201",
     "nasbench101",
     "darts",
+    "rnn",
 )
 
 Entry: TypeAlias = tuple[str, Mapping[str, Any] | Sequence[int]]
