@@ -55,7 +55,7 @@ def parse_genotype(text: str) -> Genotype:
     Raises:
         InvalidFile: A field, node or entry is missing, misplaced or of the wrong kind; it is named.
     """
-    fields = _fields(text)
+    fields = read_fields(text)
 
     # aw_nas numbers its cell groups, normal_0 and reduce_1; DARTS names them.
     form = _AW_NAS if "normal_0" in fields or "reduce_1" in fields else _DARTS
@@ -117,7 +117,12 @@ _DARTS = _Form("normal", "reduce")
 _AW_NAS = _Form("normal_0", "reduce_1")
 
 
-def _fields(text: str) -> dict[str, Any]:
+def read_fields(text: str) -> dict[str, Any]:
+    """Return the named fields of a genotype's text, each a plain list.
+
+    Raises:
+        InvalidFile: The text is no genotype, or a field is no list or occurs twice.
+    """
     body = _ASSIGNED.sub("", text).strip()
     # The lists alone become a call too, so that there is one way to read both.
     if not _NAMED.match(body):
@@ -165,7 +170,12 @@ def _literal(name: str, node: ast.expr) -> Any:
         raise InvalidFile(f"{name} is not a plain list: {ast.unparse(node)[:60]}") from error
 
 
-def _entries(name: str, value: Any, length: int) -> list[tuple[Any, ...]]:
+def read_entries(name: str, value: Any, length: int) -> list[tuple[Any, ...]]:
+    """Return a field's entries, each an operation and `length` - 1 numbers of nodes.
+
+    Raises:
+        InvalidFile: An entry is another value.
+    """
     if not isinstance(value, list | tuple):
         raise InvalidFile(f"{name} is a list of entries, not {value!r:.60}")
 
@@ -184,7 +194,7 @@ def _entries(name: str, value: Any, length: int) -> list[tuple[Any, ...]]:
 
 
 def _paired_cell(name: str, value: Any) -> Cell:
-    entries = _entries(name, value, 2)
+    entries = read_entries(name, value, 2)
     if len(entries) % 2:
         raise InvalidFile(f"{name} has two entries a node, not {len(entries)} in all")
     edges = [Edge(*entry) for entry in entries]
@@ -192,7 +202,7 @@ def _paired_cell(name: str, value: Any) -> Cell:
 
 
 def _targeted_cell(name: str, value: Any) -> Cell:
-    entries = _entries(name, value, 3)
+    entries = read_entries(name, value, 3)
     count = len({target for _, _, target in entries})
     nodes: list[list[Edge]] = [[] for _ in range(count)]
     for position, (operation, source, target) in enumerate(entries):

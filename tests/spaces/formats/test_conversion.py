@@ -27,6 +27,7 @@ def test_names() -> None:
         "nasbench201",
         "darts",
         "aw-nas",
+        "darts-rnn",
     }
     assert named | {"proxylessnas", "ofa"} == set(formats.available())
 
