@@ -92,6 +92,13 @@ REGULARISATION = [
         help="Weight of the auxiliary classifier of DARTS.  [default: 0]",
     ),
     click.option(
+        "--average-after",
+        type=int,
+        default=None,
+        help="Epochs without a better validation score after which weights are averaged, as by"
+        " AWD-LSTM (5).  [default: 0, no average]",
+    ),
+    click.option(
         "--norm-batches",
         type=int,
         default=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,9 +10,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
+from oneshot.evaluation.evaluator import quality
 from oneshot.retraining.mixup import Mixed, mixup
-from oneshot.retraining.moving_average import MovingAverage
+from oneshot.retraining.moving_average import MovingAverage, TriggeredAverage
 from oneshot.retraining.options import RetrainOptions
 from oneshot.training.algorithm import Algorithm
 from oneshot.training.passes import Passes
@@ -19,6 +22,7 @@ from oneshot.training.recipe import Recipe
 from spaces.modules.cells import CellNetwork
 
 if TYPE_CHECKING:
+    from oneshot.data.images import ImageData
     from oneshot.training.engine import Engine
 
 
@@ -31,6 +35,8 @@ class Retraining(Algorithm):
         recipe: Recipe of the optimiser.
         options: Regularisation.
         passes: Forward passes by the task; None: those of a classification.
+        data: Data set, whose validation part triggers `average_after`; None: there is no such
+            average.
 
     Raises:
         InvalidOption: The network has no paths to drop.
@@ -42,16 +48,22 @@ class Retraining(Algorithm):
         recipe: Recipe,
         options: RetrainOptions,
         passes: Passes | None = None,
+        data: ImageData | None = None,
     ):
         super().__init__(model, recipe, passes)
         self.options = options
+        self.data = data
         self.steps = 1
         if options.drop_path and not (isinstance(model, CellNetwork) and model.has_edges):
             raise InvalidOption(
                 "drop_path is for networks of cells with operations on their edges; this one has"
                 " none"
             )
-        self.average = MovingAverage(model, options.ema) if options.ema else None
+        self.average: MovingAverage | None = None
+        if options.ema:
+            self.average = MovingAverage(model, options.ema)
+        elif options.average_after:
+            self.average = TriggeredAverage(model, options.average_after)
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
         """Return the recipe's optimisers, and remember the length of the training."""
@@ -95,10 +107,37 @@ class Retraining(Algorithm):
             return main, auxiliary
         return outputs, None
 
+    def rate_factor(self, batches: Sequence[Batch]) -> float:
+        """Return the length of a text's window over the mean one, 1 for other data.
+
+        A longer window has the gradient of more tokens (arXiv 1708.02182, section 5).
+        """
+        length = None if self.data is None else getattr(self.data.train, "length", None)
+        if length is None:
+            return 1.0
+        tokens: int = sum(inputs.shape[1] for inputs, _ in batches)
+        return tokens / (len(batches) * float(length))
+
     def after_step(self, step: int) -> None:
-        """Update the moving average."""
+        """Update the average of the weights."""
+        if isinstance(self.average, TriggeredAverage) and self._ends_epoch(step):
+            self.average.judge(self._validation_score())
         if self.average is not None:
             self.average.follow(self.model)
+
+    def _ends_epoch(self, step: int) -> bool:
+        assert self.data is not None, "average_after needs the data set"
+        count = len(self.data.train)
+        return (step + 1) % max(1, count // min(self.recipe.batch_size, count)) == 0
+
+    def _validation_score(self) -> float:
+        """Return the task's score on the validation part, lower is better."""
+        assert self.data is not None
+        metrics = quality(self.model, self.data.validation, task=self.task)
+        self.model.train()
+        score: float = metrics[self.task.score]
+        # Of one direction: the average is triggered by scores that rise.
+        return score if self.task.metrics[self.task.score].sign < 0 else -score
 
     def deliver(self) -> nn.Module:
         """Return the model with its final weights, which are the averages where there are any."""

@@ -60,7 +60,7 @@ def train_network(
     seed = run.settings.seed
     data = data or run.data()
     train = data.train
-    algorithm = Retraining(_initial_network(run, options), recipe, options, run.passes(data))
+    algorithm = Retraining(_initial_network(run, options), recipe, options, run.passes(data), data)
     source = augmented(train, options)
 
     fit(
@@ -96,7 +96,8 @@ def check(run: Run, data: ImageData) -> None:
             f"mixup is for images; the examples of {data.title} are several tensors"
         )
     run.task.check(data)
-    Retraining(_initial_network(run, options), run.settings.recipe, options, run.passes(data))
+    network = _initial_network(run, options)
+    Retraining(network, run.settings.recipe, options, run.passes(data), data)
 
 
 def delivered(run: Run, trained: nn.Module) -> nn.Module:

@@ -36,6 +36,9 @@ class RetrainOptions:
             which it rises linearly from 0.
         auxiliary: Weight of the loss of an auxiliary head, which the final network lacks; 0 for no
             head.
+        average_after: Number of epochs without a better score on the validation part after which
+            the weights of all later updates are averaged, which is the final network (AWD-LSTM's
+            averaged SGD, arXiv 1708.02182, section 3); 0 for no average.
         norm_batches: Number of batches of training images in the final pass, which computes the
             statistics of batch normalisation; 0 for no pass, so that those of the updates stay.
 
@@ -51,6 +54,7 @@ class RetrainOptions:
     drop_path: float = 0.0
     auxiliary: float = 0.0
     norm_batches: int = 200
+    average_after: int = 0
 
     def __post_init__(self) -> None:
         for name in ("ema", "drop_path"):
@@ -64,13 +68,21 @@ class RetrainOptions:
             raise InvalidOption(f"colour_jitter must lie in [0, 1], not {self.colour_jitter}")
         if not self.augment and (self.cutout or self.colour_jitter):
             raise InvalidOption("cutout and colour_jitter are augmentations: remove --no-augment")
-        if self.norm_batches < 0:
-            raise InvalidOption(f"norm_batches must be at least 0, not {self.norm_batches}")
+        for name in ("norm_batches", "average_after"):
+            if getattr(self, name) < 0:
+                raise InvalidOption(f"{name} must be at least 0, not {getattr(self, name)}")
+        if self.ema and self.average_after:
+            raise InvalidOption("ema and average_after both average the weights: leave out one")
 
         # The statistics of the updates belong to the weights before averaging.
-        if self.ema and not self.norm_batches:
-            raise InvalidOption("norm_batches must be at least 1 with ema, not 0")
+        averaging = "ema" if self.ema else "average_after" if self.average_after else None
+        if averaging and not self.norm_batches:
+            raise InvalidOption(f"norm_batches must be at least 1 with {averaging}, not 0")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options by name."""
-        return asdict(self)
+        values = asdict(self)
+        # Absent without it, as in runs that were recorded before it existed.
+        if not self.average_after:
+            del values["average_after"]
+        return values

@@ -90,7 +90,11 @@ class Algorithm:
             with engine.autocast():
                 loss = self.loss(inputs, targets, step, engine)
             engine.backward(loss / len(batches))
-        engine.update()
+        engine.update(rate_factor=self.rate_factor(batches))
+
+    def rate_factor(self, batches: Sequence[Batch]) -> float:
+        """Return the factor of the learning rate in an update on these batches."""
+        return 1.0
 
     def loss(self, inputs: Tensor, targets: Any, step: int, engine: Engine) -> Tensor:
         """Return the task's loss of a batch, with the recipe's label smoothing.

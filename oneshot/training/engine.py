@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -69,7 +69,7 @@ class Engine:
         """Add the gradients of a loss to the present ones."""
         self.fabric.backward(loss)
 
-    def update(self, index: int = 0, clip: float | None = None) -> None:
+    def update(self, index: int = 0, clip: float | None = None, rate_factor: float = 1.0) -> None:
         """Step an optimizer and its schedule on gradients averaged over all processes.
 
         Weights whose gradient is None rather than 0 stay as they are: candidates that are not in
@@ -79,6 +79,7 @@ class Engine:
             index: Index of the optimizer.
             clip: Maximum norm of the gradient of another optimizer than the first, which has the
                 engine's; None: unlimited.
+            rate_factor: Factor of the learning rate in this update alone.
         """
         optimizer = self.optimizers[index]
         schedule = self.schedules[index]
@@ -98,7 +99,8 @@ class Engine:
         if maximum is not None:
             precision.unscale_gradients(optimizer)
             torch.nn.utils.clip_grad_norm_(weights, maximum)
-        precision.optimizer_step(optimizer)
+        with _rate_scaled(optimizer, rate_factor):
+            precision.optimizer_step(optimizer)
 
         # Now rather than before the next backward pass, so that memory holds the gradients of one
         # path at a time.
@@ -159,3 +161,17 @@ class Engine:
         torch.distributed.all_reduce(state, op=torch.distributed.ReduceOp.MAX)
         maximum: list[int] = state.tolist()
         return maximum
+
+
+@contextmanager
+def _rate_scaled(optimizer: Optimizer, factor: float) -> Iterator[None]:
+    """Multiply the learning rates of an optimizer within the block."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] *= factor
+    try:
+        yield
+    finally:
+        # The values themselves, since a product and a quotient would differ in the last digit.
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
