@@ -292,6 +292,9 @@ def _check(run: Run, data: ImageData) -> None:
 
     check_inputs(data, run.space)
     data.check_batch(run.settings.recipe.batch_size)
+    augmentation = run.settings.augmentation
+    if augmentation is not None:
+        augmentation.apply(data.train).epochs(1, 0, augment=augmentation.augment)
     steps = len(data.train) // min(run.settings.recipe.batch_size, len(data.train))
     with torch.device("cpu"):
         supernet = run.build()
