@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from spaces.chains.additive_space import ChoiceLayer
     from spaces.drawing.sketch import Sketch
     from spaces.graphs.relaxed import RelaxedGraphs
+    from spaces.heads.attached import WaitingValues, WiredBlocks
     from spaces.heads.geometry import BoxGeometry
     from spaces.modules.supernet import Supernet
 
@@ -75,6 +76,12 @@ class SearchSpace(ChoiceSpace, ABC):
     Graphs then have one node per edge; see `spaces.graphs.graph`.
     """
 
+    waiting_values: WaitingValues | None = None
+    """How many values wait while each block runs, where a head reads several features.
+
+    None for chains, where none wait, and where the number depends on the architecture.
+    """
+
     resolutions: tuple[int, ...] = ()
     """Input sizes in pixels that the first choice selects from; empty if the size is fixed."""
 
@@ -113,6 +120,11 @@ class SearchSpace(ChoiceSpace, ABC):
 
         # Another process rebuilds the space from its name, so that no code object is pickled.
         return get, (self.name,)
+
+    @property
+    def has_layers(self) -> bool:
+        """Whether choices are layers in the order of execution, as those of a chain are."""
+        return self.is_chain
 
     @property
     def initial_weights(self) -> str:
@@ -172,6 +184,20 @@ class SearchSpace(ChoiceSpace, ABC):
         import torch
 
         return torch.randn(batch, *self.input_shape_of(architecture), generator=generator)
+
+    def wired_blocks(
+        self, architecture: Architecture, num_classes: int | None = None
+    ) -> WiredBlocks | None:
+        """Return the blocks of a network with a head, and what each of them reads.
+
+        Args:
+            architecture: Architecture of this space.
+            num_classes: Number of classes. None: the space's.
+
+        Returns:
+            The wired blocks; None unless a head reads several features of a backbone.
+        """
+        return None
 
     @abstractmethod
     def blocks(self, architecture: Architecture) -> list[Block]:

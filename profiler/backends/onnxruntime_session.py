@@ -6,6 +6,7 @@ nodes belong to no single block: block costs are solved from whole networks.
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,10 +26,12 @@ from profiler.backends.onnx_model import (
     session_options,
 )
 from profiler.backends.onnx_quantisation import integer_operators, quantised
+from profiler.backends.onnx_wired import wired_model
 from profiler.backends.torch_eager import unit_variance
 from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
 from spaces.block import Block
+from spaces.heads.attached import WiredBlocks
 from spaces.modules.blocks import build
 from spaces.modules.nested import tensors_in, with_tensor_arguments
 from spaces.modules.network import materialise
@@ -78,6 +81,10 @@ class OnnxRuntime:
         if blocks is not None:
             return self.runner(blocks)
 
+        wired = space.wired_blocks(architecture)
+        if wired is not None:
+            return self._wired_runner(wired)
+
         generator = torch.Generator().manual_seed(self.conditions.seed)
         inputs = space.random_input(architecture, self.conditions.batch, generator)
         tensors = tensors_in(inputs)
@@ -90,12 +97,20 @@ class OnnxRuntime:
         """Return a runner of a network of these blocks."""
         shape = blocks[0].input
         classes = blocks[-1].output[0]
-        fragments = [
-            (f"b{position}", self._fragment(position, block))
-            for position, block in enumerate(blocks)
-        ]
+        fragments = [self._named_fragment(position, block) for position, block in enumerate(blocks)]
         proto = model(fragments, self.conditions.batch, shape, classes)
         return self._session(proto.SerializeToString(), {"image": self._input(shape)})
+
+    def _wired_runner(self, wired: WiredBlocks) -> Runner:
+        """Return a runner of a network with a head, whose fragments are shared."""
+        positions = itertools.count()
+        fragments = [
+            [self._named_fragment(next(positions), block) for block in blocks]
+            for blocks in wired.blocks
+        ]
+        proto = wired_model(fragments, wired, self.conditions.batch)
+        feed = {"image": self._input(wired.wiring.shapes[0])}
+        return self._session(proto.SerializeToString(), feed)
 
     def executed(self) -> Mapping[str, Any]:
         """Return the number of threads that onnxruntime's last session has."""
@@ -114,15 +129,17 @@ class OnnxRuntime:
             "onnxruntime": onnxruntime.__version__,
         }
 
-    def _fragment(self, position: int, block: Block) -> Fragment:
+    def _named_fragment(self, position: int, block: Block) -> tuple[str, Fragment]:
+        name = f"b{position}"
+
         # Networks share fragments by position and block, as torch's share modules.
         key = (position, block.key)
         if key not in self._fragments:
             generator = torch.Generator().manual_seed(self.conditions.seed + position)
             module = materialise(lambda: build(block), unit_variance, generator).eval()
-            self._fragments[key] = fragment(block, module, f"b{position}")
+            self._fragments[key] = fragment(block, module, name)
 
-        return self._fragments[key]
+        return name, self._fragments[key]
 
     def _exported(
         self,

@@ -17,6 +17,7 @@ from profiler.backends.live_tensors import cuda_peak_bytes, live_tensor_bytes
 from profiler.errors import DeviceOutOfMemory, UnsupportedConditions
 from spaces.architecture import Architecture
 from spaces.block import Block
+from spaces.heads.attached import WiredBlocks
 from spaces.modules.blocks import build
 from spaces.modules.nested import mapped
 from spaces.modules.network import materialise
@@ -86,10 +87,14 @@ class TorchEager:
         blocks = chain_blocks(space, architecture)
         if blocks is not None:
             return self.runner(blocks)
+        wired = space.wired_blocks(architecture)
         if self.chains_only:
             raise UnsupportedConditions(
                 f"{self.name} runs chains of blocks; {space.name} is none; use torch"
             )
+
+        if wired is not None:
+            return self._wired_runner(wired)
 
         network = space.network(architecture)
         with torch.no_grad():
@@ -134,6 +139,22 @@ class TorchEager:
 
         kind = CudaRunner if self.device.type == "cuda" else CpuRunner
         return kind(modules, image)
+
+    def _wired_runner(self, wired: WiredBlocks) -> Runner:
+        """Return a runner of a network with a head, whose modules are shared as those of chains."""
+        positions = itertools.count()
+        try:
+            modules = [
+                [self._module(next(positions), block) for block in blocks]
+                for blocks in wired.blocks
+            ]
+            image = self._input(wired.wiring.shapes[0])
+        except torch.cuda.OutOfMemoryError as error:
+            raise _out_of_memory(self.device, self.batch) from error
+
+        network = wired.network(modules).eval()
+        kind = HookedCudaRunner if self.device.type == "cuda" else HookedRunner
+        return kind(network, list(network.blocks), image)
 
     def executed(self) -> Mapping[str, Any]:
         """Return the number of threads that torch runs with."""

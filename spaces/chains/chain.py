@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from spaces.architecture import Architecture
 from spaces.block import Block
 from spaces.chains.additive_space import AdditiveSpace, ChoiceLayer
 from spaces.chains.isomorphism import skipped_last
+from spaces.heads.attached import AttachedHead, WaitingValues, WiredBlocks
 from spaces.space import Architectures, Codes
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from spaces.drawing.sketch import Sketch
     from spaces.graphs.relaxed import RelaxedGraphs
-    from spaces.heads.attached import AttachedHead
     from spaces.heads.geometry import BoxGeometry
     from spaces.modules.network import Initialiser
     from spaces.modules.supernet import Supernet
@@ -95,9 +96,34 @@ class ChainSpace(AdditiveSpace):
         """Whether each block reads the previous one only, as without a head that has taps."""
         return self.attached is None
 
+    @property
+    def has_layers(self) -> bool:
+        """Whether choices are layers in the order of execution, with a head too."""
+        return True
+
     def head_geometry(self, architecture: Architecture | None = None) -> BoxGeometry | None:
         """Return where the boxes that networks predict lie in the image."""
         return None if self.attached is None else self.attached.geometry
+
+    def wired_blocks(
+        self, architecture: Architecture, num_classes: int | None = None
+    ) -> WiredBlocks | None:
+        """Return the blocks of a network with a head, and what each of them reads."""
+        if self.attached is None:
+            return None
+
+        self.encode([architecture])
+        wiring = self.attached.wiring(num_classes or self.num_classes)
+        choices = architecture.choices
+        selected = (tuple(self._select_blocks([item], choices)) for item in wiring.items)
+        return WiredBlocks(self.attached, wiring, tuple(selected))
+
+    @cached_property
+    def waiting_values(self) -> WaitingValues | None:  # type: ignore[override]
+        """How many values wait while each block of a network with a head runs."""
+        if self.attached is None:
+            return None
+        return self.attached.waiting_values(self.attached.wiring(self.num_classes))
 
     def blocks(self, architecture: Architecture) -> list[Block]:
         """Return the blocks that `network(architecture)` executes, in order."""
@@ -192,12 +218,11 @@ class ChainSpace(AdditiveSpace):
         """Build the standalone network, initialised by `generator` (None: seed 0)."""
         from spaces.modules.network import chain_network, wired_network
 
-        self.encode([architecture])
-        if self.attached is not None:
-            wiring = self.attached.wiring(num_classes or self.num_classes)
-            selected = [self._select_blocks([item], architecture.choices) for item in wiring.items]
-            return wired_network(self.attached, wiring, selected, self._initialise(), generator)
+        wired = self.wired_blocks(architecture, num_classes)
+        if wired is not None:
+            return wired_network(wired, self._initialise(), generator)
 
+        self.encode([architecture])
         blocks = self._select_blocks(self.layout_for(num_classes), architecture.choices)
         return chain_network(blocks, self._initialise(), generator)
 

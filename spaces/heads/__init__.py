@@ -1,6 +1,8 @@
 """Heads: the layers behind a backbone, such as those of a detector; see `pathfit list head`."""
 
 from spaces.heads.attached import AttachedHead as AttachedHead
+from spaces.heads.attached import WaitingValues as WaitingValues
+from spaces.heads.attached import WiredBlocks as WiredBlocks
 from spaces.heads.attached import attach as attach
 from spaces.heads.geometry import BoxGeometry as BoxGeometry
 from spaces.heads.geometry import Level as Level
@@ -18,6 +20,8 @@ __all__ = [
     "BoxGeometry",
     "Head",
     "Level",
+    "WaitingValues",
+    "WiredBlocks",
     "Wiring",
     "WiringBuilder",
     "attach",

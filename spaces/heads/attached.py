@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from spaces.heads.geometry import BoxGeometry
-    from spaces.modules.network import Initialiser
+    from spaces.modules.network import Initialiser, WiredNetwork
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,25 @@ class AttachedHead:
         """Where predictions lie in the image, which the number of classes does not change."""
         return self.head.geometry(self.wiring(1), self.strides)
 
+    def waiting_values(self, wiring: Wiring) -> WaitingValues:
+        """Return how many values wait while each layer of a network runs."""
+        fixed = []
+        layers = []
+        inputs = []
+        for layer, waiting in zip(wiring.layers, wiring.waiting, strict=True):
+            if isinstance(layer.item, Block):
+                fixed.append(waiting)
+                continue
+
+            layers.append(waiting)
+            (shape,) = {blocks[0].input for blocks in layer.item.candidates.values() if blocks}
+            inputs.append(math.prod(shape))
+
+        # Boxes are arranged by location and then concatenated, which copies them twice.
+        outputs = sum(math.prod(wiring.shapes[value]) for value in wiring.outputs)
+        copies = 1 if self.geometry is None else 3
+        return WaitingValues(tuple(fixed), tuple(layers), tuple(inputs), copies * outputs)
+
     def initialiser(self, initialise: Initialiser, wiring: Wiring, layers: _Layers) -> Initialiser:
         """Return an initialiser that also sets the weights which are particular to the head.
 
@@ -96,6 +115,46 @@ class AttachedHead:
             stride *= _stride(item)
             taps[stride] = index + 1
         return taps
+
+
+@dataclass(frozen=True)
+class WaitingValues:
+    """Numbers of values of one image that networks hold in addition to those of a running block.
+
+    Args:
+        fixed: While each fixed block runs, in the order of `SearchSpace.fixed_blocks`.
+        layers: While a candidate's first block runs, in the order of `SearchSpace.choice_layers`.
+        inputs: Values of the layer's input, which its further blocks hold in addition to those.
+        result: Values that the network holds at most while it arranges its result.
+    """
+
+    fixed: tuple[int, ...]
+    layers: tuple[int, ...]
+    inputs: tuple[int, ...]
+    result: int
+
+
+@dataclass(frozen=True)
+class WiredBlocks:
+    """The blocks of one network with a head.
+
+    Args:
+        attached: Head with its backbone.
+        wiring: All layers.
+        blocks: Selected blocks of each layer; a skipped layer has none.
+    """
+
+    attached: AttachedHead
+    wiring: Wiring
+    blocks: tuple[tuple[Block, ...], ...]
+
+    def network(self, modules: Sequence[Sequence[nn.Module]]) -> WiredNetwork:
+        """Return the network of the modules of each layer's blocks."""
+        from spaces.modules.network import WiredNetwork
+
+        geometry = self.attached.geometry
+        collector = self.attached.head.collector(self.wiring, geometry)
+        return WiredNetwork(self.wiring, modules, collector, geometry)
 
 
 def attach(text: str, backbone: Sequence[Block | ChoiceLayer], image: Shape) -> AttachedHead | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,6 +74,22 @@ class Wiring:
             if value not in self.outputs:
                 released[index].append(value)
         return tuple(map(tuple, released))
+
+    @cached_property
+    def waiting(self) -> tuple[int, ...]:
+        """For each layer the number of values of one image that wait while it runs.
+
+        They are those of features that a later layer reads, or that the layer reads joined. A
+        single source of the layer is not among them.
+        """
+        waiting = []
+        alive = {0}
+        for index, layer in enumerate(self.layers):
+            others = alive - set(layer.sources) if len(layer.sources) == 1 else alive
+            waiting.append(sum(math.prod(self.shapes[value]) for value in others))
+            alive = (alive | {index + 1}) - set(self.released[index])
+
+        return tuple(waiting)
 
     def run(self, functions: Sequence[Callable[[Tensor], Tensor]], image: Tensor) -> list[Tensor]:
         """Return the output values for images [b, channels, height, width].

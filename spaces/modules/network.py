@@ -16,7 +16,7 @@ from spaces.block import Block
 from spaces.modules.blocks import WeightedMean, build
 
 if TYPE_CHECKING:
-    from spaces.heads.attached import AttachedHead
+    from spaces.heads.attached import WiredBlocks
     from spaces.heads.geometry import BoxGeometry
     from spaces.heads.wiring import Wiring
 
@@ -109,28 +109,21 @@ def chain_network(
 
 
 def wired_network(
-    head: AttachedHead,
-    wiring: Wiring,
-    blocks: Sequence[Sequence[Block]],
-    initialise: Initialiser,
-    generator: torch.Generator | None = None,
+    wired: WiredBlocks, initialise: Initialiser, generator: torch.Generator | None = None
 ) -> WiredNetwork:
     """Build a network with a head.
 
     Args:
-        head: Head with its backbone.
-        wiring: All layers.
-        blocks: Selected blocks of each layer.
+        wired: Selected blocks.
         initialise: Initialiser of the weights.
         generator: Source of the weights. None: a new one with seed 0.
     """
 
     def make() -> WiredNetwork:
-        modules = [[build(block) for block in selected] for selected in blocks]
-        collector = head.head.collector(wiring, head.geometry)
-        return WiredNetwork(wiring, modules, collector, head.geometry)
+        return wired.network([[build(block) for block in selected] for selected in wired.blocks])
 
-    return materialise(make, head.initialiser(initialise, wiring, _layers_of), generator)
+    initialise_all = wired.attached.initialiser(initialise, wired.wiring, _layers_of)
+    return materialise(make, initialise_all, generator)
 
 
 def _layers_of(module: nn.Module) -> list[nn.Module]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
 
 METRIC = "memory_bytes"
 
+_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
+"""Precision -> bytes of a value."""
+
 
 def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
-    """Build the model of the most bytes of activations that a chain's network holds at once.
+    """Build the model of the most bytes of activations that a network holds at once.
 
     The blocks of a chain run one after the other, and only the input of the next block outlives
     one. That block's figure includes its input, so a network's peak is exactly the greatest of its
-    blocks' peaks (sigma is 0). The image counts for the block that receives it; weights do not
-    count. The model is for the table's batch.
+    blocks' peaks (sigma is 0). With a head the features that wait for a later layer are added to
+    each block; their sizes are the same in all networks. The image counts for the block that
+    receives it; weights do not count. The model is for the table's batch.
 
     Args:
         table: Lookup table with `activation_bytes` of its blocks.
@@ -39,7 +44,7 @@ def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
         MissingFigures: A block of the space has no figure, or the space is no chain: in a cell
             other values wait while a block runs, so the blocks do not determine the peak.
     """
-    if not space.is_chain:
+    if not space.is_chain and space.waiting_values is None:
         raise MissingFigures(
             table.name,
             METRIC,
@@ -74,14 +79,33 @@ def _check_figures(table: LookupTable, space: SearchSpace) -> None:
 
 
 def _peak_table(table: LookupTable, space: SearchSpace) -> PeakTable:
-    def peak(blocks: Iterable[Block]) -> int:
-        return max((table.blocks[block.key].activation_bytes or 0 for block in blocks), default=0)
+    def peak(blocks: Iterable[Block], waiting: Iterable[int]) -> int:
+        peaks = (
+            (table.blocks[block.key].activation_bytes or 0) + values * value_bytes
+            for block, values in zip(blocks, waiting, strict=False)
+        )
+        return max(peaks, default=0)
+
+    value_bytes = int(table.conditions["batch"]) * _BYTES[table.conditions["precision"]]
+    waiting = space.waiting_values
+    # In a chain nothing waits.
+    fixed: Iterable[int] = itertools.repeat(0) if waiting is None else waiting.fixed
+    layers = [(0, 0)] * len(space.choice_layers)
+    if waiting is not None:
+        layers = list(zip(waiting.layers, waiting.inputs, strict=True))
 
     terms = [
-        np.array([peak(blocks) for blocks in layer.candidates.values()])
-        for layer in space.choice_layers
+        # The input of a candidate waits while its blocks after the first one run.
+        np.array(
+            [
+                peak(blocks, itertools.chain([first], itertools.repeat(first + later)))
+                for blocks in layer.candidates.values()
+            ]
+        )
+        for layer, (first, later) in zip(space.choice_layers, layers, strict=True)
     ]
-    return PeakTable(peak(space.fixed_blocks), terms)
+    result = 0 if waiting is None else waiting.result * value_bytes
+    return PeakTable(max(peak(space.fixed_blocks, fixed), result), terms)
 
 
 def _at_resolutions(tables: list[PeakTable], codes: NDArray[Any]) -> NDArray[np.int64]:

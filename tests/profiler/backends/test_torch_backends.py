@@ -57,6 +57,9 @@ class CellSpace:
     name = "cells"
     is_chain = False
 
+    def wired_blocks(self, architecture: Any) -> None:
+        return None
+
     def network(self, architecture: Any) -> Cell:
         return Cell()
 
