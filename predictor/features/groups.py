@@ -55,7 +55,7 @@ def groups(
 def has_parts(space: SearchSpace) -> bool:
     """Return whether the layers of a space have blocks whose parts can be features."""
     # With elastic resolution or width the blocks of a candidate are not fixed.
-    return space.is_chain and bool(space.choice_layers)
+    return space.has_layers and bool(space.choice_layers)
 
 
 def _groups(
