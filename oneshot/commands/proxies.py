@@ -47,6 +47,7 @@ PROXIES = (
     "swap",
     "zico",
     "meco",
+    "ntk_logdet",
     "params",
     "macs",
 )

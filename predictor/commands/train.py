@@ -23,15 +23,21 @@ if TYPE_CHECKING:
         python -m predictor train --data evaluations.jsonl --space spos -o predictor.safetensors
         python -m predictor train --data trained.jsonl --metric projected_cross_entropy \\
             --columns proxies.jsonl --columns supernet.jsonl --space spos -o predictor.safetensors
+        python -m predictor train --columns proxies.jsonl --space spos -o predictor.safetensors
         """
     )
 )
-@click.option("--data", type=FILE, required=True, help="Evaluations, JSON lines.")
+@click.option(
+    "--data",
+    type=FILE,
+    default=None,
+    help="Evaluations, JSON lines; required unless --columns are to vote without labels.",
+)
 @click.option(
     "--columns",
     multiple=True,
-    help="Evaluations or proxies that the data's metric weighs: FILE or FILE:METRIC; may be"
-    " repeated.",
+    help="Evaluations or proxies that the data's metric weighs, or that vote without data: FILE or"
+    " FILE:METRIC; may be repeated.",
 )
 @click.option("--space", "space_name", required=True, help="Space of the evaluations.")
 @click.option(
@@ -100,7 +106,7 @@ if TYPE_CHECKING:
     "-o", "--output", type=OUTPUT_FILE, required=True, help="File of the predictor (safetensors)."
 )
 def train(
-    data: Path,
+    data: Path | None,
     columns: tuple[str, ...],
     space_name: str,
     encoder: str,
@@ -131,11 +137,16 @@ def train(
     With --columns the predictor `evidence` is trained on all of the data: a few good values, such
     as of short trainings, weigh many cheap ones, such as proxies and a supernet's evaluations. Its
     rank correlation in cross-validation is printed. The columns' files may be of the same choices
-    in another form of the space, such as one with fewer channels.
+    in another form of the space, such as one with fewer channels. Without --data each column has
+    one vote, except where it contradicts all others; predictions are mean logarithms of ranks.
     """
     if columns:
         _train_on_evidence(data, columns, space_name, encoder, metrics, seed, report, output)
         return
+    if data is None:
+        raise click.UsageError(
+            "Missing option '--data': name a file of evaluations, or --columns that vote."
+        )
 
     from predictor.training import PredictorTraining, TrainingSettings
     from spaces.console.progress import Bar
@@ -191,7 +202,7 @@ def train(
 
 
 def _train_on_evidence(
-    data: Path,
+    data: Path | None,
     columns: tuple[str, ...],
     space_name: str,
     encoder: str,
@@ -202,7 +213,7 @@ def _train_on_evidence(
 ) -> None:
     """Train the predictor of mixed evidence, and print how well it ranks in cross-validation."""
     from predictor.errors import InvalidValues
-    from predictor.evidence.training import train_on_evidence
+    from predictor.evidence.training import train_on_evidence, train_without_labels
     from spaces.console.progress import Bar
     from spaces.files import write_text
 
@@ -211,15 +222,22 @@ def _train_on_evidence(
     if len(metrics) > 1:
         raise InvalidValues(f"--metric: evidence is of one metric, not of {', '.join(metrics)}")
     metric = metrics[0] if metrics else None
+    if data is None and metric is not None:
+        raise InvalidValues(f"--metric {metric} is one of --data, which is missing")
 
     with Bar("fitting evidence") as bar:
-        model = train_on_evidence(data, columns, space_name, metric, seed, bar.update)
+        if data is None:
+            model = train_without_labels(columns, space_name, seed, bar.update)
+        else:
+            model = train_on_evidence(data, columns, space_name, metric, seed, bar.update)
     model.record_training({"command": command_line()})
     model.save(output)
     if report is not None:
         write_text(report, json.dumps({**model.trained_on, "seed": seed}, indent=1) + "\n")
     click.echo(model.trained_on["evidence"])
-    click.echo(f"wrote {output}, trained on {model.trained_on['architectures']} evaluations")
+    count = model.trained_on["architectures"]
+    nouns = "evaluations" if data is not None else "architectures without labels"
+    click.echo(f"wrote {output}, trained on {count} {nouns}")
 
 
 def _judge(training: PredictorTraining, benchmark: str) -> dict[str, Any] | None:

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.base import MIN_ARCHITECTURES, Auxiliary, Predictor, require, training_data
+from predictor.errors import InvalidValues
 from predictor.evidence.columns import ColumnModel, EvidenceColumn
+from predictor.evidence.consensus import Consensus
 from predictor.evidence.weights import EvidenceWeights, folds
 from predictor.gaussian.predictor import GaussianProcess
 from predictor.metrics import kendall_tau, spearman
@@ -21,6 +23,9 @@ from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
 
 Array = NDArray[np.float64]
+
+CONSENSUS_METRIC = "mean_log_rank"
+"""What a predictor without labels predicts."""
 
 _FOLDS = 5
 
@@ -34,7 +39,8 @@ class EvidencePredictor(Predictor):
     Each column is first given to every architecture by a Gaussian process of its own, which also
     averages its noise. The labels then learn the weights of the columns, shrunk towards equal ones,
     and a Gaussian process over the architecture learns their residuals where that lowers the error
-    in cross-validation. Without columns this is a Gaussian process on the labels.
+    in cross-validation. Without columns this is a Gaussian process on the labels. Without labels
+    the columns vote, see `Consensus`; predictions are then mean logarithms of ranks.
 
     Args:
         space: Space of the architectures.
@@ -74,6 +80,7 @@ class EvidencePredictor(Predictor):
         self.models: list[ColumnModel] = []
         self.scores: NormalScores | None = None
         self.weights: EvidenceWeights | None = None
+        self.consensus: Consensus | None = None
         self.residuals: GaussianProcess | None = None
 
     def fit(
@@ -86,6 +93,7 @@ class EvidencePredictor(Predictor):
         """Learn from labels, such as those of short trainings; auxiliary columns are not used."""
         codes, targets = training_data(self.space, architectures, values)
         self._fit_columns(progress)
+        self.consensus = None
 
         self.scores = NormalScores.from_values(targets)
         labels = self.scores.to_scores(targets)
@@ -106,13 +114,7 @@ class EvidencePredictor(Predictor):
         self.trained_on = {
             "architectures": len(codes),
             "columns": [column.name for column in self.columns],
-            "weights": dict(
-                zip(
-                    (f"{column.group}:{column.name}" for column in self.columns),
-                    self.weights.weights.tolist(),
-                    strict=True,
-                )
-            ),
+            "weights": self._by_column(self.weights.weights),
             "corrects_residuals": corrects,
             "label_agreement": agreement,
             "cross_validation": {
@@ -123,15 +125,53 @@ class EvidencePredictor(Predictor):
         }
         progress(1.0, "done")
 
+    def fit_without_labels(self, progress: Progress = silent) -> None:
+        """Let the columns vote.
+
+        Args:
+            progress: Called with the fraction done after each column.
+
+        Raises:
+            InvalidValues: There are no columns.
+            TooFewArchitectures: A column has fewer than 10 architectures.
+        """
+        if not self.columns:
+            raise InvalidValues("a predictor without labels needs columns of evidence")
+        self._fit_columns(progress)
+        features = self._features(self._random_codes())
+        self.consensus = Consensus.from_features(features)
+
+        names = [column.name for column in self.columns]
+        agreements = {
+            f"{names[first]}, {names[second]}": spearman(features[:, first], features[:, second])
+            for first, second in itertools.combinations(range(len(self.columns)), 2)
+            # Of a constant column the correlation is not defined.
+            if min(np.ptp(features[:, first]), np.ptp(features[:, second])) > 0
+        }
+        self.trained_on = {
+            "architectures": max(len(column.codes) for column in self.columns),
+            "columns": names,
+            "weights": self._by_column(self.consensus.votes),
+            "agreements": agreements,
+            "metric": CONSENSUS_METRIC,
+            "unit": "score",
+            "higher_is_better": True,
+        }
+        progress(1.0, "done")
+
     def predict(self, architectures: Architectures) -> tuple[Array, Array]:
         """Predict mean [n] and deviation [n]; the deviation grows where the evidence disagrees."""
-        require(self.weights is not None)
-        assert self.weights is not None
-        assert self.scores is not None
+        require(self.weights is not None or self.consensus is not None)
         codes = self.space.codes(architectures)
         if not len(codes):
             return np.empty(0), np.empty(0)
 
+        if self.consensus is not None:
+            mean, variance = self.consensus.predict(self._features(codes))
+            return mean, np.sqrt(variance)
+
+        assert self.weights is not None
+        assert self.scores is not None
         mean, variance = self.weights.predict(self._features(codes))
         if self.residuals is not None:
             corrections, _ = self.residuals.predict(codes)
@@ -146,8 +186,7 @@ class EvidencePredictor(Predictor):
             Two groups and the negative rank correlation of their mean columns over random
             architectures. At least one of the two misleads, which no label is needed to see.
         """
-        codes = self.space.sample(np.random.default_rng([self.seed, 2]), _COMPARED)
-        features = self._features(codes)
+        features = self._features(self._random_codes())
         names = [column.group for column in self.columns]
         means = {
             group: features[:, [name == group for name in names]].mean(1)
@@ -158,6 +197,13 @@ class EvidencePredictor(Predictor):
             for first, second in itertools.combinations(means, 2)
         ]
         return [pair for pair in pairs if pair[2] < 0]
+
+    def _random_codes(self) -> Codes:
+        return self.space.sample(np.random.default_rng([self.seed, 2]), _COMPARED)
+
+    def _by_column(self, weights: Array) -> dict[str, float]:
+        names = [f"{column.group}:{column.name}" for column in self.columns]
+        return dict(zip(names, weights.tolist(), strict=True))
 
     @property
     def _prior(self) -> Array:
@@ -207,30 +253,14 @@ class EvidencePredictor(Predictor):
         """Write the fitted predictor as one safetensors file, all or nothing; raises NotFitted."""
         import torch
 
-        require(self.weights is not None)
-        assert self.weights is not None
-        assert self.scores is not None
-        weights = self.weights
-        arrays = {
-            "prior": weights.prior,
-            "offsets": weights.offsets,
-            "weights": weights.weights,
-            "inverse": weights.inverse,
-            "labels.scores": self.scores.scores,
-            "labels.values": self.scores.values,
-        }
+        require(self.weights is not None or self.consensus is not None)
+        linear, arrays = self._mean_state()
         tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in arrays.items()}
         config: dict[str, Any] = {
             "kind": self.kind,
             "space": self.space.name,
             "seed": self.seed,
-            "linear": {
-                "intercept": weights.intercept,
-                "noise": weights.noise,
-                # JSON has no infinity.
-                "strength": str(weights.strength),
-                "count": weights.count,
-            },
+            "linear": linear,
             "columns": [],
             "residuals": None,
             "trained_on": dict(self.trained_on),
@@ -245,6 +275,30 @@ class EvidencePredictor(Predictor):
             tensors |= {f"residuals.{name}": value for name, value in parts.items()}
 
         write(path, config, tensors)
+
+    def _mean_state(self) -> tuple[dict[str, Any] | None, dict[str, Array]]:
+        """Return the numbers and the arrays of the mean over columns; no numbers for votes."""
+        if self.consensus is not None:
+            return None, {"votes": self.consensus.votes}
+
+        assert self.weights is not None
+        assert self.scores is not None
+        weights = self.weights
+        numbers = {
+            "intercept": weights.intercept,
+            "noise": weights.noise,
+            # JSON has no infinity.
+            "strength": str(weights.strength),
+            "count": weights.count,
+        }
+        return numbers, {
+            "prior": weights.prior,
+            "offsets": weights.offsets,
+            "weights": weights.weights,
+            "inverse": weights.inverse,
+            "labels.scores": self.scores.scores,
+            "labels.values": self.scores.values,
+        }
 
     @classmethod
     def from_state(
@@ -264,7 +318,12 @@ class EvidencePredictor(Predictor):
         ]
         predictor = cls(space, config["seed"], columns)
         predictor.models = models
+        predictor.trained_on = config["trained_on"]
         linear = config["linear"]
+        if linear is None:
+            predictor.consensus = Consensus(tensors["votes"].numpy())
+            return predictor
+
         predictor.weights = EvidenceWeights(
             prior=tensors["prior"].numpy(),
             offsets=tensors["offsets"].numpy(),
@@ -282,7 +341,5 @@ class EvidencePredictor(Predictor):
             predictor.residuals = GaussianProcess.from_state(
                 space, config["residuals"], with_prefix("residuals.", tensors)
             )
-
-        predictor.trained_on = config["trained_on"]
 
         return predictor

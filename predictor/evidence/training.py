@@ -82,6 +82,43 @@ def train_on_evidence(
     return model
 
 
+def train_without_labels(
+    columns: Sequence[str], space_name: str, seed: int = 0, progress: Progress = silent
+) -> EvidencePredictor:
+    """Fit a predictor to columns of evidence that vote; see `Consensus`.
+
+    Args:
+        columns: Files of evaluations, `FILE.jsonl` or `FILE.jsonl:METRIC`; see `read_columns`.
+        space_name: Space of the predictor. The files' architectures may be of another form of it
+            with the same choices.
+        seed: Seed of all randomness of the fit.
+        progress: Called with the fraction done.
+
+    Raises:
+        InvalidEvaluation: A file cannot be read, or lacks a metric.
+        TooFewArchitectures: A column has fewer than 10 values.
+    """
+    model = EvidencePredictor(get(space_name), seed, read_columns(columns, get(space_name)))
+    model.fit_without_labels(progress)
+
+    files = dict.fromkeys(column.group for column in model.columns)
+    counts = [describe(read(Path(path))) for path in files]
+    agreements = list(model.trained_on["agreements"].values())
+    agreement = f"; columns correlate by {np.mean(agreements):.2f} on average" if agreements else ""
+    weights = model.trained_on["weights"]
+    silenced = [name for name, weight in weights.items() if weight == 0]
+    contradicting = (
+        f"; without a vote, against all others: {', '.join(silenced)}" if silenced else ""
+    )
+    model.record_training(
+        {
+            "data": list(columns),
+            "evidence": f"evidence: {', '.join(counts)}, no labels{agreement}{contradicting}",
+        }
+    )
+    return model
+
+
 def label_agreement(rows: Sequence[Evaluation], metric: str) -> float | None:
     """Estimate how labels of short trainings correlate with those of longer ones.
 

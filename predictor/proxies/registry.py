@@ -35,6 +35,7 @@ PROXIES = Registry["Callable[[Subject], float]"](
         "swap": "predictor.proxies.activation_patterns:swap",
         "zico": "predictor.proxies.zico:zico",
         "meco": "predictor.proxies.meco:meco",
+        "ntk_logdet": "predictor.proxies.ntk:ntk_logdet",
         "params": "predictor.proxies.counts:params",
         "macs": "predictor.proxies.counts:macs",
     },
