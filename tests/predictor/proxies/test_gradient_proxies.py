@@ -122,3 +122,31 @@ def test_relu_count_is_the_number_of_units_of_an_image() -> None:
     assert value_of(convolutional(bias=False), "relu_count") == 6 * 25 + 6 * 9
     with pytest.raises(InvalidValues, match="relu_count needs"):
         value_of(linear(75, 4), "relu_count")
+
+
+def test_ntk_logdet_of_a_linear_layer_follows_from_errors_and_images() -> None:
+    network = linear(75, 4)
+    images, labels = batch()
+    logits = network(images).detach().double()
+    error = logits.softmax(1) - nn.functional.one_hot(labels, 4)
+    pixels = images.flatten(1).double()
+
+    # The gradient of an image's loss is the outer product of its error and its pixels.
+    products = (error @ error.T) * (pixels @ pixels.T)
+    norms = products.diagonal().sqrt()
+    expected = float(torch.logdet(products / (norms[:, None] * norms)))
+
+    assert value_of(network, "ntk_logdet") == pytest.approx(expected, rel=1e-4)
+
+
+def test_ntk_logdet_is_least_where_all_images_are_equal() -> None:
+    network = linear(75, 3, 4)
+    images, labels = batch()
+    equal = images[:1].expand(len(images), -1, -1, -1).contiguous()
+    zeros = torch.zeros_like(labels)
+
+    value = measure(network, equal, zeros, ["ntk_logdet"])["ntk_logdet"]
+
+    # One eigenvalue is the number of images, the others are errors of rounding.
+    assert math.log(6) + 5 * math.log(1e-8) <= value < math.log(6) + 5 * math.log(1e-6)
+    assert value < value_of(network, "ntk_logdet") <= 0
