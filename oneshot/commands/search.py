@@ -49,8 +49,9 @@ _JOURNALLED = ("supernet", "train", "sum")
     "--guide",
     "guide_text",
     required=True,
-    help="Score by predictor:FILE, supernet:FOLDER, train:DATA (short trainings; train:FOLDER"
-    " begins with a supernet's weights), benchmark:NAME (or NAME:METRIC), or a sum such as"
+    help="Score by predictor:FILE, lower-bound:FILE (a predictor's mean less one deviation),"
+    " supernet:FOLDER, train:DATA (short trainings; train:FOLDER begins with a supernet's weights),"
+    " benchmark:NAME (or NAME:METRIC), or a sum such as"
     " 'sum:supernet:FOLDER + 0.5*supernet:OTHER'.",
 )
 @click.option(

@@ -99,6 +99,45 @@ class PredictorGuide:
         return {"kind": "predictor", "name": self.name, **self.predictor.describe_metric()}
 
 
+class LowerBoundGuide(PredictorGuide):
+    """A trained predictor as a cautious guide, for evidence that is thin.
+
+    Scores are lower bounds: the mean less one deviation.
+
+    Example:
+        >>> import numpy as np
+        >>> import predictor, spaces
+        >>> space = spaces.get("spos-tiny")
+        >>> codes = np.unique(space.sample(np.random.default_rng(0), 20), axis=0)
+        >>> model = predictor.make("forest", space)
+        >>> model.fit(codes, -np.log(space.macs(codes)))
+        >>> mean, deviation = model.predict(codes)
+        >>> bounds, _ = LowerBoundGuide(model, "small networks").score(codes)
+        >>> bool(np.allclose(bounds, mean - deviation))
+        True
+    """
+
+    def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the bounds [n] and the predictor's deviations [n]."""
+        mean, deviation = self.predictor.predict(codes)
+        return mean - deviation, deviation
+
+    def score_relaxed(self, probabilities: Sequence[Tensor]) -> Tensor:
+        """Refuse: a relaxed architecture has no deviation; raises NotRelaxable."""
+        from predictor.errors import NotRelaxable
+
+        raise NotRelaxable("lower bounds of relaxed architectures are unknown; take predictor:FILE")
+
+    def describe(self) -> str:
+        """Describe the scores, and the evidence that the predictor was trained on."""
+        evidence = super().describe()
+        return f"scores are lower bounds, the mean less one deviation; {evidence}".rstrip("; ")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the kind and the name; bounds are no values of the predicted metric."""
+        return {"kind": "lower-bound", "name": self.name}
+
+
 class BenchmarkGuide:
     """A benchmark as a guide, which scores architectures by their training's results.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from oneshot.errors import InvalidGuide
-from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide
+from oneshot.search.guide import BenchmarkGuide, Guide, LowerBoundGuide, PredictorGuide
 from oneshot.search.supernet_guide import SupernetGuide
 from spaces.errors import near_miss
 from spaces.plugins import Registry
@@ -58,6 +58,7 @@ GUIDES = Registry["Callable[[GuideRequest], Guide]"](
     "pathfit.guides",
     {
         "predictor": "oneshot.search.guide_registry:predictor_guide",
+        "lower-bound": "oneshot.search.guide_registry:lower_bound_guide",
         "supernet": "oneshot.search.guide_registry:supernet_guide",
         "benchmark": "oneshot.search.guide_registry:benchmark_guide",
         "train": "oneshot.search.guide_registry:short_training_guide",
@@ -86,6 +87,15 @@ def predictor_guide(request: GuideRequest) -> Guide:
     trained = predictor.load(request.location)
     request.check_space(trained.space)
     return PredictorGuide(trained, request.location)
+
+
+def lower_bound_guide(request: GuideRequest) -> Guide:
+    """Score architectures by a predictor's mean less one deviation: `lower-bound:FILE`."""
+    import predictor
+
+    trained = predictor.load(request.location)
+    request.check_space(trained.space)
+    return LowerBoundGuide(trained, request.location)
 
 
 def supernet_guide(request: GuideRequest) -> Guide:

@@ -5,15 +5,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import numpy as np
 import pytest
 
+import predictor
 from oneshot import PredictorGuide
+from oneshot.errors import InvalidGuide
 from oneshot.run import begin
 from oneshot.run_settings import RunSettings
-from oneshot.search.guide import Describing
+from oneshot.search.guide import Describing, LowerBoundGuide
 from oneshot.search.guide_registry import guide_named
 from oneshot.training.recipe import Recipe
 from predictor.base import Predictor
+from predictor.errors import NotRelaxable
 from spaces import ChainSpace
 
 
@@ -50,3 +54,37 @@ def test_predictor_guide_repeats_the_evidence_of_its_predictor(
 
     assert isinstance(guide, Describing)
     assert guide.describe() == description
+
+
+def test_lower_bound_guide_scores_the_mean_less_one_deviation(
+    small: ChainSpace, tmp_path: Path
+) -> None:
+    codes = np.unique(small.sample(np.random.default_rng(0), 40), axis=0)
+    model = predictor.make("forest", small)
+    model.fit(codes, np.log(small.macs(codes)))
+    path = tmp_path / "forest.safetensors"
+    model.save(path)
+
+    guide = guide_named(f"lower-bound:{path}", small)
+
+    bounds, deviations = guide.score(codes)
+    mean, expected_deviations = model.predict(codes)
+    assert np.allclose(bounds, mean - expected_deviations)
+    assert np.array_equal(deviations, expected_deviations)
+    assert guide.to_dict() == {"kind": "lower-bound", "name": str(path)}
+    assert isinstance(guide, LowerBoundGuide)
+    assert guide.describe() == "scores are lower bounds, the mean less one deviation"
+    with pytest.raises(NotRelaxable, match="take predictor:FILE"):
+        guide.score_relaxed([])
+
+
+def test_lower_bound_guide_of_another_space_is_refused(
+    small: ChainSpace, tiny: ChainSpace, tmp_path: Path
+) -> None:
+    codes = np.unique(small.sample(np.random.default_rng(0), 40), axis=0)
+    model = predictor.make("forest", small)
+    model.fit(codes, np.log(small.macs(codes)))
+    model.save(tmp_path / "forest.safetensors")
+
+    with pytest.raises(InvalidGuide, match="is one for"):
+        guide_named(f"lower-bound:{tmp_path}/forest.safetensors", tiny)
