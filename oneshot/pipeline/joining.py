@@ -133,6 +133,10 @@ def _join_evaluate(joints: Joints, settings: StageSettings) -> dict[str, str]:
 def _join_predict(joints: Joints, settings: StageSettings) -> dict[str, str]:
     if settings.get("data") is not None:
         return {}
+    # Without evaluations as labels the proxies vote.
+    if "evaluate" not in joints.files and "proxies" in joints.files:
+        columns = settings.get("columns")
+        return {} if columns is not None else {"columns": joints.file("proxies", settings)}
     return {"data": joints.file("evaluate", settings, ", or set predict.data")}
 
 

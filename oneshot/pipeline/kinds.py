@@ -78,6 +78,13 @@ STAGES = {
             "Evaluate sub-networks of the supernet on validation images.",
         ),
         StageKind(
+            "proxies",
+            ("oneshot", "proxies"),
+            "oneshot.commands.proxies:proxies",
+            "proxies.jsonl",
+            "Measure zero-cost proxies of untrained networks of the space.",
+        ),
+        StageKind(
             "predict",
             ("predictor", "train"),
             "predictor.commands.train:train",
@@ -85,7 +92,7 @@ STAGES = {
             "Train a predictor on these evaluations and test it on others.",
             # Its --data is the file of evaluations.
             excluded=frozenset({"data"}),
-            joined=("data",),
+            joined=("data", "columns"),
             reports=(("--report", "predict.json"),),
         ),
         StageKind(

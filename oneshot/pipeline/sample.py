@@ -22,6 +22,9 @@ _WIDTH = 96
 # Stages that remain where the algorithm itself decides an architecture.
 _WITHOUT_SEARCH = ("profile", "train", "retrain", "export", "measure")
 
+# Stages that take the place of others, which the sample has.
+_ALTERNATIVES = ("proxies",)
+
 # Texts that need no quotes in YAML.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+][A-Za-z0-9_./+-]*")
 
@@ -60,7 +63,7 @@ def sample_text(space: str, algorithm: str, task: str | None = None) -> str:
     lines = [_HEADER, *_general_lines(general)]
     for kind in STAGES.values():
         stage_lines = list(_stage_lines(kind, _active(kind, algorithm)))
-        if searches and kind.name not in _WITHOUT_SEARCH:
+        if kind.name in _ALTERNATIVES or (searches and kind.name not in _WITHOUT_SEARCH):
             stage_lines = [f"# {line}".rstrip() for line in stage_lines]
         lines += ["", *stage_lines]
 

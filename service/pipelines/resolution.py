@@ -19,7 +19,7 @@ from spaces.errors import PathfitError
 
 _NO_PATHS = "a pipeline of a service names no paths"
 
-_MEASURING = ("profile", "measure")
+_MEASURING = ("profile", "proxies", "measure")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ SMALLEST = {
     "profile": ["budget=1s"],
     "train": ["epochs=1", "limit=96", "threads=1"],
     "evaluate": ["n=24", "images=40", "recalibration-batches=1"],
+    "proxies": ["n=12", "images=8", "repeats=1"],
     "search": [],
     "retrain": ["epochs=1", "limit=96", "threads=1"],
     "measure": ["rounds=3"],
@@ -31,6 +32,7 @@ OPTIONS = {
     "fbnet": ["train.option={arch_warmup: 0}"],
     "ofa": ["search.option={population: 10, generations: 2}", "train.option={preset: tiny}"],
     "predictor": ["search.option={initial: 12, batch: 4, rounds: 1, pool: 50}"],
+    "proxies": ["search.option={population: 10, generations: 2}"],
     "proxyless": [],
     "snas": CELLS,
 }

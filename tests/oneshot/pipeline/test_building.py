@@ -48,6 +48,27 @@ def commands(text: str) -> dict[str, str]:
     return {stage.name: " ".join(stage.arguments) for stage in build(text).stages}
 
 
+def test_proxies_vote_where_no_stage_evaluates() -> None:
+    proxies = "space: spos-tiny\ndata: digits\nproxies: {n: 96, proxy: [meco, naswot]}\n"
+    alone = commands(proxies + "predict: {}\nsearch: {}\n")
+    evaluated = commands(proxies + "train: {}\nevaluate: {}\npredict: {columns: '@proxies'}\n")
+    evaluated_alone = commands(proxies + "train: {}\nevaluate: {}\npredict: {}\n")
+
+    assert alone["proxies"] == (
+        "oneshot proxies --space spos-tiny --data digits -n 96 --proxy meco --proxy naswot"
+        " -o out/proxies.jsonl"
+    )
+    assert alone["predict"].startswith(
+        "predictor train --columns out/proxies.jsonl --space spos-tiny"
+    )
+    assert "--guide predictor:out/predict.safetensors" in alone["search"]
+    # With labels the proxies are weighed, where the pipeline asks for it.
+    assert evaluated["predict"].startswith(
+        "predictor train --data out/evaluate.jsonl --columns out/proxies.jsonl"
+    )
+    assert "--columns" not in evaluated_alone["predict"]
+
+
 def test_stages_are_joined_by_the_files_of_the_folder() -> None:
     assert commands(WHOLE) == {
         "profile": "profiler build --device cpu --space spos-tiny --threads 1 --budget 20s --seed 3"
@@ -162,7 +183,8 @@ def test_general_keys_do_not_replace_options_of_another_meaning() -> None:
     built = commands(WHOLE)
     assert "--data digits" not in built["predict"]
     assert "--space" not in built["retrain"]
-    assert commands(WHOLE + "\n").keys() == STAGES.keys()
+    # Proxies take the place of evaluations, in pipelines of their own.
+    assert commands(WHOLE + "\n").keys() == STAGES.keys() - {"proxies"}
 
 
 def test_a_key_of_the_stage_precedes_the_general_one() -> None:
