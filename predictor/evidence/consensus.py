@@ -56,6 +56,19 @@ class Consensus:
         votes[voting] = 1 / len(voting)
         return cls(votes)
 
+    def agreements(self, features: Array) -> Array:
+        """Return the rank correlation of each column with the mean of the other voting ones.
+
+        Args:
+            features: Columns of random architectures, [n, columns].
+
+        Returns:
+            Correlations [columns]; 0 where a column is constant, or the only one with a vote.
+        """
+        voting = np.flatnonzero(self.votes).tolist()
+        columns = range(features.shape[1])
+        return np.array([_agreement(features, column, voting) for column in columns])
+
     def predict(self, features: Array) -> tuple[Array, Array]:
         """Return the voting columns' mean [n] and the variance [n] among them.
 
@@ -69,6 +82,8 @@ class Consensus:
 def _agreement(features: Array, column: int, voting: list[int]) -> float:
     """Return the rank correlation of a column with the mean of the other voting ones."""
     others = [other for other in voting if other != column]
+    if not others:
+        return 0.0
     correlation = spearman(features[:, column], features[:, others].mean(1))
     # A constant column, whose correlation is not defined, contradicts nothing.
     return 0.0 if np.isnan(correlation) else correlation

@@ -141,18 +141,11 @@ class EvidencePredictor(Predictor):
         features = self._features(self._random_codes())
         self.consensus = Consensus.from_features(features)
 
-        names = [column.name for column in self.columns]
-        agreements = {
-            f"{names[first]}, {names[second]}": spearman(features[:, first], features[:, second])
-            for first, second in itertools.combinations(range(len(self.columns)), 2)
-            # Of a constant column the correlation is not defined.
-            if min(np.ptp(features[:, first]), np.ptp(features[:, second])) > 0
-        }
         self.trained_on = {
             "architectures": max(len(column.codes) for column in self.columns),
-            "columns": names,
+            "columns": [column.name for column in self.columns],
             "weights": self._by_column(self.consensus.votes),
-            "agreements": agreements,
+            "agreements": self._by_column(self.consensus.agreements(features)),
             "metric": CONSENSUS_METRIC,
             "unit": "score",
             "higher_is_better": True,

@@ -103,20 +103,27 @@ def train_without_labels(
 
     files = dict.fromkeys(column.group for column in model.columns)
     counts = [describe(read(Path(path))) for path in files]
-    agreements = list(model.trained_on["agreements"].values())
-    agreement = f"; columns correlate by {np.mean(agreements):.2f} on average" if agreements else ""
-    weights = model.trained_on["weights"]
-    silenced = [name for name, weight in weights.items() if weight == 0]
-    contradicting = (
-        f"; without a vote, against all others: {', '.join(silenced)}" if silenced else ""
-    )
     model.record_training(
         {
             "data": list(columns),
-            "evidence": f"evidence: {', '.join(counts)}, no labels{agreement}{contradicting}",
+            "evidence": f"evidence: {', '.join(counts)}, no labels{_votes_in_words(model)}",
         }
     )
     return model
+
+
+def _votes_in_words(model: EvidencePredictor) -> str:
+    weights = model.trained_on["weights"]
+    agreements = model.trained_on["agreements"]
+    voting = [agreements[name] for name, weight in weights.items() if weight > 0]
+    withdrawn = [name for name, weight in weights.items() if weight == 0]
+
+    text = ""
+    if len(voting) > 1:
+        text = f"; each column correlates with the others by {min(voting):.2f} to {max(voting):.2f}"
+    if withdrawn:
+        text += f"; without a vote, against all others: {', '.join(withdrawn)}"
+    return text
 
 
 def label_agreement(rows: Sequence[Evaluation], metric: str) -> float | None:
