@@ -30,22 +30,29 @@ from spaces.console.outputs import OUTPUT_FILE
     help="Fold batch normalisations into the convolutions before them.",
 )
 @click.option(
+    "--raw",
+    is_flag=True,
+    help="Write a detector's own outputs, without decoding of boxes and suppression.",
+)
+@click.option(
     "-o",
     "--output",
     type=OUTPUT_FILE,
     required=True,
     help="ONNX file to write.",
 )
-def export(folder: Path, opset: int, fold_bn: bool, output: Path) -> None:
+def export(folder: Path, opset: int, fold_bn: bool, raw: bool, output: Path) -> None:
     """Export a retrained network to ONNX and check it against torch.
 
-    The metadata of the file name the architecture, the classes and the preprocessing. Nothing is
-    written where the check fails.
+    The metadata of the file name the architecture, the classes and the preprocessing. The file of
+    a detector finds objects itself: boxes, scores and labels. Nothing is written where the check
+    fails.
     """
     from oneshot.export.onnx import export as export_run
     from oneshot.run import read_run
 
-    exported = export_run(read_run(folder, "network"), output, opset=opset, fold_bn=fold_bn)
+    run = read_run(folder, "network")
+    exported = export_run(run, output, opset=opset, fold_bn=fold_bn, raw=raw)
     images = (
         f"{exported.images} images of the data set and random ones"
         if exported.images

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from oneshot.data.images import ImageData
     from oneshot.export.onnx_network import OnnxNetwork
+    from spaces.architecture import Architecture
 
 
 def _data_options(command: Any) -> Any:
@@ -64,20 +65,27 @@ def test(network: Path, task_name: str | None, output: Path | None, **options: A
     """
     from oneshot.perturbations.conditions import Conditions
     from oneshot.retraining.report import in_words, report_on_test
-    from oneshot.tasks.registry import canonical, make_task
+    from oneshot.tasks.registry import DEFAULT, canonical, make_task
     from spaces.files import write_text
+    from spaces.registry import get
 
     set_threads(options["threads"])
     conditions = Conditions.parse(options["under"]) if options["under"] else None
     if task_name is not None:
         task_name = canonical(task_name)
     load = _from_run if network.is_dir() else _from_onnx
-    model, data, trained_for = load(network, options)
-    task = make_task(task_name or trained_for)
+    model, data, trained_for, architecture = load(network, options)
+    task_name = task_name or trained_for
+    space = None
+    # The outputs of other tasks may mean nothing without the space; a classifier's need no look at
+    # it, which may be a plug-in's.
+    if architecture is not None and task_name != DEFAULT:
+        space = get(architecture.space)
+    task = make_task(task_name, space, architecture)
     task.check(data)
     report = {
         **report_on_test(model, data, task=task, conditions=conditions),
-        "task": task_name or trained_for,
+        "task": task_name,
         "network": str(network),
     }
     if output is not None:
@@ -87,35 +95,43 @@ def test(network: Path, task_name: str | None, output: Path | None, **options: A
         click.echo(f"wrote {output}")
 
 
-def _from_run(folder: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData, str]:
-    """Return a run's network, its data set and the name of its task."""
+def _from_run(
+    folder: Path, options: dict[str, Any]
+) -> tuple[nn.Module, ImageData, str, Architecture | None]:
+    """Return a run's network, its data set, the name of its task, and its architecture."""
     from oneshot.run import read_run
 
     run = read_run(folder, "network")
     model = run.load()
     if options["data"] is None:
-        return model, run.data(), run.settings.task
+        return model, run.data(), run.settings.task, run.architecture
     data = _other_data(options, run.input_shape, run.settings.num_classes)
-    return model, data, run.settings.task
+    return model, data, run.settings.task, run.architecture
 
 
-def _from_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData, str]:
-    """Return a file's network, its data set and the name of its task."""
+def _from_onnx(
+    path: Path, options: dict[str, Any]
+) -> tuple[nn.Module, ImageData, str, Architecture | None]:
+    """Return a file's network, its data set, the name of its task, and its architecture."""
     from oneshot.data.registry import reload
     from oneshot.errors import InvalidOption
     from oneshot.export.onnx_network import OnnxNetwork
     from oneshot.tasks.registry import DEFAULT
+    from spaces.architecture import Architecture
     from spaces.errors import UnknownName
 
     model = OnnxNetwork(path)
     task = model.metadata.get("task", DEFAULT)
+    text = model.metadata.get("architecture")
+    architecture = None if text is None else Architecture.from_json(text)
     if options["data"] is not None:
-        return model, _other_data(options, model.input_shape, _classes_of(model)), task
+        data = _other_data(options, model.input_shape, _classes_of(model))
+        return model, data, task, architecture
     if "data" not in model.metadata:
         raise InvalidOption(f"{path} does not name its data set; give --data")
     record = json.loads(model.metadata["data"])
     try:
-        return model, reload(record, model.input_shape), task
+        return model, reload(record, model.input_shape), task, architecture
     except UnknownName as error:
         # An exported file has a folder's name, not its path on the machine of the training.
         raise InvalidOption(
@@ -126,6 +142,9 @@ def _from_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageDat
 def _classes_of(model: OnnxNetwork) -> int:
     import torch
 
+    # Of a detector that finds objects itself, no output has a column for each class.
+    if "data" in model.metadata:
+        return int(json.loads(model.metadata["data"])["num_classes"])
     return int(model(torch.zeros(1, *model.input_shape)).shape[1])
 
 

@@ -172,7 +172,7 @@ class SupernetEvaluation:
     @cached_property
     def metrics_task(self) -> Task:
         """Task that has the metrics."""
-        return make_task(self.task_name)
+        return make_task(self.task_name, self.run.space)
 
     @cached_property
     def conditions(self) -> Conditions | None:

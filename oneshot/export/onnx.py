@@ -7,35 +7,30 @@ import json
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from oneshot.data.request import title
 from oneshot.errors import InvalidOption, InvalidRun
+from oneshot.export.comparison import TOLERANCE, compare
+from oneshot.export.inputs import NetworkInputs, as_inputs
 from oneshot.run import Run
 from oneshot.tasks.registry import DEFAULT
 from spaces.errors import PathfitError
 from spaces.files import replacing
-from spaces.modules.nested import arranged, batch_size, tensors_in, with_tensor_arguments
+from spaces.modules.nested import tensors_in, with_tensor_arguments
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
-    from spaces.architecture import Architecture
-    from spaces.space import SearchSpace
 
 OPSET = 18
 OPSETS = range(18, 24)
 
-# Largest difference of the exported model's outputs, relative to the greatest one.
-TOLERANCE = 1e-3
-INPUT = "image"
 OUTPUT = "logits"
 
 # Number of images of the data set that the check compares.
@@ -65,43 +60,14 @@ class Export:
     images: int = 0
 
 
-@dataclass(frozen=True)
-class NetworkInputs:
-    """Inputs that a network is exported and compared with.
-
-    Args:
-        names: Name of each tensor.
-        make: Makes random inputs of a batch size.
-
-    Example:
-        >>> NetworkInputs.from_shape((3, 8, 8)).make(2).shape
-        torch.Size([2, 3, 8, 8])
-    """
-
-    names: tuple[str, ...]
-    make: Callable[[int], Any]
-
-    @classmethod
-    def from_shape(cls, shape: tuple[int, ...]) -> NetworkInputs:
-        """Return images of a shape (channels, height, width)."""
-
-        def make(count: int) -> Tensor:
-            return torch.randn(count, *shape, generator=torch.Generator().manual_seed(count))
-
-        return cls((INPUT,), make)
-
-    @classmethod
-    def from_space(cls, space: SearchSpace, architecture: Architecture) -> NetworkInputs:
-        """Return inputs of a space's networks, which may be several tensors, or tokens."""
-
-        def make(count: int) -> Any:
-            generator = torch.Generator().manual_seed(count)
-            return space.random_input(architecture, count, generator)
-
-        return cls(tuple(space.input_shapes), make)
-
-
-def export(run: Run, path: str | Path, *, opset: int = OPSET, fold_bn: bool = False) -> Export:
+def export(
+    run: Run,
+    path: str | Path,
+    *,
+    opset: int = OPSET,
+    fold_bn: bool = False,
+    raw: bool = False,
+) -> Export:
     """Check a run's network under onnxruntime and write it as ONNX with a dynamic batch size.
 
     Args:
@@ -109,15 +75,25 @@ def export(run: Run, path: str | Path, *, opset: int = OPSET, fold_bn: bool = Fa
         path: ONNX file to write; its metadata is that of `described`.
         opset: Opset version of ONNX, one of `OPSETS`.
         fold_bn: Whether to fold batch normalisations into the convolutions before them.
+        raw: Whether the file has the network's own outputs where its task would decode them, as
+            those of a detector.
 
     Raises:
-        InvalidOption: The opset is not one of `OPSETS`.
+        InvalidOption: The opset is not one of `OPSETS`, or the task decodes nothing.
         InvalidRun: The exported model's logits differ from torch's; nothing is written.
     """
     if opset not in OPSETS:
         raise InvalidOption(f"opset must be from {OPSETS[0]} to {OPSETS[-1]}, not {opset}")
 
     model = run.load()
+    decoding = run.task.exported(model)
+    if decoding is None and raw:
+        raise InvalidOption(
+            f"raw: outputs of the task {run.settings.task} are never decoded; leave it out"
+        )
+    if decoding is not None and not raw:
+        model = decoding
+
     inputs = NetworkInputs.from_space(run.space, run.architecture)
     try:
         data = run.data()
@@ -222,7 +198,7 @@ def write_onnx(
         warnings.simplefilter("ignore", UserWarning)
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 
-        program = _convert(model, _inputs(inputs), opset)
+        program = _convert(model, as_inputs(inputs), opset)
         _simplify(program.model, fold_bn)
 
         # The exporter records source locations, with folders of this machine, for every operator.
@@ -237,6 +213,7 @@ def write_onnx(
             f"opset: the model cannot be converted to {opset}; without --opset it is {OPSET}"
         )
 
+    _forget_counts(proto)
     for key, value in metadata.items():
         entry = proto.metadata_props.add()
         entry.key = key
@@ -246,8 +223,19 @@ def write_onnx(
     path.write_bytes(proto.SerializeToString())
 
 
-def _inputs(inputs: NetworkInputs | tuple[int, ...]) -> NetworkInputs:
-    return NetworkInputs.from_shape(inputs) if isinstance(inputs, tuple) else inputs
+def _forget_counts(proto: Any) -> None:
+    """Remove the shapes of values whose length depends on the boxes that a suppression leaves.
+
+    The exporter states the greatest length, which runtimes could take for the actual one.
+    """
+    found = {node.output[0] for node in proto.graph.node if node.op_type == "NonMaxSuppression"}
+    for node in proto.graph.node:
+        # The result of a scatter has the shape of its first input.
+        if found & set(node.input) and node.op_type != "ScatterND":
+            found |= set(node.output)
+    known = [value for value in proto.graph.value_info if value.name not in found]
+    del proto.graph.value_info[:]
+    proto.graph.value_info.extend(known)
 
 
 def _convert(model: nn.Module, inputs: NetworkInputs, opset: int) -> torch.onnx.ONNXProgram:
@@ -276,9 +264,12 @@ def _convert(model: nn.Module, inputs: NetworkInputs, opset: int) -> torch.onnx.
 
 
 def _output_names(network: nn.Module, arguments: tuple[Tensor, ...]) -> list[str]:
-    """Return the names of a network's output tensors, numbered where there are several."""
+    """Return the names of a network's output tensors, numbered where they have none."""
     with torch.inference_mode():
-        count = len(list(tensors_in(network(*arguments))))
+        outputs = network(*arguments)
+    if isinstance(outputs, Mapping) and all(isinstance(key, str) for key in outputs):
+        return list(outputs)
+    count = len(list(tensors_in(outputs)))
     return [OUTPUT] if count == 1 else [f"{OUTPUT}_{index}" for index in range(count)]
 
 
@@ -325,77 +316,6 @@ def _simplify(model: Any, fold_bn: bool) -> None:
         passes.RemoveUnusedNodesPass(),
     ]
     PassManager(simplifications)(model)
-
-
-def compare(
-    model: nn.Module,
-    inputs: NetworkInputs | tuple[int, ...],
-    path: Path,
-    images: Any = None,
-) -> float:
-    """Return the largest difference between the outputs of onnxruntime and torch.
-
-    The difference is relative to the largest absolute value of an output of its batch, and NaN if
-    an output is. Where all values are 0, as those of a head that is initialised with zeros, it is
-    absolute.
-
-    Args:
-        model: Network in evaluation mode.
-        inputs: Inputs of the network, or the shape of an image; random ones are compared in batches
-            of 1 and 3.
-        path: ONNX file.
-        images: More images to compare: one batch [n, channels, height, width] or a list of
-            several; None for none.
-
-    Raises:
-        InvalidRun: The file cannot run a batch.
-    """
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    # The exporter leaves out an input that the network does not use.
-    used_names = {entry.name for entry in session.get_inputs()}
-    inputs = _inputs(inputs)
-
-    # Two sizes, since a batch size that was exported as a constant agrees with one of them only.
-    batches = [inputs.make(count) for count in (1, 3)]
-    if images is not None:
-        further = images if isinstance(images, list) else [images]
-        # The dictionaries of a data set may have their keys in any order, the file's inputs not.
-        batches.extend(arranged(batch, batches[0]) for batch in further)
-
-    worst = 0.0
-    for batch in batches:
-        with torch.inference_mode():
-            expected = list(tensors_in(model(batch)))
-        feed = {
-            name: tensor.contiguous().numpy()
-            for name, tensor in zip(inputs.names, tensors_in(batch), strict=True)
-            if name in used_names
-        }
-        # The exceptions of onnxruntime have no other common base.
-        try:
-            outputs = session.run(None, feed)
-        except Exception as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise InvalidRun(
-                f"the exported model cannot run a batch of {batch_size(batch)}: {reason:.200}; the"
-                " model's code may make the batch size a constant, as len(x) does in place of"
-                " x.shape[0]"
-            ) from error
-        # A detector has several outputs, such as classes and boxes.
-        for output, tensor in zip(outputs, expected, strict=True):
-            difference = _difference(np.asarray(output), tensor.numpy())
-
-            # NaN, which differs from itself, must reach the caller; max(0.0, NaN) would be 0.0.
-            worst = max(worst, difference) if difference == difference else difference
-    return worst
-
-
-def _difference(output: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest difference relative to the largest expected magnitude, or absolute."""
-    scale = np.abs(expected).max()
-    return float(np.abs(output - expected).max() / (scale if scale else 1.0))
 
 
 def operators(path: str | Path) -> Counter[str]:

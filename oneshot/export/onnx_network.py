@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,8 @@ from spaces.errors import InvalidFile
 class OnnxNetwork(nn.Module):
     """Network that runs an ONNX model on the processor.
 
-    Maps images [b, channels, height, width] to logits [b, classes].
+    Maps images [b, channels, height, width] to logits [b, classes], or to a dictionary of several
+    outputs by their names, as of a detector.
 
     Args:
         path: ONNX file.
@@ -49,6 +51,7 @@ class OnnxNetwork(nn.Module):
             )
 
         self.input = entries[0].name
+        self.outputs = [entry.name for entry in self.session.get_outputs()]
         self.shape = shapes[0]
         self.metadata = dict(self.session.get_modelmeta().custom_metadata_map)
 
@@ -68,10 +71,10 @@ class OnnxNetwork(nn.Module):
             )
         return int(channels), int(height), int(width)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits [b, classes], in batches of the model's size if that is fixed."""
+    def forward(self, images: Tensor) -> Any:
+        """Return the outputs, in batches of the model's size if that is fixed."""
         size = self.shape[0] if isinstance(self.shape[0], int) else len(images)
-        logits = []
+        results: dict[str, list[Tensor]] = {name: [] for name in self.outputs}
         for batch in torch.split(images, size):
             count = len(batch)
 
@@ -79,6 +82,9 @@ class OnnxNetwork(nn.Module):
             if count < size:
                 batch = torch.cat([batch, batch.new_zeros(size - count, *batch.shape[1:])])
 
-            (output, *_) = self.session.run(None, {self.input: batch.contiguous().cpu().numpy()})
-            logits.append(torch.from_numpy(output)[:count])
-        return torch.cat(logits).to(images.device)
+            outputs = self.session.run(None, {self.input: batch.contiguous().cpu().numpy()})
+            for parts, output in zip(results.values(), outputs, strict=True):
+                parts.append(torch.from_numpy(output)[:count])
+
+        tensors = {name: torch.cat(parts).to(images.device) for name, parts in results.items()}
+        return tensors if len(tensors) > 1 else tensors[self.outputs[0]]

@@ -108,6 +108,20 @@ class Task(ABC):
         """
         return self
 
+    def exported(self, model: nn.Module) -> nn.Module | None:
+        """Return the network that an exported file holds, such as one that decodes its outputs.
+
+        Its method `difference(outputs, expected)`, if it has one, compares outputs of the file with
+        those of torch.
+
+        Args:
+            model: Trained network.
+
+        Returns:
+            The network; None: the file holds the model as it is.
+        """
+        return None
+
     # Distillation
 
     def soft_targets(self, outputs: Any, targets: Any) -> Any:

@@ -86,7 +86,9 @@ def main() -> None:
 
     # The exporter of the pinned torch uses deprecated functions of its dependencies.
     warnings.simplefilter("ignore")
-    from oneshot.export.onnx import TOLERANCE, NetworkInputs, compare, write_onnx
+    from oneshot.export.comparison import TOLERANCE, compare
+    from oneshot.export.inputs import NetworkInputs
+    from oneshot.export.onnx import write_onnx
     from spaces import __version__
     from spaces.registry import get
 

@@ -73,7 +73,7 @@ def by_location(maps: Sequence[Tensor], num_anchors: int = 1) -> Tensor:
         Tensor [b, locations, channels].
     """
     rows = [
-        values.permute(0, 2, 3, 1).reshape(len(values), -1, values.shape[1] // num_anchors)
+        values.permute(0, 2, 3, 1).reshape(values.shape[0], -1, values.shape[1] // num_anchors)
         for values in maps
     ]
     return torch.cat(rows, 1)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from oneshot.data.padded import Padded
@@ -121,6 +121,12 @@ class Detection(Task):
         task = copy.copy(self)
         task._locations = Locations.from_geometry(geometry)
         return task
+
+    @property
+    def image(self) -> tuple[int, int]:
+        """Height and width of the networks' input in pixels; the task must be bound."""
+        assert self._locations is not None
+        return self._locations.image
 
     # Losses
 
@@ -242,6 +248,12 @@ class Detection(Task):
             raise InvalidOption("detection needs the space of its networks: give --space")
         self._locations.check(outputs)
         return self._locations.to(outputs["offsets"].device)
+
+    def exported(self, model: nn.Module) -> nn.Module:
+        """Return a network that decodes its boxes and returns the found objects."""
+        from oneshot.tasks.detection.exported import ExportedDetector
+
+        return ExportedDetector(model, self)
 
     def check(self, data: ImageData) -> None:
         """Check that the targets are boxes.

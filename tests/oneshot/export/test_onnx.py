@@ -14,15 +14,8 @@ from torch import nn
 import spaces
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.export import onnx as exporting
-from oneshot.export.onnx import (
-    OPSET,
-    TOLERANCE,
-    Export,
-    compare,
-    export,
-    operators,
-    write_onnx,
-)
+from oneshot.export.comparison import TOLERANCE, compare
+from oneshot.export.onnx import OPSET, Export, export, operators, write_onnx
 from oneshot.run import Run
 from oneshot.run_settings import RunSettings
 from spaces import Architecture, ChainSpace

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 import spaces
 from oneshot.errors import InvalidRun
-from oneshot.export.onnx import TOLERANCE, NetworkInputs, compare, write_onnx
+from oneshot.export.comparison import TOLERANCE, compare
+from oneshot.export.inputs import NetworkInputs
+from oneshot.export.onnx import write_onnx
 from profiler.backends.onnx_model import OnnxModelRunner
 from spaces import LayerChoice, Repeat
 
