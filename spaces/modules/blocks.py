@@ -277,7 +277,8 @@ class WeightedMean(nn.Module):
         return weight / (weight.sum() + 1e-4)
 
     def forward(self, x: Tensor) -> Tensor:
-        inputs = x.view(len(x), len(self.weight), -1, *x.shape[2:])
+        # Not len(x): an export would fix the size of the batch.
+        inputs = x.view(x.shape[0], len(self.weight), -1, *x.shape[2:])
         return (inputs * self.normalised().view(1, -1, 1, 1, 1)).sum(1)
 
 

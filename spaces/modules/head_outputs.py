@@ -72,6 +72,7 @@ def by_location(maps: Sequence[Tensor], num_anchors: int = 1) -> Tensor:
     Returns:
         Tensor [b, locations, channels].
     """
+    # Not len(values): an export would fix the size of the batch.
     rows = [
         values.permute(0, 2, 3, 1).reshape(values.shape[0], -1, values.shape[1] // num_anchors)
         for values in maps
