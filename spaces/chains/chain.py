@@ -152,7 +152,7 @@ class ChainSpace(AdditiveSpace):
 
     def sketch(self, architecture: Architecture) -> Sketch:
         """Return the picture's content: the blocks, with one row for each image size."""
-        from spaces.drawing.sketch import chain_sketch
+        from spaces.drawing.sketch import chain_sketch, wired_sketch
 
         # Checks that the architecture is one of this space.
         self.encode([architecture])
@@ -166,7 +166,10 @@ class ChainSpace(AdditiveSpace):
                 candidate = choices[item.key]
                 labelled.append((candidate, item.candidates[candidate]))
 
-        return chain_sketch(self.name, labelled)
+        if self.attached is None:
+            return chain_sketch(self.name, labelled)
+        layers = self.attached.wiring(self.num_classes).layers
+        return wired_sketch(self.name, labelled, [layer.sources for layer in layers])
 
     def graph(self, architecture: Architecture) -> Data:
         """Return the architecture as a path of nodes; see `spaces.graphs.graph.chain_graphs`."""

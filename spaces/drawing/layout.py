@@ -64,9 +64,10 @@ def _rows(sketch: Sketch) -> Layout:
 def _between_rows(before: Point, after: Point) -> tuple[Point, ...]:
     if before[1] == after[1]:
         return (before[0] + WIDTH / 2, before[1]), (after[0] - WIDTH / 2, after[1])
-    # From below a row's last box to above the next row's first.
-    start = (before[0], before[1] - HEIGHT / 2)
-    end = (after[0], after[1] + HEIGHT / 2)
+    # From below a row's last box to above the next row's first, or upwards to a finer row.
+    half = HEIGHT / 2 if before[1] > after[1] else -HEIGHT / 2
+    start = (before[0], before[1] - half)
+    end = (after[0], after[1] + half)
     middle = (start[1] + end[1]) / 2
     return start, (start[0], middle), (end[0], middle), end
 

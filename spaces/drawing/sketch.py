@@ -57,23 +57,66 @@ def chain_sketch(title: str, parts: Sequence[tuple[str, Sequence[Block]]]) -> Sk
             boxes.append(Box(name, ("passes",), kind=name, row=max(len(rows) - 1, 0)))
             continue
 
-        last = blocks[-1].output
-        image_size = " x ".join(map(str, last[1:])) if len(last) > 1 else ""
-
+        image_size = _image_size(blocks)
         # A new row where the image shrinks.
         if image_size and (not rows or rows[-1] != image_size):
             rows.append(image_size)
-
-        strides = [block.stride for block in blocks if block.stride and block.stride > 1]
-        details = (
-            *(f"stride {stride}" for stride in strides),
-            f"{last[0]} {'channels' if image_size else 'classes'}",
-        )
-        box_title = name or " + ".join(_words(block) for block in blocks)
-        boxes.append(Box(box_title, details, kind=name, row=max(len(rows) - 1, 0)))
+        boxes.append(_box(name, blocks, max(len(rows) - 1, 0)))
 
     arrows = tuple((index, index + 1) for index in range(len(boxes) - 1))
     return Sketch(title, tuple(boxes), arrows, tuple(rows))
+
+
+def wired_sketch(
+    title: str,
+    parts: Sequence[tuple[str, Sequence[Block]]],
+    sources: Sequence[tuple[int, ...]],
+) -> Sketch:
+    """Sketch a network with a head: one row for each image size, and an arrow for each reader.
+
+    Args:
+        title: Title of the picture.
+        parts: (candidate's name, its blocks) in order, as for `chain_sketch`.
+        sources: For each part the numbers of the values that it reads: 0 is the image, and part i
+            computes value i + 1.
+    """
+    boxes: list[Box] = []
+    # Rows in the order in which the sizes occur; finer maps of a pyramid return to theirs.
+    rows: list[str] = []
+    row_of_value = [0]
+    for (name, blocks), read in zip(parts, sources, strict=True):
+        row = row_of_value[read[0]]
+        if blocks:
+            image_size = _image_size(blocks)
+            if image_size not in rows:
+                rows.append(image_size)
+            row = rows.index(image_size)
+        boxes.append(_box(name, blocks, row) if blocks else Box(name, ("passes",), name, row))
+        row_of_value.append(row)
+
+    arrows = tuple(
+        (source - 1, index)
+        for index, read in enumerate(sources)
+        for source in read
+        # The image has no box.
+        if source
+    )
+    return Sketch(title, tuple(boxes), arrows, tuple(rows))
+
+
+def _image_size(blocks: Sequence[Block]) -> str:
+    """Return height and width of the features after blocks; empty for a vector."""
+    return " x ".join(map(str, blocks[-1].output[1:]))
+
+
+def _box(name: str, blocks: Sequence[Block], row: int) -> Box:
+    """Return the box of a candidate, or of fixed blocks, which have no name."""
+    strides = [block.stride for block in blocks if block.stride and block.stride > 1]
+    details = (
+        *(f"stride {stride}" for stride in strides),
+        f"{blocks[-1].output[0]} {'channels' if _image_size(blocks) else 'classes'}",
+    )
+    return Box(name or " + ".join(map(_words, blocks)), details, kind=name, row=row)
 
 
 def _words(block: Block) -> str:

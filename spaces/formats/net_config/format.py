@@ -75,7 +75,11 @@ class NetConfigFormat:
         return write_net_config(describe(chain, chain.architecture(codes), self.ofa))
 
     def _check(self, space: ChoiceSpace) -> ChainSpace:
-        if not isinstance(space, ChainSpace) or isinstance(space, ElasticDepthSpace) != self.ofa:
+        if (
+            not isinstance(space, ChainSpace)
+            or isinstance(space, ElasticDepthSpace) != self.ofa
+            or not space.is_chain
+        ):
             kind = "OFA" if self.ofa else "ProxylessNAS"
             raise InvalidArchitecture(f"{kind}'s net.config is not for {space.name}")
         return space

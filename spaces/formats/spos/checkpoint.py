@@ -115,7 +115,8 @@ def load_release_state(supernet: Supernet, state: Any) -> None:
 def _names(supernet: Supernet) -> dict[str, str]:
     """Return name of each tensor in Pathfit -> name in the release."""
     choices = supernet.space.choices
-    if any(choice.candidates != OPERATIONS for choice in choices):
+    # The release has classifiers only.
+    if not supernet.space.is_chain or any(choice.candidates != OPERATIONS for choice in choices):
         raise InvalidArchitecture(
             f"checkpoints of the SPOS release are for its space, not for {supernet.space.name}"
         )

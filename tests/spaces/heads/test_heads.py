@@ -10,8 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import spaces
 from spaces import Architecture, SearchSpace, extract
+from spaces.errors import InvalidArchitecture
+from spaces.modules.blocks import WeightedMean
 from spaces.modules.elastic_supernet import ElasticSupernet
-from spaces.modules.head_outputs import by_location
+from spaces.modules.head_outputs import AnchorOutputs, DistanceOutputs, by_location
 from spaces.modules.nested import tensors_in
 from spaces.modules.network import WiredNetwork
 
@@ -189,3 +191,61 @@ def test_extracted_network_computes_what_the_elastic_supernet_does(head: str) ->
     with torch.no_grad():
         pairs = zip(tensors_in(network(image)), tensors_in(supernet(image)), strict=True)
         assert all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
+
+
+def test_picture_has_an_arrow_for_each_reader_and_a_row_for_each_size() -> None:
+    space = spaces.get("proxylessnas-tiny(head=fpn(width=8), num_classes=3)")
+    architecture = sampled(space)
+    wired_blocks = space.wired_blocks(architecture)
+    assert wired_blocks is not None
+    layers = wired_blocks.wiring.layers
+
+    sketch = space.sketch(architecture)
+
+    assert len(sketch.boxes) == len(layers)
+    assert sketch.rows == ("16 x 16", "8 x 8", "4 x 4", "2 x 2")
+    expected = [(s - 1, i) for i, layer in enumerate(layers) for s in layer.sources if s]
+    assert list(sketch.arrows) == expected
+    for layer, box in zip(layers, sketch.boxes, strict=True):
+        value = layers.index(layer) + 1
+        size = " x ".join(map(str, wired_blocks.wiring.shapes[value][1:]))
+        assert sketch.rows[box.row or 0] == size
+
+
+@pytest.mark.parametrize(
+    ("name", "format_name"),
+    [
+        ("ofa-mobilenetv3(input_size=64, head=ssdlite)", "ofa"),
+        ("proxylessnas(input_size=64, head=mask)", "proxylessnas"),
+        ("spos(input_size=64, head=fpn)", "spos"),
+    ],
+)
+def test_formats_of_classifiers_refuse_detectors(name: str, format_name: str) -> None:
+    architecture = sampled(spaces.get(name))
+
+    with pytest.raises(InvalidArchitecture, match="not for"):
+        spaces.formats.write(architecture, format_name)
+
+
+@pytest.mark.parametrize(
+    ("module", "channels"),
+    [(AnchorOutputs(2), (6, 8)), (DistanceOutputs(), (3, 5)), (WeightedMean(3), None)],
+)
+def test_exported_module_takes_batches_of_any_size(
+    module: nn.Module, channels: tuple[int, ...] | None
+) -> None:
+    """A size of the batch that tracing fixes would make exported detectors run on that one only."""
+
+    def inputs(batch: int) -> Tensor | list[Tensor]:
+        generator = torch.Generator().manual_seed(batch)
+        if channels is None:
+            return torch.randn(batch, 6, 4, 4, generator=generator)
+        return [torch.randn(batch, count, 4, 4, generator=generator) for count in channels]
+
+    example = inputs(2)
+    dynamic = {0: torch.export.Dim.DYNAMIC}
+    shapes = dynamic if channels is None else [dynamic for _ in channels]
+    program = torch.export.export(module.eval(), (example,), dynamic_shapes=(shapes,))
+
+    pairs = zip(tensors_in(program.module()(inputs(3))), tensors_in(module(inputs(3))), strict=True)
+    assert all(torch.allclose(one, other) for one, other in pairs)
