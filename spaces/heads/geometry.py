@@ -150,6 +150,8 @@ def ssd_anchors(
             root = np.sqrt(ratio)
             shapes += [(scale * root, scale / root), (scale / root, scale * root)]
         # Rounded, because products of roots have errors in their last digits.
-        levels.append(tuple((round(w * width, 6), round(h * height, 6)) for w, h in shapes))
+        levels.append(
+            tuple((round(float(w * width), 6), round(float(h * height), 6)) for w, h in shapes)
+        )
 
     return levels
