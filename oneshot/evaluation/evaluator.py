@@ -174,7 +174,7 @@ class Evaluator:
 
         validation = [inputs for perturbed in sets for inputs in perturbed]
         tree = PrefixTree(Features(images.recalibration, validation), self.budget)
-        for indices, outputs in tree.outputs([self._path(row) for row in codes]):
+        for indices, outputs in tree.outputs([self._sequence(row) for row in codes]):
             remaining = iter(outputs)
             metrics: dict[str, float] = {}
             for name in names:
@@ -189,6 +189,10 @@ class Evaluator:
     def _path(self, codes: Codes) -> list[nn.Module]:
         self.supernet.activate(codes)
         return self.supernet.path()
+
+    def _sequence(self, codes: Codes) -> list[nn.Module]:
+        self.supernet.activate(codes)
+        return self.supernet.sequence()
 
     def _autocast(self) -> torch.autocast:
         precision = self.settings.precision

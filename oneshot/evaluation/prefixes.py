@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from oneshot.evaluation.recalibration import gathering, normalisations
+from spaces.modules.nested import batch_size, mapped, tensors_in
 from spaces.modules.shared_input import SharedInput
 
 Chain = Sequence[nn.Module]
@@ -27,20 +29,20 @@ class Features:
 
     Args:
         recalibration: Features of batches of training images, normalised by the statistics of each
-            batch.
+            batch: a tensor, or a dictionary of those that later layers read.
         validation: Features of batches of validation images, normalised by the recalibrated
             statistics.
         shared: Runs the layers that read the features, so that none changes them for the others.
     """
 
-    recalibration: list[Tensor]
-    validation: list[Tensor]
+    recalibration: list[Any]
+    validation: list[Any]
     shared: SharedInput = field(default_factory=SharedInput)
 
     @property
     def count(self) -> int:
         """Number of images of both kinds."""
-        return sum(map(len, self.recalibration)) + sum(map(len, self.validation))
+        return sum(map(batch_size, (*self.recalibration, *self.validation)))
 
     def through(self, chain: Chain) -> Features:
         """Return the outputs of a chain of modules and recalibrate its statistics."""
@@ -53,7 +55,7 @@ class Features:
         validation = [self._run(chain, batch) for batch in self.validation]
         return Features(recalibration, validation, self.shared)
 
-    def outputs(self, chain: Chain) -> Iterator[Tensor]:
+    def outputs(self, chain: Chain) -> Iterator[Any]:
         """Yield the output of a chain for each batch of validation images and store none."""
 
         # Recalibration needs no layer after the last normalisation, such as the classifier.
@@ -69,10 +71,10 @@ class Features:
         """Return the number of bytes of a chain's outputs for all images."""
 
         # The outputs of all images have the same shape, so one image is enough.
-        output = self._run(chain, self.validation[0][:1])
-        return output.nbytes * self.count
+        output = self._run(chain, mapped(self.validation[0], lambda values: values[:1]))
+        return sum(tensor.nbytes for tensor in tensors_in(output)) * self.count
 
-    def _run(self, chain: Chain, batch: Tensor) -> Tensor:
+    def _run(self, chain: Chain, batch: Any) -> Any:
         """Return the output of a chain for one batch, which stays unchanged."""
         output = batch
         for index, module in enumerate(chain):
@@ -97,7 +99,7 @@ class PrefixTree:
         self.images = images
         self.budget = budget
 
-    def outputs(self, chains: Sequence[Chain]) -> Iterator[tuple[list[int], Iterator[Tensor]]]:
+    def outputs(self, chains: Sequence[Chain]) -> Iterator[tuple[list[int], Iterator[Any]]]:
         """Yield for each distinct chain its indices in `chains` and its outputs, batch by batch.
 
         Read the outputs before the next chain: its recalibration replaces the statistics.
@@ -117,7 +119,7 @@ class PrefixTree:
         depth: int,
         features: Features,
         stored_bytes: int,
-    ) -> Iterator[tuple[list[int], Iterator[Tensor]]]:
+    ) -> Iterator[tuple[list[int], Iterator[Any]]]:
         """Evaluate the chains of one subtree.
 
         Args:

@@ -99,13 +99,25 @@ class Wiring:
             image: Images.
         """
         values = {0: image}
-        for index, (layer, function) in enumerate(zip(self.layers, functions, strict=True)):
-            values[index + 1] = function(joined([values[s] for s in layer.sources], layer.adds))
-            # Features that no later layer reads free their memory at once.
-            for value in self.released[index]:
-                del values[value]
-
+        for index, function in enumerate(functions):
+            self.advance(values, index, function)
         return [values[number] for number in self.outputs]
+
+    def advance(
+        self, values: dict[int, Tensor], index: int, function: Callable[[Tensor], Tensor]
+    ) -> None:
+        """Run one layer and change the values that later layers read.
+
+        Args:
+            values: Number -> value, of those before the layer.
+            index: Index of the layer.
+            function: Function of the layer.
+        """
+        layer = self.layers[index]
+        values[index + 1] = function(joined([values[s] for s in layer.sources], layer.adds))
+        # Features that no later layer reads free their memory at once.
+        for value in self.released[index]:
+            del values[value]
 
 
 def joined(sources: Sequence[Tensor], adds: bool) -> Tensor:

@@ -40,7 +40,7 @@ class Supernet(nn.Module, ABC):
     """
 
     is_sequential = False
-    """Whether the modules of `path` run one after the other, each on the previous one's output."""
+    """Whether networks are sequences of modules; see `sequence`."""
 
     def __init__(self, space: SearchSpace):
         super().__init__()
@@ -66,6 +66,42 @@ class Supernet(nn.Module, ABC):
         Modules without weights or statistics may be left out.
         """
 
+    def sequence(self) -> list[nn.Module]:
+        """Return modules that run the active architecture, each on the previous one's output.
+
+        Architectures with equal first choices have the same first modules. Only supernets that are
+        `is_sequential` have a sequence.
+        """
+        return self.path()
+
+
+class WiredStep(nn.Module):
+    """One layer of a network with a head, which takes and returns the values that are still read.
+
+    Args:
+        wiring: All layers.
+        index: Index of the layer.
+        module: Module of the layer.
+        collector: Turns the output values into the result after the last layer; None: it is not
+            the last.
+    """
+
+    def __init__(self, wiring: Wiring, index: int, module: nn.Module, collector: nn.Module | None):
+        super().__init__()
+        self.wiring = wiring
+        self.index = index
+        self.module = module
+        self.collector = collector
+
+    def forward(self, values: Tensor | dict[int, Tensor]) -> Any:
+        """Return the values after the layer, number -> value, or the result after the last one."""
+        # The first layer takes the image alone.
+        values = {0: values} if isinstance(values, Tensor) else dict(values)
+        self.wiring.advance(values, self.index, self.module)
+        if self.collector is None:
+            return values
+        return self.collector([values[number] for number in self.wiring.outputs])
+
 
 class ChainSupernet(Supernet):
     """Fixed modules and LayerChoices, one after the other, or as the space's head wires them.
@@ -76,6 +112,8 @@ class ChainSupernet(Supernet):
         num_classes: Number of classes of the last layers. None: the space's.
     """
 
+    is_sequential = True
+
     def __init__(
         self, space: ChainSpace, layers: Sequence[nn.Module], num_classes: int | None = None
     ):
@@ -84,16 +122,13 @@ class ChainSupernet(Supernet):
         self.layers = nn.ModuleList(layers)
         self.choices = [layer for layer in layers if isinstance(layer, LayerChoice)]
 
+        # Not submodules: their modules would be in state dicts twice.
+        self.__dict__["steps"] = {}
         self.geometry = space.head_geometry()
         self.wiring: Wiring | None = None
         if space.attached is not None:
             self.wiring = space.attached.wiring(self.num_classes)
             self.collector = space.attached.head.collector(self.wiring, self.geometry)
-
-    @property
-    def is_sequential(self) -> bool:  # type: ignore[override]
-        """Whether the modules run one after the other, as without a head that has taps."""
-        return self.wiring is None
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:
         for choice, code in zip(self.choices, codes, strict=True):
@@ -106,6 +141,23 @@ class ChainSupernet(Supernet):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def sequence(self) -> list[nn.Module]:
+        """Return modules that run the active architecture, each on the previous one's output."""
+        if self.wiring is None:
+            return self.path()
+
+        steps: dict[tuple[int, int], WiredStep] = self.__dict__["steps"]
+        sequence: list[nn.Module] = []
+        for index, (layer, module) in enumerate(zip(self.layers, self.path(), strict=True)):
+            active = (layer.active or 0) if isinstance(layer, LayerChoice) else 0
+            # The same step for each path with this module, by which paths find what they share.
+            if (index, active) not in steps:
+                collector = self.collector if index == len(self.layers) - 1 else None
+                steps[index, active] = WiredStep(self.wiring, index, module, collector)
+            sequence.append(steps[index, active])
+
+        return sequence
 
     def path(self) -> list[nn.Module]:
         """Return the modules that the active architecture executes, in order."""
