@@ -41,6 +41,7 @@ SPACES = Registry[Callable[..., "SearchSpace"]](
         "proxylessnas": "spaces.zoo.proxylessnas:proxylessnas",
         "proxylessnas-tiny": "spaces.zoo.proxylessnas:proxylessnas_tiny",
         "rnn": "spaces.zoo.rnn:rnn",
+        "rnn-search": "spaces.zoo.rnn:rnn_search",
         "spos": "spaces.zoo.spos:spos",
         "spos-channels": "spaces.zoo.spos:spos_channels",
         "spos-tiny": "spaces.zoo.spos:spos_tiny",

@@ -149,7 +149,7 @@ def materialise(
     # Memory is allocated without a value.
     module.to_empty(device="cpu")
     for submodule in module.modules():
-        if isinstance(submodule, nn.BatchNorm2d):
+        if isinstance(submodule, nn.BatchNorm1d | nn.BatchNorm2d):
             submodule.reset_running_stats()
         # No initialiser of a backbone knows it.
         elif isinstance(submodule, WeightedMean):

@@ -196,12 +196,13 @@ class RecurrentSupernet(RecurrentModel, Supernet):
 
     def cell(self, state: Tensor, mask: Tensor | None) -> Tensor:
         """Return the mean of the nodes that form the output."""
-        states = [state, self.nodes[0](state, mask)]
+        first = self.normalised(state)
+        states = [first, self.normalised(self.nodes[0](first, mask))]
         read = []
         for choice, node in zip(self.inputs, list(self.nodes)[1:], strict=True):
             source, weights = choice(states)
             read.append(weights)
-            states.append(node(source, mask))
+            states.append(self.normalised(node(source, mask)))
 
         outputs = states[1:]
         if not self.sizes.ends_only:
@@ -213,6 +214,10 @@ class RecurrentSupernet(RecurrentModel, Supernet):
         weighted = [weight * output for weight, output in zip(unread, outputs, strict=True)]
         result: Tensor = sum(weighted[1:], weighted[0]) / total
         return result
+
+    def normalised(self, state: Tensor) -> Tensor:
+        """Return a state [b, width] as later nodes read it; here it stays as it is."""
+        return state
 
     def _unread(self, number: int, read: Sequence[Tensor]) -> Tensor:
         """Return the probability that no node reads node `number`."""

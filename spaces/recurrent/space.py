@@ -111,6 +111,23 @@ class RecurrentSpace(SearchSpace):
             *self.dropouts,
         )
 
+    @property
+    def search_space(self) -> SearchSpace:
+        """Space of the release's search network, for cells whose output is the mean of all nodes.
+
+        The mixture has no loose ends.
+        """
+        if self.family != "rnn" or self.ends_only:
+            return self
+        return get(
+            "rnn-search",
+            vocabulary=self.num_classes,
+            length=self.length,
+            width=self.width,
+            nodes=self.nodes,
+            networks=self.name,
+        )
+
     # Cells
 
     @cached_property

@@ -7,6 +7,7 @@ rnn/).
 from __future__ import annotations
 
 from spaces.errors import InvalidParameter
+from spaces.recurrent.search_space import RecurrentSearchSpace
 from spaces.recurrent.space import RecurrentSpace
 from spaces.registry import register_space
 from spaces.space import SearchSpace
@@ -47,6 +48,27 @@ def rnn(
     if not all(0 <= probability < 1 for probability in dropouts):
         raise InvalidParameter(f"{name}: probabilities of dropout lie in [0, 1), not {dropouts}")
     return RecurrentSpace(name, length, vocabulary, width, nodes, output == "ends", dropouts)
+
+
+@register_space("rnn-search")
+def rnn_search(
+    name: str,
+    /,
+    *,
+    vocabulary: int = 10_000,
+    length: int = 35,
+    width: int = 300,
+    nodes: int = 8,
+    networks: str = "rnn",
+) -> SearchSpace:
+    """Build the network in which the release of DARTS searches for cells of `networks`."""
+    if nodes < 2 or vocabulary < 2:
+        raise InvalidParameter(
+            f"{name}: a cell has at least 2 nodes and a vocabulary 2 tokens, not {nodes} and"
+            f" {vocabulary}"
+        )
+    no_dropout = (0.0, 0.0, 0.0, 0.0)
+    return RecurrentSearchSpace(name, networks, length, vocabulary, width, nodes, False, no_dropout)
 
 
 def _cell(text: str) -> dict[str, str]:

@@ -47,6 +47,7 @@ PRESETS = {
     "decoder-tiny": "decoder-tiny",
     "decoder": "decoder(contexts=(12, 24), depths=(2, 3), widths=(32, 48), head_size=8)",
     "rnn": "rnn(vocabulary=11, length=5, width=6, nodes=4)",
+    "rnn-search": "rnn-search(vocabulary=11, length=5, width=6, nodes=4)",
     "rnn-ends": "rnn(vocabulary=11, length=5, width=6, nodes=5, output='ends')",
     "resolutions": (
         "ofa-mobilenetv3(resolutions=(64, 48), depths=(1, 2, 3), expansions=(3,), kernels=(3, 5),"

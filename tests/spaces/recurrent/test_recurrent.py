@@ -1,5 +1,6 @@
 """Recurrent cells compute their equations, alone and in the supernet."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from spaces.recurrent.space import RecurrentSpace
 
 SMALL = "rnn(vocabulary=9, length=6, width=5, nodes=4)"
 ENDS = "rnn(vocabulary=9, length=6, width=5, nodes=4, output=ends)"
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
