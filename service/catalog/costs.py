@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from profiler.phases import by_phase
 from service.catalog.files import FileReference, device_models, read_table
 from service.jobs import JsonObject
 from service.schemas.catalog import MetricBounds
 from spaces.architecture import Architecture
 from spaces.block import Block
 from spaces.registry import get
+from spaces.space import SearchSpace
 from tables.cost.model import CostModel, counting_model
+from tables.lookup_table import LookupTable
 from tables.metrics import COUNTS, MEASURED
 
 
@@ -132,6 +135,19 @@ class NetworkCosts:
         }
 
 
+def _executed_blocks(
+    space: SearchSpace, architecture: Architecture, table: LookupTable | None
+) -> Iterator[tuple[Block, str]]:
+    """Yield the blocks of a network with the latency that they are part of, phase by phase."""
+    if table is None or not table.phases:
+        for block in space.blocks(architecture):
+            yield block, "latency_ms"
+        return
+    for phase, _, at_phase in by_phase(table, space):
+        for block in at_phase.blocks(architecture):
+            yield block, f"{phase}_ms"
+
+
 def by_block(architecture: Architecture, table: FileReference | None) -> NetworkCosts:
     """Estimate the costs of an architecture and of its blocks.
 
@@ -146,14 +162,13 @@ def by_block(architecture: Architecture, table: FileReference | None) -> Network
     codes = space.encode([architecture])
     models = {} if table is None else device_models(table, space)
     totals = {metric: float(model.estimate(codes)[0]) for metric, model in models.items()}
-    # The fractions are of the estimate for the whole network, which includes the table's
-    # correction.
-    latency = totals.get("latency_ms")
-
-    measured_blocks = None if table is None else read_table(table).blocks
+    measured = None if table is None else read_table(table)
     blocks = []
-    for block in space.blocks(architecture):
-        cost = None if measured_blocks is None else measured_blocks[block.key]
+    for block, metric in _executed_blocks(space, architecture, measured):
+        # The fractions are of the estimate for the whole network, which includes the table's
+        # correction.
+        latency = totals.get(metric)
+        cost = None if measured is None else measured.blocks[block.key]
         blocks.append(
             BlockCosts(
                 block=block,

@@ -11,6 +11,8 @@ from tables.metrics import COSTS
 
 _TITLES = {
     "latency_ms": "latency",
+    "prefill_ms": "latency of a prompt",
+    "decode_ms": "latency of a token",
     "macs": "multiply-accumulates",
     "params": "parameters",
     "memory_bytes": "memory",

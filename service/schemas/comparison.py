@@ -42,6 +42,8 @@ class ComparedNetwork(BaseModel):
     macs: int
     params: int
     latency_ms: float | None = None
+    prefill_ms: float | None = None
+    decode_ms: float | None = None
     memory_bytes: float | None = None
     energy_mj: float | None = None
     blocks: list[JsonObject]

@@ -24,6 +24,12 @@ class Constraints(Strict):
     latency_ms: Maximum | None = Field(
         default=None, description="Latency on the device, in milliseconds."
     )
+    prefill_ms: Maximum | None = Field(
+        default=None, description="Latency of a prompt in milliseconds, of networks of text."
+    )
+    decode_ms: Maximum | None = Field(
+        default=None, description="Latency of a token in milliseconds, of networks of text."
+    )
     flops: Maximum | None = Field(
         default=None, description="Multiply-accumulates, which the papers call FLOPs."
     )
@@ -31,7 +37,10 @@ class Constraints(Strict):
     params: Maximum | None = Field(default=None, description="Parameters.")
     memory_bytes: Maximum | None = Field(
         default=None,
-        description="Activations in memory at once, if the device's table has them.",
+        description=(
+            "Activations in memory at once, if the device's table has them; of networks of text"
+            " weights and cache."
+        ),
     )
     energy_mj: Maximum | None = Field(
         default=None, description="Energy of one run in millijoules, if the device reported it."

@@ -7,7 +7,7 @@ import { Field, choice, text } from "./field.js";
 import { cost, deviation, metricName, metricUnit, metricValue, score, scoredMetric, unitOf } from "./format.js";
 import { intro } from "./sheet.js";
 
-const COSTS = ["latency_ms", "macs", "params", "memory_bytes", "energy_mj"];
+const COSTS = ["latency_ms", "prefill_ms", "decode_ms", "macs", "params", "memory_bytes", "energy_mj"];
 const NAMES = ["a", "b", "device", "predictor"];
 
 // The address on this page of a comparison; what is left out is still to be chosen.

@@ -2,6 +2,8 @@
 
 export const UNITS = {
   latency_ms: { name: "Latency", unit: "ms", scale: 1 },
+  prefill_ms: { name: "Prompt", unit: "ms", scale: 1, long: "latency of a prompt" },
+  decode_ms: { name: "Token", unit: "ms", scale: 1, long: "latency of a token, with a cache" },
   macs: { name: "FLOPs", unit: "M", scale: 1e6, long: "multiply-accumulates, in millions" },
   flops: { name: "FLOPs", unit: "M", scale: 1e6, long: "multiply-accumulates, in millions" },
   params: { name: "Parameters", unit: "M", scale: 1e6, long: "learned parameters, in millions" },
