@@ -27,6 +27,7 @@ from profiler.backends.registry import make_backend_of
 from profiler.backends.torch_eager import TorchEager
 from profiler.instruments.devices import find
 from profiler.instruments.timing import quiet, warm_up
+from profiler.phases import by_phase
 from profiler.unseen import sample_unseen
 from profiler.validation import accuracy, ceiling, measure_networks
 from spaces.console.progress import Bar
@@ -97,10 +98,10 @@ def main(
                     str(seed + 1),
                 )
                 _profiler("validate", str(path), *sizes, "--device", device, "-o", str(out))
-                _judge(json.loads(out.read_text()), backend)
-                _beside_others(
-                    LookupTable.read(path), get(name), device, networks, rounds, seed + 2
-                )
+                result = json.loads(out.read_text())
+                for phase, table, space in by_phase(LookupTable.read(path), get(name)):
+                    _judge(result[phase] if phase else result, backend, phase)
+                    _beside_others(table, space, device, networks, rounds, seed + 2)
 
 
 def _threads(threads: int | None) -> tuple[str, ...]:
@@ -111,7 +112,7 @@ def _profiler(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "profiler", *arguments], check=True)
 
 
-def _judge(result: dict[str, object], backend: str) -> None:
+def _judge(result: dict[str, object], backend: str, phase: str) -> None:
     """Print each target with the reached value."""
     estimate = result["estimate"]
     limits = result["limits"]
@@ -151,7 +152,7 @@ def _judge(result: dict[str, object], backend: str) -> None:
         "found",
         "target",
         "",
-        title=f"a perfect estimate would be off by {result['ceiling_mape']:.2%}",
+        title=f"{phase} a perfect estimate would be off by {result['ceiling_mape']:.2%}".strip(),
     )
     for what, value, target, reached in rows:
         table.add_row(
@@ -172,7 +173,8 @@ def _beside_others(
     model = table.cost_model(space)
     assert model.block_sum is not None
     estimates = {"cost model": model.estimate(codes), "block sum": model.block_sum(codes)}
-    if isinstance(backend, TorchEager):
+    # A block of text alone has no tokens or cache to run with.
+    if isinstance(backend, TorchEager) and not space.phases:
         estimates["blocks timed alone"] = _isolated(
             backend, space, codes, int(table.conditions["threads"])
         )

@@ -23,7 +23,7 @@ from profiler.instruments.timing import (
     settle,
     warm_up,
 )
-from spaces.architecture import Architecture
+from profiler.phases import Group, Networks, groups_of
 from spaces.formats import read_architecture
 from spaces.registry import get
 from tables.lookup_table import LookupTable
@@ -136,9 +136,10 @@ def measure_files(
     rounds: int = 20,
     index: int = 0,
     inputs: Sequence[InputSpec] = (),
+    lengths: Mapping[str, int | None] | None = None,
     least_rounds: int | None = None,
 ) -> FileLatencies:
-    """Time architectures and ONNX models together.
+    """Time architectures and ONNX models together, and networks of text phase by phase.
 
     Args:
         files: Architectures, which run in the backend, and `.onnx` files, which run in onnxruntime.
@@ -150,6 +151,8 @@ def measure_files(
         rounds: Number of rounds.
         index: Index of the architecture in files of several, such as search results.
         inputs: Shapes of the inputs that ONNX models leave open.
+        lengths: Tokens of the `prompt` and of the `cache` of networks of text, if no table has
+            them. None: the longest context.
         least_rounds: Number of rounds after which Ctrl-C ends the measurement with those so far;
             None: KeyboardInterrupt is always raised.
 
@@ -157,7 +160,8 @@ def measure_files(
         Number of rounds, and for each file: file, runtime, latency_ms, iqr_ms, and of ONNX models
         the inputs. With a table, networks that run as the table's did have also estimate_ms,
         sigma_ms and, unless the table was imported, normalised_ms: the median over rounds of the
-        latency over the references' latency around it, times that in the table.
+        latency over the references' latency around it, times that in the table. Networks of text
+        have their latencies in `prefill` and in `decode`.
 
     Raises:
         InvalidInput: No model has one of `inputs`, or it has another shape or type.
@@ -175,32 +179,40 @@ def measure_files(
     models = {str(path): load(path) for path in files if is_onnx(path)}
     _check_inputs(inputs, models)
 
-    estimated = architectures | _exported_architectures(models, backend)
-    estimates = {} if table is None else _estimates(table, estimated)
+    entries: dict[str, dict[str, Any]] = {
+        name: {"file": name, "runtime": backend.name} for name in architectures
+    }
+    for name, model in models.items():
+        specs = [str(spec) for spec in model.inputs]
+        entries[name] = {"file": name, "runtime": "onnxruntime", "inputs": specs}
 
-    def make() -> list[Runner]:
-        networks = [
-            settle(backend.network_runner(get(architecture.space), architecture), backend)
-            for architecture in architectures.values()
-        ]
-        return [*networks, *(load(Path(name)) for name in models)]
+    fewest = rounds
+    for group in groups_of(architectures, models, table, lengths or {}):
+        # An interruption ends the measurement, also before the phases that follow.
+        if fewest < rounds:
+            break
 
-    times, states = _measure(make, backend, conditions, table, rounds, least_rounds)
+        estimated = {**group.networks, **_exported_networks(group.models, backend)}
+        estimates = {} if group.table is None else _estimates(group.table, estimated)
 
-    entries: list[dict[str, Any]] = []
-    for row, name in enumerate([*architectures, *models]):
-        entry: dict[str, Any] = {
-            "file": name,
-            "runtime": "onnxruntime" if name in models else backend.name,
-        }
-        if name in models:
-            entry["inputs"] = [str(spec) for spec in models[name].inputs]
-        entry |= Latency.from_series(times[row]).to_dict()
-        if name in estimates and table is not None and states is not None:
-            entry["normalised_ms"] = _normalised_ms(times[row], states[row], table)
-        entries.append(entry | estimates.get(name, {}))
+        def make(group: Group = group) -> list[Runner]:
+            networks = [
+                settle(backend.network_runner(space, architecture), backend)
+                for space, architecture in group.networks.values()
+            ]
+            return [*networks, *(load(Path(name)) for name in group.models)]
 
-    return FileLatencies(entries, times.shape[1])
+        times, states = _measure(make, backend, conditions, group, rounds, least_rounds)
+        fewest = min(fewest, times.shape[1])
+        for row, name in enumerate([*group.networks, *group.models]):
+            latency: dict[str, Any] = dict(Latency.from_series(times[row]).to_dict())
+            if name in estimates and group.table is not None and states is not None:
+                normalised_ms = _normalised_ms(times[row], states[row], group.table)
+                latency["normalised_ms"] = normalised_ms
+            latency |= estimates.get(name, {})
+            entries[name] |= {group.phase: latency} if group.phase else latency
+
+    return FileLatencies(list(entries.values()), fewest)
 
 
 def _normalised_ms(times: Array, states: Array, table: LookupTable) -> float:
@@ -215,15 +227,15 @@ def _normalised_ms(times: Array, states: Array, table: LookupTable) -> float:
     return round(float(np.median(times / states) * table.measured.reference_ms), 4)
 
 
-def _exported_architectures(
-    models: Mapping[str, OnnxModelRunner], backend: Backend
-) -> dict[str, Architecture]:
-    """Return the architectures in the metadata of models, by the models' names."""
+def _exported_networks(models: Mapping[str, OnnxModelRunner], backend: Backend) -> Networks:
+    """Return the architectures in the metadata of models, with their spaces, by the names."""
     # Models run in onnxruntime: a table of another runtime's latencies does not estimate them.
     if backend.name != "onnxruntime":
         return {}
     return {
-        name: model.architecture for name, model in models.items() if model.architecture is not None
+        name: (get(model.architecture.space), model.architecture)
+        for name, model in models.items()
+        if model.architecture is not None
     }
 
 
@@ -242,7 +254,7 @@ def _measure(
     make: Callable[[], list[Runner]],
     backend: Backend,
     conditions: Conditions,
-    table: LookupTable | None,
+    group: Group,
     rounds: int,
     least_rounds: int | None,
 ) -> tuple[Array, Array | None]:
@@ -250,13 +262,14 @@ def _measure(
     rng = np.random.default_rng(conditions.seed)
 
     # An imported table has no reference networks, only estimates.
-    if table is None or table.measurement is None:
+    table = group.table
+    if table is None or group.space is None or table.measurement is None:
         times = time_runners(
             make(), threads=conditions.threads, rounds=rounds, rng=rng, least_rounds=least_rounds
         )
         return times, None
 
-    space = get(table.space)
+    space = group.space
     references = [space.architecture(row) for row in table.measurement.reference_codes]
 
     def make_with_references() -> tuple[list[Runner], list[Runner]]:
@@ -271,13 +284,11 @@ def _measure(
     return times, states
 
 
-def _estimates(
-    table: LookupTable, architectures: Mapping[str, Architecture]
-) -> dict[str, dict[str, float | None]]:
+def _estimates(table: LookupTable, networks: Networks) -> dict[str, dict[str, float | None]]:
     """Return estimate_ms and sigma_ms of architectures by their names."""
     estimates: dict[str, dict[str, float | None]] = {}
-    for name, architecture in architectures.items():
-        model = table.cost_model(get(architecture.space))
+    for name, (space, architecture) in networks.items():
+        model = table.cost_model(space)
         estimates[name] = {
             "estimate_ms": round(float(model.estimate([architecture])[0]), 4),
             "sigma_ms": None if model.sigma is None else round(model.sigma, 4),

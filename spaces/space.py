@@ -169,6 +169,10 @@ class SearchSpace(ChoiceSpace, ABC):
         """
         return None
 
+    def input_names(self, architecture: Architecture) -> list[str]:
+        """Return the names of the tensors that a network takes, in the order of `random_input`."""
+        return list(self.input_shapes)
+
     def random_input(
         self, architecture: Architecture, batch: int, generator: torch.Generator
     ) -> Any:
@@ -226,6 +230,30 @@ class SearchSpace(ChoiceSpace, ABC):
     def params(self, architectures: Any) -> Any:
         """Count the learned parameters; arguments and result are those of `macs`."""
         return self._count("params", architectures)
+
+    def weight_bytes(self, architectures: Any, number_bytes: int = 4) -> Any:
+        """Return the bytes of the weights, int or int64 array [n].
+
+        Args:
+            architectures: One Architecture, or many of them or codes [n, choices].
+            number_bytes: Bytes of a number: 4 of fp32, 2 of fp16 and bf16.
+        """
+        return number_bytes * self.params(architectures)
+
+    def cache_bytes(
+        self, architectures: Any, tokens: int | None = None, number_bytes: int = 4
+    ) -> Any:
+        """Return the bytes of the cached keys and values of one text, int or int64 array [n].
+
+        They are 0 unless networks decode text with a cache.
+
+        Args:
+            architectures: One Architecture, or many of them or codes [n, choices].
+            tokens: Number of tokens of the text, of which a network caches no more than its
+                context. None: each network's context.
+            number_bytes: Bytes of a number: 4 of fp32, 2 of fp16 and bf16.
+        """
+        return 0 * self.params(architectures)
 
     def _count(
         self, field: str, architectures: Architecture | Architectures

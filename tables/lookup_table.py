@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,8 @@ class LookupTable:
         name: Name by which searches refer to the table.
         space: Canonical name of the space whose networks were sampled.
         device: Identity of the processor.
-        conditions: Backend, batch, precision and threads of the measurement.
+        conditions: Backend, batch, precision and threads of the measurement; of networks of text
+            also the tokens of the prompt and of the cache.
         versions: Name -> version of the software that ran.
         created: UTC time of creation, ISO 8601.
         command: Command that made the table.
@@ -81,6 +82,31 @@ class LookupTable:
                 f"the table {self.name!r} was imported: it has no reference network to measure with"
             )
         return self.measurement
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """Phases in which networks of text were measured; empty for other tables."""
+        return () if self.measurement is None else tuple(self.measurement.phases or ())
+
+    @property
+    def latency_metrics(self) -> tuple[str, ...]:
+        """Metrics of the latencies that it has: `latency_ms`, or one of each phase."""
+        return tuple(f"{phase}_ms" for phase in self.phases) or ("latency_ms",)
+
+    def at_phase(self, phase: str) -> LookupTable:
+        """Return the table of one phase alone, with its whole networks and references.
+
+        Args:
+            phase: One of `phases`.
+        """
+        measurement = self.measured
+        assert measurement.phases is not None
+        samples = (sample for sample in self.networks if sample.phase == phase)
+        return replace(
+            self,
+            measurement=replace(measurement, reference_ms=measurement.phases[phase], phases=None),
+            networks=tuple(replace(sample, phase=None) for sample in samples),
+        )
 
     def network_latencies(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return codes [n, choices] and drift-corrected latencies [n] of the network samples.
@@ -148,7 +174,8 @@ class LookupTable:
 
         Args:
             space: Space of the architectures.
-            metric: `latency_ms`, `macs`, `params`, `memory_bytes` or `energy_mj`.
+            metric: `latency_ms`, `prefill_ms`, `decode_ms`, `macs`, `params`, `memory_bytes` or
+                `energy_mj`.
             correction: Correction of latency and energy: `ridge`, `linear`, `mlp`, `none`, or
                 `best`, which compares these by cross-validation.
 

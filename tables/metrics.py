@@ -60,6 +60,8 @@ class Metric:
 
 COSTS = {
     "latency_ms": Metric("ms", measured=True),
+    "prefill_ms": Metric("ms", measured=True, title="latency of the prompt"),
+    "decode_ms": Metric("ms", measured=True, title="latency of a token"),
     "macs": Metric("multiply-accumulates"),
     "params": Metric("parameters"),
     "memory_bytes": Metric("bytes", measured=True),

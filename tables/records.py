@@ -46,6 +46,7 @@ class NetworkSample:
         energy_mj: Energy of one run in millijoules. None where the machine has no counter.
         blocks_ms: Sum of its blocks' latencies in the runs between. None where blocks were not
             timed.
+        phase: Phase that was measured, such as `prefill`. None where networks have one only.
     """
 
     codes: tuple[int, ...]
@@ -54,11 +55,12 @@ class NetworkSample:
     reference_ms: float
     energy_mj: float | None = None
     blocks_ms: float | None = None
+    phase: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object, without figures that were not measured."""
         plain = {**asdict(self), "codes": list(self.codes), "latency_ms": list(self.latency_ms)}
-        return _without_none(plain, "energy_mj", "blocks_ms")
+        return _without_none(plain, "energy_mj", "blocks_ms", "phase")
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,22 @@ class Measurement:
     clock_mhz: tuple[float, ...] | None = None
     temperature_c: tuple[float, ...] | None = None
     energy: str | None = None
+    phases: Mapping[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object, without figures that the machine does not report."""
         plain = asdict(self)
         codes = plain.pop("reference_codes")
         latency_ms = plain.pop("reference_ms")
+        phases = plain.pop("phases")
 
         for name in ("clock_mhz", "temperature_c"):
             plain[name] = None if plain[name] is None else list(plain[name])
 
         plain = _without_none(plain, "blocks", "memory", "clock_mhz", "temperature_c", "energy")
         reference = {"codes": [list(row) for row in codes], "latency_ms": latency_ms}
+        if phases is not None:
+            reference["phases"] = dict(phases)
         return {**plain, "reference": reference}
 
     @classmethod
@@ -102,7 +108,12 @@ class Measurement:
                 fields[name] = tuple(fields[name])
 
         codes = tuple(map(tuple, reference["codes"]))
-        return cls(**fields, reference_codes=codes, reference_ms=reference["latency_ms"])
+        return cls(
+            **fields,
+            reference_codes=codes,
+            reference_ms=reference["latency_ms"],
+            phases=reference.get("phases"),
+        )
 
 
 def _without_none(value: dict[str, Any], *names: str) -> dict[str, Any]:

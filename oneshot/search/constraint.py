@@ -19,9 +19,9 @@ from tables.metrics import COUNTS, MARGIN, MEASURED, canonical_metric
 # Messages of Infeasible: the least cost that a network of the space has.
 _LEAST = {
     "latency_ms": "the fastest network of {space} takes {least:.4g} ms on {device}",
-    "memory_bytes": (
-        "the leanest network of {space} holds {least:.0f} bytes of activations at once on {device}"
-    ),
+    "prefill_ms": "the fastest network of {space} reads a prompt in {least:.4g} ms on {device}",
+    "decode_ms": "the fastest network of {space} decodes a token in {least:.4g} ms on {device}",
+    "memory_bytes": "the leanest network of {space} holds {least:.0f} bytes at once on {device}",
     "energy_mj": "the thriftiest network of {space} takes {least:.4g} mJ a run on {device}",
     "macs": "the smallest network of {space} has {least:.0f} macs",
     "params": "the smallest network of {space} has {least:.0f} params",
@@ -37,7 +37,8 @@ class Limit:
     """A constraint as a user states it.
 
     Args:
-        metric: `latency_ms`, `memory_bytes`, `energy_mj`, `macs` (or `flops`) or `params`.
+        metric: `latency_ms`, `prefill_ms`, `decode_ms`, `memory_bytes`, `energy_mj`, `macs` (or
+            `flops`) or `params`.
         maximum: Largest cost, in the metric's unit.
         table: Name or path of the lookup table of a measured metric; None for a count.
 

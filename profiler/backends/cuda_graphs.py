@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +27,9 @@ class CudaGraphs(TorchEager):
         super().__init__(device, batch, precision, seed)
         self.name = "torch-cuda-graphs"
 
-    def runner(self, blocks: Sequence[Block]) -> Runner:
+    def runner(self, blocks: Sequence[Block], inputs: Any = None) -> Runner:
         """Return a runner of a network of these blocks; raises DeviceOutOfMemory."""
-        runner = super().runner(blocks)
+        runner = super().runner(blocks, inputs)
         assert isinstance(runner, CudaRunner)
         return GraphRunner(runner.modules, runner.image)
 

@@ -33,7 +33,7 @@ from spaces.architecture import Architecture
 from spaces.block import Block
 from spaces.heads.attached import WiredBlocks
 from spaces.modules.blocks import build
-from spaces.modules.nested import tensors_in, with_tensor_arguments
+from spaces.modules.nested import TensorOutputs, tensors_in, with_tensor_arguments
 from spaces.modules.network import materialise
 from spaces.space import SearchSpace
 
@@ -78,7 +78,7 @@ class OnnxRuntime:
         """Return a runner of an architecture's network."""
         # A chain is built from its blocks' graphs, much faster than by torch's exporter.
         blocks = chain_blocks(space, architecture)
-        if blocks is not None:
+        if blocks is not None and not space.phases:
             return self.runner(blocks)
 
         wired = space.wired_blocks(architecture)
@@ -87,10 +87,9 @@ class OnnxRuntime:
 
         generator = torch.Generator().manual_seed(self.conditions.seed)
         inputs = space.random_input(architecture, self.conditions.batch, generator)
-        tensors = tensors_in(inputs)
-        feed = {
-            name: tensor.numpy() for name, tensor in zip(space.input_shapes, tensors, strict=True)
-        }
+        names = space.input_names(architecture)
+        pairs = zip(names, tensors_in(inputs), strict=True)
+        feed = {name: tensor.numpy() for name, tensor in pairs}
         return self._session(self._exported(space, architecture, inputs, feed), feed)
 
     def runner(self, blocks: Sequence[Block]) -> Runner:
@@ -160,8 +159,10 @@ class OnnxRuntime:
             # By tracing, which torch advises against for models at large: its newer exporter takes
             # forty times as long for a network of cells (8 s of NAS-Bench-201), more than a table's
             # whole budget. Constants are folded by onnxruntime.
+            module, arguments = with_tensor_arguments(network, inputs)
             torch.onnx.export(
-                *with_tensor_arguments(network, inputs),
+                TensorOutputs(module),
+                arguments,
                 file,
                 input_names=list(feed),
                 dynamo=False,

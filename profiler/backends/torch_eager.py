@@ -86,7 +86,7 @@ class TorchEager:
         """
         blocks = chain_blocks(space, architecture)
         if blocks is not None:
-            return self.runner(blocks)
+            return self.runner(blocks, self._network_input(space, architecture))
         wired = space.wired_blocks(architecture)
         if self.chains_only:
             raise UnsupportedConditions(
@@ -125,15 +125,19 @@ class TorchEager:
         measure = cuda_peak_bytes if self.device.type == "cuda" else live_tensor_bytes
         return measure(module, image)
 
-    def runner(self, blocks: Sequence[Block]) -> Runner:
+    def runner(self, blocks: Sequence[Block], inputs: Any = None) -> Runner:
         """Return a runner of a network of these blocks.
+
+        Args:
+            blocks: Blocks, each of which reads the previous one.
+            inputs: Input of the first block. None: random images.
 
         Raises:
             DeviceOutOfMemory: The device cannot hold it.
         """
         try:
             modules = [self._module(position, block) for position, block in enumerate(blocks)]
-            image = self._input(blocks[0].input)
+            image = self._input(blocks[0].input) if inputs is None else inputs
         except torch.cuda.OutOfMemoryError as error:
             raise _out_of_memory(self.device, self.batch) from error
 
@@ -193,7 +197,8 @@ class TorchEager:
     def _network_input(self, space: SearchSpace, architecture: Architecture) -> Any:
         """Return the inputs of a network, which need not be images: tokens, or several tensors."""
         key = (space.name, *space.input_shape_of(architecture))
-        if key not in self._inputs:
+        # The shapes of a cache depend on the whole architecture.
+        if key not in self._inputs or space.phases:
             generator = torch.Generator().manual_seed(self.seed)
             inputs = space.random_input(architecture, self.batch, generator)
             self._inputs[key] = mapped(inputs, self._placed_input)
@@ -231,7 +236,11 @@ def unit_variance(module: nn.Module, generator: torch.Generator) -> None:
             nn.init.kaiming_normal_(layer.weight, generator=generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.BatchNorm2d) and layer.affine:
+        elif isinstance(layer, nn.Embedding):
+            nn.init.normal_(layer.weight, generator=generator)
+        elif isinstance(layer, nn.LayerNorm) or (
+            isinstance(layer, nn.BatchNorm2d) and layer.affine
+        ):
             nn.init.ones_(layer.weight)
             nn.init.zeros_(layer.bias)
 

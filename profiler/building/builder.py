@@ -7,22 +7,20 @@ state that its neighbours leave.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from profiler.backends.base import Backend, executed_conditions
-from profiler.building.networks import latin_networks
-from profiler.building.results import block_costs, measurement, network_samples
-from profiler.building.session import Session
+from profiler.building.measuring import measure_space
+from profiler.building.phases import measure_phases
 from profiler.building.settings import FEWEST_ROUNDS as FEWEST_ROUNDS
 from profiler.building.settings import Instruments as Instruments
 from profiler.building.settings import Settings as Settings
-from profiler.instruments.timing import quiet
 from spaces.console.group import command_line
 from spaces.progress import Progress, silent
 from spaces.space import SearchSpace
+from tables.conditions import LENGTHS
 from tables.lookup_table import LookupTable
 
 
@@ -48,7 +46,9 @@ def build(
         settings: Budget, precision and seed.
         name: Name of the table.
         device: Identity of the device.
-        conditions: Backend, batch, precision and threads, which the table records.
+        conditions: Backend, batch, precision and threads, which the table records; of networks of
+            text also the tokens of the `prompt` and of the `cache`, each of which is the longest
+            context by default.
         command: Command that the table records. None: this process's command line.
         progress: Called after every round with the fraction of the budget that is spent.
         instruments: Energy counter and device state. None reads neither.
@@ -75,21 +75,14 @@ def build(
     """
     from spaces import __version__
 
-    session = Session(space, backend, settings, instruments or Instruments())
-    begin = time.monotonic()
-    with quiet(settings.threads):
-        session.prepare()
-
-        # Only from here on: an interruption of the warm-up has measured nothing to keep.
-        try:
-            error = _measure_rounds(session, begin, progress)
-            session.cover()
-        except KeyboardInterrupt:
-            error = session.interrupt()
-
-        seconds = time.monotonic() - begin
-        memory = session.memory()
-        executed = executed_conditions(backend, settings.threads)
+    instruments = instruments or Instruments()
+    if space.phases:
+        longest = dict.fromkeys(LENGTHS.values(), space.input_shape[0])
+        conditions = {**longest, **conditions}
+        measured = measure_phases(space, backend, settings, conditions, progress, instruments)
+    else:
+        measured = measure_space(space, backend, settings, progress, instruments)
+    executed = executed_conditions(backend, settings.threads)
 
     return LookupTable(
         name=name,
@@ -101,28 +94,7 @@ def build(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command if command is not None else command_line(),
         seed=settings.seed,
-        measurement=measurement(session, seconds, error),
-        blocks=block_costs(session, memory),
-        networks=network_samples(session),
+        measurement=measured.measurement,
+        blocks=measured.blocks,
+        networks=measured.networks,
     )
-
-
-def _measure_rounds(session: Session, begin: float, progress: Progress) -> float:
-    """Measure rounds until they suffice and return the standard error.
-
-    Args:
-        session: Build in progress.
-        begin: Time of its begin, by the monotonic clock.
-        progress: Called after every round.
-    """
-    while True:
-        # Every candidate of every choice occurs about equally often in a round.
-        session.round(latin_networks(session.space, session.rng))
-        error = session.standard_error()
-        seconds = time.monotonic() - begin
-        progress(
-            seconds / session.settings.budget_s,
-            f"round {session.rounds}, standard error {error:.1%}",
-        )
-        if session.enough(seconds, error):
-            return error

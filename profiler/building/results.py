@@ -39,7 +39,11 @@ def measurement(session: Session, seconds: float, error: float) -> Measurement:
         reference_codes=tuple(tuple(map(int, row)) for row in session.reference_codes),
         reference_ms=_round_ms(session.reference_ms),
         blocks="timed" if backend.times_blocks else "solved",
-        memory=backend.memory if isinstance(backend, MeasuresMemory) else None,
+        memory=(
+            backend.memory
+            if session.measures_memory and isinstance(backend, MeasuresMemory)
+            else None
+        ),
         clock_mhz=tuple(clock for clock, _ in states) if states else None,
         temperature_c=tuple(temperature for _, temperature in states) if states else None,
         energy=counter.name if counter is not None else None,

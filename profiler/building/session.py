@@ -233,10 +233,16 @@ class Session:
 
         return self.standard_error()
 
+    @property
+    def measures_memory(self) -> bool:
+        """Whether the backend measures activations, which networks of text are not limited by."""
+        return isinstance(self.backend, MeasuresMemory) and not self.space.phases
+
     def memory(self) -> dict[str, int]:
         """Return the peak bytes of activations by block key, where the backend measures them."""
-        if not isinstance(self.backend, MeasuresMemory):
+        if not self.measures_memory:
             return {}
+        assert isinstance(self.backend, MeasuresMemory)
 
         # A user's own module may need several tensors, or its whole model, to run.
         return {

@@ -12,6 +12,7 @@ from profiler.commands.parameters import (
     THREADS_OPTION,
     ListOf,
     exit_if_interrupted,
+    length_options,
     seconds,
     seed_option,
     warn_of_threads,
@@ -23,6 +24,9 @@ from tables.conditions import PRECISIONS
 from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tables.cost.model import CostModel
     from tables.lookup_table import LookupTable
 
 # Sigma over a network's latency beyond which a table is called noisy.
@@ -71,6 +75,7 @@ _NOISY = 0.06
     default=None,
     help="Input sizes in pixels, separated by commas.  [default: the space's]",
 )
+@length_options
 @THREADS_OPTION
 @click.option(
     "--cores",
@@ -101,6 +106,8 @@ def build(
     batches: tuple[int, ...],
     precisions: tuple[str, ...],
     resolutions: tuple[int, ...] | None,
+    prompt: int | None,
+    cache: int | None,
     threads: int | None,
     cores: tuple[int, ...] | None,
     budget: str,
@@ -112,8 +119,9 @@ def build(
     """Measure a space's blocks within whole networks and write a lookup table.
 
     Batch, precision and resolution may be lists: one table is written for each combination, and the
-    conditions that differ are added to the file's name. Ctrl-C writes the table of the rounds so
-    far. The environment variable PATHFIT_TOKEN has the bearer token of a service.
+    conditions that differ are added to the file's name. Networks of text are measured as they read
+    a prompt and as they decode one token with a cache; the table has both. Ctrl-C writes the table
+    of the rounds so far. The environment variable PATHFIT_TOKEN has the bearer token of a service.
     """
     budget_s = seconds(budget)
     # Before torch is imported, which starts its threads.
@@ -125,7 +133,10 @@ def build(
     device = find(device_name)
     threads = threads or device.threads
     warn_of_threads(threads, device)
-    plans = make_plans(space_name, resolutions, device, backend, batches, precisions, threads)
+    lengths = {"prompt": prompt, "cache": cache}
+    plans = make_plans(
+        space_name, resolutions, device, backend, batches, precisions, threads, lengths
+    )
 
     # All files and backends first: one that cannot be written, or conditions that cannot be met,
     # are an error before anything is measured.
@@ -180,8 +191,7 @@ def _summarise(table: LookupTable, path: Path, threads: int) -> None:
     from spaces.registry import get
 
     measured = table.measured
-    model = table.cost_model(get(table.space))
-    least, greatest = model.bounds()
+    space = get(table.space)
     console = Console(soft_wrap=True)
     console.print(
         f"{len(table.blocks)} blocks and {len(table.networks)} networks in {measured.rounds}"
@@ -200,16 +210,26 @@ def _summarise(table: LookupTable, path: Path, threads: int) -> None:
             " and the table records that[/yellow]"
         )
 
+    phases = measured.phases or {"latency": measured.reference_ms}
+    for metric, reference_ms in zip(table.latency_metrics, phases.values(), strict=True):
+        _summarise_latency(console, table.cost_model(space, metric), reference_ms)
+
+    console.print(f"wrote {path}")
+
+
+def _summarise_latency(console: Console, model: CostModel, reference_ms: float) -> None:
+    least, greatest = model.bounds()
+    phase = "" if model.metric == "latency_ms" else f"{model.metric}: "
+
     # Sigma is unknown where too few whole networks were measured.
     spread = f", sigma {model.sigma:.3g} ms" if model.sigma is not None else ""
     console.print(
-        f"networks of {table.space} take {least.value:.4g} to {greatest.value:.4g} ms{spread}"
+        f"{phase}networks of {model.space.name} take {least.value:.4g} to"
+        f" {greatest.value:.4g} ms{spread}"
     )
-    if model.sigma is not None and model.sigma > _NOISY * measured.reference_ms:
+    if model.sigma is not None and model.sigma > _NOISY * reference_ms:
         console.print(
-            f"[yellow]sigma is {model.sigma / measured.reference_ms:.0%} of a network's latency,"
+            f"[yellow]sigma is {model.sigma / reference_ms:.0%} of a network's latency,"
             f" and searches keep a margin of {MARGIN:g} sigma: a quiet machine or a longer --budget"
             " reduces it[/yellow]"
         )
-
-    console.print(f"wrote {path}")

@@ -13,6 +13,7 @@ from profiler.commands.parameters import (
     DEVICE_OPTION,
     THREADS_OPTION,
     exit_if_interrupted,
+    length_options,
     rounds_option,
     seed_option,
     warn_of_threads,
@@ -76,6 +77,7 @@ _LEAST_ROUNDS = 3
     show_default=True,
     help="Index of the architecture in files of several, such as a search result.",
 )
+@length_options
 @THREADS_OPTION
 @rounds_option(_LEAST_ROUNDS, "every file")
 @seed_option(0, "the order in each round")
@@ -95,6 +97,8 @@ def measure(
     precision: str,
     input_texts: tuple[str, ...],
     index: int,
+    prompt: int | None,
+    cache: int | None,
     threads: int | None,
     rounds: int,
     seed: int,
@@ -106,7 +110,8 @@ def measure(
     the backend as for tables; an ONNX model runs in onnxruntime. With a table, the latencies of its
     backend's networks are also reported as they would have been in the device's state at the build.
     An ONNX model is one of these networks if `oneshot export` wrote it and the table is of
-    onnxruntime. Ctrl-C reports the rounds so far, if there are three, with exit code 130.
+    onnxruntime. Networks of text are measured as they read a prompt and as they decode a token.
+    Ctrl-C reports the rounds so far, if there are three, with exit code 130.
     """
     from profiler.backends.base import Conditions
     from profiler.backends.onnx_inputs import InputSpec
@@ -139,6 +144,7 @@ def measure(
         rounds=rounds,
         index=index,
         inputs=inputs,
+        lengths={"prompt": prompt, "cache": cache},
         least_rounds=_LEAST_ROUNDS,
     )
 

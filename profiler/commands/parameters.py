@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
@@ -22,6 +22,26 @@ THREADS_OPTION = click.option(
     default=None,
     help="Number of threads.  [default: all cores]",
 )
+
+
+def length_options(command: Command) -> Command:
+    """Add the options of the lengths of text to a command."""
+    prompt = click.option(
+        "--prompt",
+        type=click.IntRange(min=2),
+        default=None,
+        help="Tokens of the prompt of networks of text.  [default: the longest context]",
+    )
+    cache = click.option(
+        "--cache",
+        type=click.IntRange(min=1),
+        default=None,
+        help=(
+            "Tokens in the cache of networks of text, with the one that is decoded.  [default: the"
+            " longest context]"
+        ),
+    )
+    return prompt(cache(command))
 
 
 def rounds_option(least: int, timed: str) -> Callable[[Command], Command]:
@@ -119,7 +139,13 @@ def warn_of_threads(threads: int, device: Device) -> None:
 
 
 def default_name(
-    space: str, processor: str, backend: str, batch: int, precision: str, threads: int
+    space: str,
+    processor: str,
+    backend: str,
+    batch: int,
+    precision: str,
+    threads: int,
+    lengths: Mapping[str, int] | None = None,
 ) -> str:
     """Return the default name of a table, such as `spos-amd-epyc-b1-fp32-t2`.
 
@@ -129,4 +155,5 @@ def default_name(
     words = "".join(letter if letter.isalnum() else " " for letter in text).split()
     slug = "-".join(words)
     runtime = "" if backend == "torch" else f"-{backend}"
-    return f"{slug}{runtime}-b{batch}-{precision}-t{threads}"
+    tokens = "".join(f"-{name}{length}" for name, length in (lengths or {}).items())
+    return f"{slug}{runtime}-b{batch}-{precision}-t{threads}{tokens}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ class TablePlan:
         batch: Batch size.
         precision: Precision of the numbers.
         threads: Number of threads.
+        lengths: Tokens of the `prompt` and of the `cache`, of networks of text.
         suffix: Suffix of the file's name, which distinguishes it from the command's other tables.
     """
 
@@ -37,6 +38,7 @@ class TablePlan:
     batch: int
     precision: str
     threads: int
+    lengths: Mapping[str, int]
     suffix: str
 
     def backend(self, seed: int) -> Any:
@@ -64,6 +66,7 @@ class TablePlan:
             self.batch,
             self.precision,
             self.threads,
+            self.lengths,
         )
         return DEFAULT_FOLDER / f"{name}.json"
 
@@ -90,7 +93,13 @@ class TablePlan:
                 Settings(budget_s=budget_s, threads=self.threads, seed=seed),
                 name=name,
                 device=self.device.to_dict(),
-                conditions={**conditions, "threads": self.threads, **condition(), **affinity()},
+                conditions={
+                    **conditions,
+                    "threads": self.threads,
+                    **self.lengths,
+                    **condition(),
+                    **affinity(),
+                },
                 progress=bar.update,
                 instruments=Instruments(find_counter(self.device), reader(self.device)),
             )
@@ -104,6 +113,7 @@ def make_plans(
     batches: Sequence[int],
     precisions: Sequence[str],
     threads: int,
+    lengths: Mapping[str, int | None],
 ) -> list[TablePlan]:
     """Plan a table for each combination of resolution, batch and precision.
 
@@ -115,22 +125,50 @@ def make_plans(
         batches: Batch sizes.
         precisions: Precisions of the numbers.
         threads: Number of threads.
+        lengths: Tokens of the `prompt` and of the `cache`. None: those of the longest context, of
+            a space whose networks read text.
+
+    Raises:
+        InvalidParameter: Lengths are given for a space whose networks read no text, or are longer
+            than every context.
     """
     from spaces.registry import get
 
     sizes: tuple[int | None, ...] = tuple(resolutions or (None,))
     spaces = [get(space_name) if size is None else sized(space_name, size) for size in sizes]
 
+    checked = [_lengths(space, lengths) for space in spaces]
     plans: list[TablePlan] = []
-    for (size, space), batch, precision in itertools.product(
-        zip(sizes, spaces, strict=True), batches, precisions
+    for (size, space, tokens), batch, precision in itertools.product(
+        zip(sizes, spaces, checked, strict=True), batches, precisions
     ):
         # Only the conditions with several values distinguish the files.
         suffix = f"-r{size}" if len(sizes) > 1 else ""
         suffix += f"-b{batch}" if len(batches) > 1 else ""
         suffix += f"-{precision}" if len(precisions) > 1 else ""
-        plans.append(TablePlan(space, device, backend, batch, precision, threads, suffix))
+        plan = TablePlan(space, device, backend, batch, precision, threads, tokens, suffix)
+        plans.append(plan)
     return plans
+
+
+def _lengths(space: SearchSpace, lengths: Mapping[str, int | None]) -> dict[str, int]:
+    """Return the tokens of the prompt and of the cache, checked; empty without text."""
+    from spaces.errors import InvalidParameter
+    from tables.conditions import LENGTHS
+
+    if not space.phases:
+        for name, length in lengths.items():
+            if length is not None:
+                raise InvalidParameter(
+                    f"--{name} {length}: networks of {space.name} read no text; it is for spaces"
+                    " such as decoder"
+                )
+        return {}
+
+    tokens = {name: lengths.get(name) or space.input_shape[0] for name in LENGTHS.values()}
+    for phase, name in LENGTHS.items():
+        space.at_phase(phase, tokens[name])
+    return tokens
 
 
 def sized(name: str, size: int) -> SearchSpace:

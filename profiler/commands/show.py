@@ -52,10 +52,28 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
 
 
 def _print_models(console: Console, table: LookupTable, correction: str) -> None:
-    """Print the ranges of latency, memory and energy, and the quality of the correction."""
+    """Print the ranges of latency, memory and energy."""
     space = get(table.space)
-    model = table.cost_model(space, correction=correction)
-    console.print(f"networks take {_range(model, 'ms')}")
+    for metric in table.latency_metrics:
+        _print_latency(console, table.cost_model(space, metric, correction))
+
+    models = measured_models(table, space)
+    if "memory_bytes" in models:
+        held = "of weights and cache" if table.phases else "of activations at once"
+        console.print(f"networks hold {_range(models['memory_bytes'], 'MiB', 2**20)} {held}")
+
+    if "energy_mj" in models and table.measurement is not None:
+        energy = models["energy_mj"]
+        counter = table.measurement.energy
+        console.print(
+            f"networks take {_range(energy, 'mJ')} a run, sigma {energy.sigma:.3g} mJ ({counter})"
+        )
+
+
+def _print_latency(console: Console, model: CostModel) -> None:
+    """Print the range of a latency, and the quality of its correction."""
+    phase = "" if model.metric == "latency_ms" else f"{model.metric}: "
+    console.print(f"{phase}networks take {_range(model, 'ms')}")
     if model.correction is not None:
         fitted = model.correction
         console.print(
@@ -67,19 +85,6 @@ def _print_models(console: Console, table: LookupTable, correction: str) -> None
         if fitted.scores:
             compared = ", ".join(f"{kind} {score:.3g} ms" for kind, score in fitted.scores.items())
             console.print(f"5-fold residuals: {compared}")
-
-    models = measured_models(table, space)
-    if "memory_bytes" in models:
-        console.print(
-            f"networks hold {_range(models['memory_bytes'], 'MiB', 2**20)} of activations at once"
-        )
-
-    if "energy_mj" in models and table.measurement is not None:
-        energy = models["energy_mj"]
-        counter = table.measurement.energy
-        console.print(
-            f"networks take {_range(energy, 'mJ')} a run, sigma {energy.sigma:.3g} mJ ({counter})"
-        )
 
 
 def compact_table(*names: Column | str, title: str | None = None) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -69,8 +69,8 @@ def validate(
     Random networks, none of which is in the table, show its error and its ranking; the agreement
     of two halves of the measurements is the ceiling of any ranking. Searched networks, which the
     table is prone to underestimate, are measured under limits at the 10th, 50th and 90th percentile
-    of the range of limits. Ctrl-C compares the rounds so far, if there are four, with exit code
-    130.
+    of the range of limits. Networks of text are compared in both phases. Ctrl-C compares the rounds
+    so far, if there are four, with exit code 130.
     """
     import json
 
@@ -79,6 +79,7 @@ def validate(
 
     from profiler.backends.registry import make_backend_of
     from profiler.instruments.devices import find
+    from profiler.phases import by_phase
     from profiler.validation import validate as validate_table
     from spaces.console.progress import Bar
     from spaces.files import write_text
@@ -90,35 +91,43 @@ def validate(
     device = find(device_name or ("gpu" if lookup_table.device["kind"] == "cuda" else "cpu"))
     backend = make_backend_of(lookup_table, device.torch_name)
 
-    with Bar(f"validating {lookup_table.name}") as bar:
-        result = validate_table(
-            lookup_table,
-            get(lookup_table.space),
-            backend,
-            networks=networks,
-            searched=searched,
-            rounds=rounds,
-            seed=seed,
-            correction=correction,
-            progress=bar.update,
-            least_rounds=_LEAST_ROUNDS,
-        )
+    results: dict[str, Validation] = {}
+    for phase, phase_table, space in by_phase(lookup_table, get(lookup_table.space)):
+        # An interruption ends the command, also before the phases that follow.
+        if any(result.rounds < rounds for result in results.values()):
+            break
 
-    interrupted = result.rounds < rounds
+        with Bar(f"validating {lookup_table.name} {phase}".rstrip()) as bar:
+            results[phase] = validate_table(
+                phase_table,
+                space,
+                backend,
+                networks=networks,
+                searched=searched,
+                rounds=rounds,
+                seed=seed,
+                correction=correction,
+                progress=bar.update,
+                least_rounds=_LEAST_ROUNDS,
+            )
+
+    interrupted = any(result.rounds < rounds for result in results.values())
     if output is not None:
+        reports: dict[str, Any] = {phase: result.to_dict() for phase, result in results.items()}
         report = {
             "table": lookup_table.name,
             "seed": seed,
             "stopped_by": "interrupt" if interrupted else "rounds",
-            **result.to_dict(),
+            **(reports if lookup_table.phases else reports[""]),
         }
         write_text(output, json.dumps(report, indent=1) + "\n")
 
-    _print(lookup_table, result, device.processor)
+    for phase, result in results.items():
+        _print(lookup_table, phase, result, device.processor)
     exit_if_interrupted(interrupted)
 
 
-def _print(table: LookupTable, validation: Validation, processor: str) -> None:
+def _print(table: LookupTable, phase: str, validation: Validation, processor: str) -> None:
     from rich.console import Console
 
     from profiler.commands.show import compact_table
@@ -133,6 +142,8 @@ def _print(table: LookupTable, validation: Validation, processor: str) -> None:
         )
 
     title = f"{validation.networks} random networks of {table.space}, {validation.rounds} rounds"
+    if phase:
+        title = f"{phase}: {title}"
     names = "estimate", "MAPE raw", "MAPE", "in 5%", "in 10%", "largest", "Spearman", "Kendall"
     rows = compact_table(*names, title=title)
     rows.add_row("cost model", *_cells(validation.estimate))

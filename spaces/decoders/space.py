@@ -155,26 +155,10 @@ class DecoderSpace(SearchSpace):
 
     # Memory
 
-    def weight_bytes(self, architectures: Any, number_bytes: int = 4) -> Any:
-        """Return the bytes of the weights, int or int64 array [n].
-
-        Args:
-            architectures: One Architecture, or many of them or codes [n, choices].
-            number_bytes: Bytes of a number: 4 of fp32, 2 of fp16 and bf16.
-        """
-        return number_bytes * self.params(architectures)
-
     def cache_bytes(
         self, architectures: Any, tokens: int | None = None, number_bytes: int = 4
     ) -> Any:
-        """Return the bytes of the cached keys and values of one text, int or int64 array [n].
-
-        Args:
-            architectures: One Architecture, or many of them or codes [n, choices].
-            tokens: Number of tokens of the text, of which a network caches no more than its
-                context. None: each network's context.
-            number_bytes: Bytes of a number: 4 of fp32, 2 of fp16 and bf16.
-        """
+        """Return the bytes of the cached keys and values of one text, int or int64 array [n]."""
         if isinstance(architectures, Architecture):
             return int(self.cache_bytes([architectures], tokens, number_bytes)[0])
         return number_bytes * self.sizes.cached_numbers(self.codes(architectures), tokens)
@@ -205,6 +189,14 @@ class DecoderSpace(SearchSpace):
         return decoder_sketch(self.name, self._shape(architecture))
 
     # Networks
+
+    def input_names(self, architecture: Architecture) -> list[str]:
+        """Return `tokens`, and of the phase `decode` the names of each layer's keys and values."""
+        if self.phase == PREFILL:
+            return ["tokens"]
+        depth = len(self._shape(architecture).layers)
+        pairs = [(f"past_key_{layer}", f"past_value_{layer}") for layer in range(1, depth + 1)]
+        return ["tokens", *(name for pair in pairs for name in pair)]
 
     def random_input(
         self, architecture: Architecture, batch: int, generator: torch.Generator

@@ -93,6 +93,21 @@ class TensorArguments(nn.Module):
         return self.network(mapped(self._inputs, lambda _: next(remaining)))
 
 
+class TensorOutputs(nn.Module):
+    """A network that returns the tensors of its outputs, without those that are None.
+
+    Args:
+        network: Network that returns a tensor, or nested tuples and dictionaries.
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return tuple(tensors_in(self.network(*inputs)))
+
+
 def with_tensor_arguments(network: nn.Module, inputs: Any) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """Return a network that takes tensors only, and these tensors.
 

@@ -123,9 +123,9 @@ def attend(
             total = key.shape[2]
             mask = x.new_ones(length, total, dtype=torch.bool).tril(total - length)
 
-    # A single token sees all keys, so that no mask is needed.
+    # A single token with a cache sees all keys, so that no mask is needed.
     features = scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, is_causal=past is None and length > 1
+        query, key, value, attn_mask=mask, is_causal=past is None
     )
     features = features.transpose(1, 2).reshape(batch, length, -1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from spaces.console.group import example
@@ -23,7 +25,8 @@ def estimate(file: str, name: str, index: int) -> None:
     FILE holds an architecture in any format that can be detected, a search result, or a list.
 
     The report includes the peak memory of activations and the energy where the table has figures
-    of them.
+    of them. Of networks of text it has the latencies of a prompt and of a token, and memory is that
+    of weights and cache.
     """
     import json
 
@@ -35,15 +38,16 @@ def estimate(file: str, name: str, index: int) -> None:
     architecture = formats.read_architecture(file, index=index)
     space, table = get(architecture.space), load(name)
     models = measured_models(table, space)
+    report: dict[str, Any] = {"table": table.name}
     # Every table has latencies, while memory and energy depend on the device.
-    latency = models["latency_ms"]
-    report = {
-        "table": table.name,
-        "latency_ms": round(float(latency.estimate([architecture])[0]), 4),
-        "sigma_ms": None if latency.sigma is None else round(latency.sigma, 4),
-        "macs": space.macs(architecture),
-        "params": space.params(architecture),
-    }
+    for metric in table.latency_metrics:
+        latency = models[metric]
+        prefix = "" if metric == "latency_ms" else f"{metric.removesuffix('_ms')}_"
+        report[metric] = round(float(latency.estimate([architecture])[0]), 4)
+        report[f"{prefix}sigma_ms"] = None if latency.sigma is None else round(latency.sigma, 4)
+
+    report["macs"] = space.macs(architecture)
+    report["params"] = space.params(architecture)
     if "memory_bytes" in models:
         report["memory_bytes"] = int(models["memory_bytes"].estimate([architecture])[0])
     if "energy_mj" in models:

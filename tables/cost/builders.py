@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from tables.cost.energy import energy_model
-from tables.cost.latency import latency_model
+from tables.cost.latency import latency_model, phase_model
 from tables.cost.memory import memory_model
 from tables.cost.model import CostModel, counting_model
 from tables.errors import MissingFigures
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from spaces.space import SearchSpace
     from tables.lookup_table import LookupTable
 
-Builder: TypeAlias = "Callable[[LookupTable, SearchSpace, str], CostModel]"
+Builder: TypeAlias = "Callable[..., CostModel]"
 """Builds a cost model from a table, a space and the name of a correction."""
 
 BUILDERS: Mapping[str, Builder] = {
     "latency_ms": latency_model,
+    "prefill_ms": partial(phase_model, phase="prefill"),
+    "decode_ms": partial(phase_model, phase="decode"),
     # A peak is exact: nothing is left to correct.
     "memory_bytes": lambda table, space, correction: memory_model(table, space),
     "energy_mj": energy_model,
@@ -33,7 +36,7 @@ def build_model(
 ) -> CostModel:
     """Build the cost model of a metric; see `LookupTable.cost_model`."""
     if metric in BUILDERS:
-        return BUILDERS[metric](table, space, correction)
+        return BUILDERS[metric](table, space, correction=correction)
     # Counts follow from the architecture alone, whatever the table holds.
     return counting_model(space, metric)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.errors import UnknownName
+from tables.conditions import LENGTHS
 from tables.cost.fitting import CORRECTIONS, corrected_sums
 from tables.cost.model import CostModel
 from tables.cost.sums import block_sums
-from tables.errors import MissingBlock
+from tables.errors import MissingBlock, MissingFigures
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
@@ -20,7 +21,9 @@ FEWEST_NETWORKS = 8
 """Fewest measured networks that a correction is fitted on."""
 
 
-def latency_model(table: LookupTable, space: SearchSpace, correction: str = "ridge") -> CostModel:
+def latency_model(
+    table: LookupTable, space: SearchSpace, correction: str = "ridge", metric: str = METRIC
+) -> CostModel:
     """Build the latency model of a table for a space.
 
     It is corrected by the table's whole networks where they are of the same space and at least
@@ -31,21 +34,50 @@ def latency_model(table: LookupTable, space: SearchSpace, correction: str = "rid
         space: The space whose architectures are estimated.
         correction: `none`, one of `tables.cost.fitting.CORRECTIONS`, or `best`, which compares
             these by cross-validation.
+        metric: Name of the latency in the model.
 
     Raises:
         MissingBlock: The table lacks a block of the space.
+        MissingFigures: It was measured in several phases.
         UnknownName: No correction has this name.
     """
     check_correction(correction)
+    if table.phases:
+        names = " and ".join(table.latency_metrics)
+        raise MissingFigures(table.name, metric, f"networks were measured in phases: {names}")
+
     check_blocks(table, space)
     plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms)
 
     # Networks of another space have other codes, which no feature of this one describes.
     if table.space != space.name or len(table.networks) < FEWEST_NETWORKS or correction == "none":
-        return CostModel(space, METRIC, plain, table.sigma_ms, table.name, block_sum=plain)
+        return CostModel(space, metric, plain, table.sigma_ms, table.name, block_sum=plain)
 
     corrected, fitted = corrected_sums(table, space, plain, correction)
-    return CostModel(space, METRIC, corrected, fitted.sigma, table.name, fitted, plain)
+    return CostModel(space, metric, corrected, fitted.sigma, table.name, fitted, plain)
+
+
+def phase_model(
+    table: LookupTable, space: SearchSpace, phase: str, correction: str = "ridge"
+) -> CostModel:
+    """Build the latency model of one phase of networks of text.
+
+    Args:
+        table: Lookup table that was measured in phases.
+        space: Space whose architectures are estimated.
+        phase: `prefill` or `decode`.
+        correction: As for `latency_model`.
+
+    Raises:
+        MissingBlock: The table lacks a block of the space.
+        MissingFigures: The table, or the space, has no such phase.
+        UnknownName: No correction has this name.
+    """
+    metric = f"{phase}_ms"
+    if phase not in table.phases or phase not in space.phases:
+        raise MissingFigures(table.name, metric, "its networks run in one phase: latency_ms")
+    length = int(table.conditions[LENGTHS[phase]])
+    return latency_model(table.at_phase(phase), space.at_phase(phase, length), correction, metric)
 
 
 def check_correction(correction: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tables.conditions import PRECISION_BYTES
 from tables.cost.latency import check_blocks
 from tables.cost.model import CostModel
 from tables.cost.peaks import PeakTable
@@ -33,7 +34,9 @@ def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
     one. That block's figure includes its input, so a network's peak is exactly the greatest of its
     blocks' peaks (sigma is 0). With a head the features that wait for a later layer are added to
     each block; their sizes are the same in all networks. The image counts for the block that
-    receives it; weights do not count. The model is for the table's batch.
+    receives it; weights do not count. The model is for the table's batch. Networks of text hold
+    their weights and their cache at the table's length, which are exact too; their activations do
+    not count.
 
     Args:
         table: Lookup table with `activation_bytes` of its blocks.
@@ -44,6 +47,8 @@ def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
         MissingFigures: A block of the space has no figure, or the space is no chain: in a cell
             other values wait while a block runs, so the blocks do not determine the peak.
     """
+    if space.phases:
+        return _weights_and_cache(table, space)
     if not space.is_chain and space.waiting_values is None:
         raise MissingFigures(
             table.name,
@@ -62,6 +67,19 @@ def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
     else:
         peaks = _peak_table(table, space)
     return CostModel(space, METRIC, peaks, 0.0, table.name)
+
+
+def _weights_and_cache(table: LookupTable, space: SearchSpace) -> CostModel:
+    batch = int(table.conditions["batch"])
+    number_bytes = PRECISION_BYTES[str(table.conditions["precision"])]
+    tokens = table.conditions.get("cache")
+
+    def count(codes: NDArray[Any]) -> NDArray[np.int64]:
+        cache = space.cache_bytes(codes, tokens, number_bytes)
+        result: NDArray[np.int64] = space.weight_bytes(codes, number_bytes) + batch * cache
+        return result
+
+    return CostModel(space, METRIC, SearchedSums(space, count), 0.0, table.name)
 
 
 def _check_figures(table: LookupTable, space: SearchSpace) -> None:

@@ -128,7 +128,7 @@ class FakeRunner:
         return float(ms * self.device.factor * (1 + self.device.noise * rng.normal()) * spike)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fake() -> type[FakeBackend]:
     """Makes devices."""
     return FakeBackend

@@ -84,7 +84,7 @@ def test_counts_that_are_not_the_blocks_are_refused(table: LookupTable, field: s
             3,
             (
                 "conditions: unexpected key 'clock'; expected are: backend, batch, precision,"
-                " threads, allocator, affinity"
+                " threads, prompt, cache, allocator, affinity"
             ),
         ),
         (
@@ -223,4 +223,4 @@ def test_unknown_metrics_are_named(table: LookupTable, tiny: ChainSpace) -> None
     with pytest.raises(UnknownName) as caught:
         table.cost_model(tiny, "energy")
     assert "unknown metric 'energy'" in str(caught.value)
-    assert "latency_ms, macs, params, memory_bytes, energy_mj, flops" in str(caught.value)
+    assert "latency_ms, prefill_ms, decode_ms, macs, params, memory_bytes" in str(caught.value)

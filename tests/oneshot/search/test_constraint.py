@@ -70,7 +70,7 @@ def test_what_is_no_limit(text: str, said: str) -> None:
 
 def test_unknown_metrics_name_those_that_exist() -> None:
     with pytest.raises(
-        UnknownName, match="unknown metric 'watts'; available: latency_ms, macs, params, memory_"
+        UnknownName, match="unknown metric 'watts'; available: latency_ms, prefill_ms, decode_ms"
     ):
         Limit.parse("watts<=3")
 

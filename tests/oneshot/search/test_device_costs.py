@@ -100,8 +100,7 @@ def test_the_least_that_is_possible_is_told(tiny: ChainSpace, table: LookupTable
     with pytest.raises(Infeasible) as caught:
         Limit("memory_bytes", least - 1, "t").bind(tiny, lambda name: full)
     assert (
-        str(caught.value)
-        == f"the leanest network of spos-tiny holds {least:.0f} bytes of activations at once on"
+        str(caught.value) == f"the leanest network of spos-tiny holds {least:.0f} bytes at once on"
         f" made-up; the limit is {least - 1:g}"
     )
     assert caught.value.least == least

@@ -206,7 +206,8 @@ def test_metrics_have_one_name_each() -> None:
     assert counting_model(spaces.get("spos-tiny"), "flops").metric == "macs"
     assert counting_model(spaces.get("spos-tiny"), "macs").unit == "multiply-accumulates"
     with pytest.raises(
-        UnknownName, match="unknown metric 'watts'; available: latency_ms, macs, params, memory_"
+        UnknownName,
+        match="unknown metric 'watts'; available: latency_ms, prefill_ms, decode_ms",
     ):
         canonical_metric("watts")
     with pytest.raises(
