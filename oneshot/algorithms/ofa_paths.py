@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from oneshot.samplers.base import paths_digest
 from spaces.chains.elastic_depth import SKIP
 from spaces.chains.resolution import RESOLUTION
 from spaces.space import Codes, SearchSpace
+
+_CANDIDATE = re.compile(r"(k(?P<kernel>\d+))?([ew](?P<width>\d+(\.\d+)?))?")
+"""Name of a candidate with a kernel and an expansion, or a width of a head."""
 
 
 class SandwichPaths:
@@ -136,18 +141,17 @@ def _extreme(space: SearchSpace, sign: int) -> Codes:
     return checked
 
 
-def _size(name: str) -> tuple[int, int]:
+def _size(name: str) -> tuple[float, int]:
     """Return the size of a candidate as a tuple that orders the candidates of its choice.
 
-    It is (expansion, kernel) of a layer such as `k3e6`, (0, 0) of a layer that is left out, and
-    (resolution, 0) of a resolution.
+    It is (expansion, kernel) of a layer such as `k3e6`, (width, kernel) of a head's such as
+    `k3w0.5`, of which either may be absent, (0, 0) of a layer that is left out, and (resolution, 0)
+    of a resolution.
     """
     if name.isdigit():
         return int(name), 0
 
-    kernel, separator, expansion = name.removeprefix("k").partition("e")
-    return (
-        (int(expansion), int(kernel))
-        if separator and kernel.isdigit() and expansion.isdigit()
-        else (0, 0)
-    )
+    parts = _CANDIDATE.fullmatch(name)
+    if parts is None:
+        return 0, 0
+    return float(parts["width"] or 0), int(parts["kernel"] or 0)

@@ -74,6 +74,28 @@ def test_a_sandwich_has_the_largest_and_the_smallest() -> None:
     assert paths.digest(0, 4) == SandwichPaths(space, 0, 2).digest(0, 4) != paths.digest(1, 4)
 
 
+@pytest.mark.parametrize(
+    ("head", "largest", "smallest"),
+    [
+        ("ssdlite(channels=(16,))", {"head_1": "k7w0.75"}, {"head_1": "k3w0.25"}),
+        ("mask(widths=(8, 16))", {"head_1": "w16"}, {"head_1": "w8"}),
+        ("fpn(width=8, extra=0)", {"head_5": "k7"}, {"head_5": "k3"}),
+    ],
+)
+def test_sandwich_has_the_largest_and_the_smallest_head(
+    head: str, largest: dict[str, str], smallest: dict[str, str]
+) -> None:
+    space = spaces.get("ofa-mobilenetv3(width=0.25, input_size=64)", head=head)
+    paths = SandwichPaths(space, seed=0, samples=1)
+
+    first, *_, last = space.decode(paths.of(0))
+
+    assert largest.items() <= first.choices.items()
+    assert smallest.items() <= last.choices.items()
+    bounds = space.macs(space.sample(np.random.default_rng(0), 200))
+    assert space.macs(last) <= bounds.min() <= bounds.max() <= space.macs(first)
+
+
 def test_an_update_is_that_of_the_sandwich_written_out(pictures: ImageData, tmp_path: Path) -> None:
     """Gradients of the labels by the largest, of its probabilities by the others, all summed."""
     recipe = Recipe(
