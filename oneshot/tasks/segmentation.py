@@ -174,10 +174,26 @@ class _Tally(Tally):
         """Return the 95% interval of the mean IoU over samples of images with replacement."""
         if len(self._counts) < 2:
             return {}
+        return {"miou": percentile_interval(self.score_samples(resampled(self.num_images)))}
+
+    @property
+    def num_images(self) -> int:
+        """Number of images."""
+        return len(self._counts)
+
+    def score_samples(self, weights: np.ndarray) -> np.ndarray:
+        """Return the mean IoU of samples of images in percent.
+
+        Args:
+            weights: How often each image is in each sample [samples, images].
+
+        Returns:
+            Values [samples].
+        """
         images = self._images()
-        sums = resampled(len(images)) @ images.reshape(len(images), -1)
-        means = np.nanmean(_ious(sums.reshape(-1, *images.shape[1:])), axis=-1)
-        return {"miou": percentile_interval(100 * means)}
+        sums = weights @ images.reshape(len(images), -1)
+        means: np.ndarray = np.nanmean(_ious(sums.reshape(-1, *images.shape[1:])), axis=-1)
+        return 100 * means
 
     def details(self, classes: Sequence[str]) -> dict[str, Any]:
         """Return the IoU of each class in percent; None: the set has no pixel of it."""

@@ -26,14 +26,17 @@ SMALLEST = {
 """Stage -> options that make it small."""
 
 CELLS = ["space=darts-tiny(channels=4, layers=3)"]
+SEARCHED_BRIEFLY = ["search.option={population: 10, generations: 2}"]
 OPTIONS = {
     "darts": CELLS,
+    "detection": ["train.batch-size=8", "retrain.batch-size=8", *SEARCHED_BRIEFLY],
     "enas": [*CELLS, "train.option={final_samples: 2, controller_steps: 1}"],
     "fbnet": ["train.option={arch_warmup: 0}"],
-    "ofa": ["search.option={population: 10, generations: 2}", "train.option={preset: tiny}"],
+    "ofa": [*SEARCHED_BRIEFLY, "train.option={preset: tiny}"],
     "predictor": ["search.option={initial: 12, batch: 4, rounds: 1, pool: 50}"],
-    "proxies": ["search.option={population: 10, generations: 2}"],
+    "proxies": SEARCHED_BRIEFLY,
     "proxyless": [],
+    "segmentation": ["train.batch-size=8", "retrain.batch-size=8", *SEARCHED_BRIEFLY],
     "snas": CELLS,
 }
 """Example -> further options that make it small."""

@@ -105,14 +105,29 @@ class DetectionTally(Tally):
             return {}
         longest = max(1, sum(len(image.scores) for image in self._images))
         samples = max(200, min(SAMPLES, _LARGEST // longest))
-        weights = resampled(len(self._images), samples)
+        values = self.score_samples(resampled(len(self._images), samples))
+        return {"map50": percentile_interval(values)}
+
+    @property
+    def num_images(self) -> int:
+        """Number of images."""
+        return len(self._images)
+
+    def score_samples(self, weights: np.ndarray) -> np.ndarray:
+        """Return `map50` of samples of images in percent.
+
+        Args:
+            weights: How often each image is in each sample [samples, images].
+
+        Returns:
+            Values [samples], 0 without any object.
+        """
         values = np.array(
             [average_precision_voc(matches, weights) for matches in self._matches(match_voc)]
-        )
-        present = ~np.isnan(values).all(1)
-        if not present.any():
-            return {}
-        return {"map50": percentile_interval(100 * np.nanmean(values[present], 0))}
+        ).reshape(-1, len(weights))
+        classes = (~np.isnan(values)).sum(0)
+        means: np.ndarray = 100 * np.nansum(values, 0) / np.maximum(classes, 1)
+        return means
 
     def details(self, classes: Sequence[str]) -> dict[str, Any]:
         """Return the average precision at .5 of each class in percent; None: it has no object."""
