@@ -185,7 +185,7 @@ def _show(images: ImageData, inspections: dict[str, Inspection] | None) -> None:
 
     click.echo(images.name)
     Console().print(table)
-    if classified:
+    if classified or images.classes:
         class_names = ", ".join(images.classes[:8]) + (", ..." if len(images.classes) > 8 else "")
         click.echo(f"{images.num_classes} classes: {class_names}")
     click.echo(f"split seed {images.split_seed}, digest of the parts {images.digest[:16]}")
@@ -203,6 +203,8 @@ def _targets(labels: Any, num_classes: int) -> str:
 
     if has_classes(labels):
         return _span(np.bincount(labels.numpy(), minlength=num_classes))
+    if hasattr(labels, "describe"):
+        return str(labels.describe())
     if not isinstance(labels, Tensor):
         return "of varying length"
     if labels.ndim > 1:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from oneshot.data.epoch_order import EpochOrder, OrderLoader, Task
 from oneshot.data.images import ImageData
+from oneshot.data.inspection import has_classes
+from oneshot.data.scenes.painting import paint_targets
 from spaces.files import replacing
 
 CELL, GAP, LINE = 128, 6, 18
@@ -19,6 +21,9 @@ COLUMNS = 7
 
 def contact_sheet(data: ImageData, path: Path, seed: int = 0, rows: int = 8) -> None:
     """Write a PNG with one training image per row, as in evaluation and in seven augmentations.
+
+    Boxes and masks are drawn over the images.
+
 
     Args:
         data: Data set whose training part is shown.
@@ -35,12 +40,16 @@ def contact_sheet(data: ImageData, path: Path, seed: int = 0, rows: int = 8) -> 
 
     # The same images in every column: only the random numbers of the augmentation differ.
     augmented = loader.engine(Task(indices, task.numbers, replace=True) for task in tasks)
-    columns = [split.tensors(indices)[0], *(images for images, _ in augmented)]
-    names = [
-        data.classes[label] if data.classes else str(label)
-        for label in split.labels[indices].tolist()
-    ]
-    sheet = _draw([_pixels(data, images.cpu()) for images in columns], names)
+    columns = [split.tensors(indices), *augmented]
+    names = [""] * len(indices)
+    if has_classes(split.labels):
+        names = [
+            data.classes[label] if data.classes else str(label)
+            for label in split.labels[indices].tolist()
+        ]
+    sheet = _draw(
+        [paint_targets(_pixels(data, images.cpu()), targets) for images, targets in columns], names
+    )
     with replacing(path) as temporary:
         sheet.save(temporary, "PNG")
 

@@ -75,6 +75,9 @@ class SceneTargets(Protocol):
     def scene(self, index: int, image: Image.Image) -> Scene:
         """Return an image with its targets; raises UnreadableImage where these are broken."""
 
+    def describe(self) -> str:
+        """Return in words what the targets are."""
+
     def collate(self, targets: Sequence[np.ndarray], canvas: tuple[int, int]) -> Any:
         """Return targets of views as those of a batch."""
 
@@ -98,6 +101,10 @@ class BoxTargets:
     def scene(self, index: int, image: Image.Image) -> Scene:
         """Return an image with its boxes."""
         return Scene(image, boxes=self.rows[index])
+
+    def describe(self) -> str:
+        """Return the number of boxes."""
+        return f"{sum(map(len, self.rows))} boxes"
 
     def collate(self, targets: Sequence[np.ndarray], canvas: tuple[int, int]) -> Padded:
         """Return the boxes of views, values [b, longest, 6]."""
@@ -138,6 +145,10 @@ class MaskTargets:
             sizes = " x ".join(map(str, mask.shape[::-1])), " x ".join(map(str, image.size))
             raise UnreadableImage(f"its mask has {sizes[0]} pixels, the image {sizes[1]}")
         return Scene(image, mask=np.where(mask < self.num_classes, mask, IGNORED).astype(np.uint8))
+
+    def describe(self) -> str:
+        """Return that they are masks."""
+        return "masks"
 
     def collate(self, targets: Sequence[np.ndarray], canvas: tuple[int, int]) -> Tensor:
         """Return the masks of views, uint8 [b, height, width]."""
