@@ -68,15 +68,18 @@ class AugmentationSettings:
 
 @dataclass(frozen=True)
 class Initialisation:
-    """Supernet whose weights a network's training begins with.
+    """Run whose weights a network's training begins with.
 
     Args:
-        run: Folder of the supernet's run.
-        weights: Digest of the supernet's weights.
+        run: Folder of the run.
+        weights: Digest of its weights.
+        kind: Kind of the run: `supernet`, or `network` for the layers that both networks share,
+            such as a classifier's backbone.
     """
 
     run: str
     weights: str
+    kind: str = "supernet"
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class RunSettings:
         augmentation: Augmentation of a supernet's training images; None: not recorded.
         architecture: Architecture of a network; None for supernets.
         retraining: Regularisation of a network's training; None where it was not trained alone.
-        init: Supernet whose weights a network's training begins with; None: random weights.
+        init: Run whose weights a network's training begins with; None: random weights.
         classes: Names of the classes; None: not recorded.
         preprocessing: Preprocessing of a network's images; None: the data set's is unknown.
         revision: Revision of run.json; runs of revision 0 are read under the present names of their

@@ -65,6 +65,14 @@ ARCHITECTURE = [
         default=None,
         help="Folder of a supernet whose weights are the initial ones.",
     ),
+    click.option(
+        "--init",
+        "backbone",
+        type=FOLDER,
+        default=None,
+        help="Folder of a network, such as a classifier, whose first layers are the initial ones as"
+        " far as both networks agree.",
+    ),
 ]
 
 REGULARISATION = [
@@ -122,6 +130,7 @@ def retrain(
     space_name: str | None,
     format_name: str | None,
     supernet: Path | None,
+    backbone: Path | None,
     **options: Any,
 ) -> None:
     """Train an architecture's network and test it.
@@ -164,7 +173,7 @@ def retrain(
         run_settings(NETWORK, space, weights_recipe, options, data),
         architecture=architecture,
         retraining=_regularisation(options, paper, len(data.train)),
-        init=None if supernet is None else _initialisation(supernet),
+        init=_initialisation(supernet, backbone),
         classes=data.classes,
         # By way of JSON, so that it equals what a resumed run reads.
         preprocessing=json.loads(json.dumps(preprocessing)),
@@ -172,7 +181,7 @@ def retrain(
 
     # Wrong settings are refused before anything is written.
     check(Run(options["output"], settings), data)
-    if space.initial_weights and supernet is None:
+    if space.initial_weights and settings.init is None:
         click.echo(f"initial weights: {space.initial_weights}")
 
     run = begin_run(settings, options)
@@ -211,14 +220,22 @@ def _regularisation(
     return RetrainOptions(**{"augment": bool(is_augmented), **values})
 
 
-def _initialisation(supernet: Path) -> Initialisation:
-    from oneshot.errors import InvalidRun
+def _initialisation(supernet: Path | None, backbone: Path | None) -> Initialisation | None:
+    """Return the run whose weights are the initial ones; None: they are random."""
+    from oneshot.errors import InvalidOption, InvalidRun
     from oneshot.run import read_run
-    from oneshot.run_settings import Initialisation
+    from oneshot.run_settings import NETWORK, SUPERNET, Initialisation
 
-    run = read_run(supernet, "supernet")
+    if supernet is not None and backbone is not None:
+        raise InvalidOption("init and init-from-supernet exclude each other; leave one out")
+    folder = supernet or backbone
+    if folder is None:
+        return None
+
+    kind = SUPERNET if backbone is None else NETWORK
+    run = read_run(folder, kind)
     if not run.weights.exists():
         raise InvalidRun(
-            f"{supernet}: the training is not complete; resume it by the same command with --resume"
+            f"{folder}: the training is not complete; resume it by the same command with --resume"
         )
-    return Initialisation(str(supernet), run.weights_digest())
+    return Initialisation(str(folder), run.weights_digest(), kind)

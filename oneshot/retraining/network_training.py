@@ -15,8 +15,9 @@ from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.evaluation.recalibration import recalibrate
 from oneshot.retraining.algorithm import Retraining
 from oneshot.retraining.options import RetrainOptions, augmented
-from oneshot.retraining.supernet_weights import inherit
+from oneshot.retraining.supernet_weights import inherit, inherit_first_layers
 from oneshot.run import Run, read_run
+from oneshot.run_settings import SUPERNET
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.passes import moved_inputs
@@ -117,37 +118,48 @@ def device_of(execution: Execution) -> torch.device:
 
 
 def _initial_network(run: Run, options: RetrainOptions) -> nn.Module:
-    """Return the network with random or a supernet's weights, and an auxiliary head if needed."""
+    """Return the network with random or another run's weights, and an auxiliary head if needed."""
     network = _with_head(run) if options.auxiliary else run.build()
     init = run.settings.init
-    if init is not None:
-        supernet_run = read_run(init.run, "supernet")
-        vocabularies = [
-            settings.data.get("vocabulary", "")[:16] or "none"
-            for settings in (supernet_run.settings, run.settings)
-        ]
-        for field, supernet_value, network_value in (
-            ("vocabulary is", *vocabularies),
-            ("space is", supernet_run.space.name, run.space.name),
-            ("classes are", supernet_run.settings.num_classes, run.settings.num_classes),
-        ):
-            if supernet_value != network_value:
-                raise InvalidRun(
-                    f"{supernet_run.folder}: the supernet's {field} {supernet_value}, the network's"
-                    f" {network_value}"
-                )
+    if init is None:
+        return network
 
-        # The run records the digest: with other weights its result would not be reproducible.
-        if supernet_run.weights_digest() != init.weights:
-            raise InvalidRun(
-                f"{supernet_run.folder}: its weights are not those that this training began with"
-            )
+    source = read_run(init.run, init.kind)
+    if init.kind == SUPERNET:
+        _check_supernet(source, run)
 
-        supernet = supernet_run.load()
-        assert isinstance(supernet, Supernet)
-        inherit(network, supernet, run.architecture)
+    # The run records the digest: with other weights its result would not be reproducible.
+    if source.weights_digest() != init.weights:
+        raise InvalidRun(
+            f"{source.folder}: its weights are not those that this training began with"
+        )
+
+    trained = source.load()
+    if init.kind == SUPERNET:
+        assert isinstance(trained, Supernet)
+        inherit(network, trained, run.architecture)
+    else:
+        inherit_first_layers(network, trained, source.folder)
 
     return network
+
+
+def _check_supernet(source: Run, run: Run) -> None:
+    """Raise InvalidRun where a supernet is of another space or of other data than a network."""
+    vocabularies = [
+        settings.data.get("vocabulary", "")[:16] or "none"
+        for settings in (source.settings, run.settings)
+    ]
+    for field, supernet_value, network_value in (
+        ("vocabulary is", *vocabularies),
+        ("space is", source.space.name, run.space.name),
+        ("classes are", source.settings.num_classes, run.settings.num_classes),
+    ):
+        if supernet_value != network_value:
+            raise InvalidRun(
+                f"{source.folder}: the supernet's {field} {supernet_value}, the network's"
+                f" {network_value}"
+            )
 
 
 def _with_head(run: Run) -> nn.Module:

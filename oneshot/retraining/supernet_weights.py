@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,38 @@ def inherit(network: nn.Module, supernet: Supernet, architecture: Architecture) 
         raise InvalidRun(f"the supernet of {supernet.space.name} has other layers than the network")
     for target, source in zip(targets, sources, strict=True):
         _copy(target, source)
+
+
+@torch.no_grad()
+def inherit_first_layers(network: nn.Module, source: nn.Module, folder: Path) -> int:
+    """Copy the weights of the first layers, as far as two networks have the same ones.
+
+    So a detector begins with the backbone of a classifier whose choices are the same.
+
+    Args:
+        network: Network that is trained next.
+        source: Trained network.
+        folder: Folder of the trained network, for the error.
+
+    Returns:
+        Number of copied layers.
+
+    Raises:
+        InvalidRun: The networks are no sequences of blocks, or already the first ones differ.
+    """
+    count = 0
+    pairs = zip(getattr(network, "blocks", ()), getattr(source, "blocks", ()), strict=False)
+    for target, trained in pairs:
+        weights = trained.state_dict()
+        shapes = {name: value.shape for name, value in weights.items()}
+        if shapes != {name: value.shape for name, value in target.state_dict().items()}:
+            break
+        target.load_state_dict(weights)
+        count += 1
+
+    if not count:
+        raise InvalidRun(f"{folder}: its first layers are others than the network's")
+    return count
 
 
 def _leaves(parents: Iterable[nn.Module]) -> Iterator[nn.Module]:

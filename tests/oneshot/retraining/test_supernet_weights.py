@@ -1,5 +1,6 @@
 """A network with a supernet's weights computes what the supernet's path computes."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import nn
 
 import spaces
 from oneshot.errors import InvalidRun
-from oneshot.retraining.supernet_weights import inherit
+from oneshot.retraining.supernet_weights import inherit, inherit_first_layers
 from spaces.modules.choices import LayerChoice
 
 SPACES = [
@@ -79,3 +80,25 @@ def test_other_networks_are_refused() -> None:
         inherit(space.network(space.architecture([3, 1, 2, 3])), supernet, architecture)
     with pytest.raises(InvalidRun, match=r"weights of the shape \[10, 16\], the network \[7, 16\]"):
         inherit(space.network(architecture, num_classes=7), supernet, architecture)
+
+
+def test_detector_begins_with_the_backbone_of_a_classifier() -> None:
+    classifiers, detectors = (
+        spaces.get(f"spos-tiny(input_size={size}{head})")
+        for size, head in ((32, ""), (64, ", head=ssdlite"))
+    )
+    shared = [1] * len(classifiers.choices)
+    generator = torch.Generator().manual_seed(1)
+    classifier = classifiers.network(classifiers.architecture(shared), 10, generator)
+    codes = shared + [0] * (len(detectors.choices) - len(shared))
+    detector = detectors.network(detectors.architecture(codes), 3)
+
+    count = inherit_first_layers(detector, classifier, Path("classifier"))
+
+    # The stem and the searched layers; the last convolution and the classifier are no part of it.
+    assert count == 1 + len(shared)
+    for name, value in classifier.state_dict().items():
+        if int(name.split(".")[1]) < count:
+            assert torch.equal(value, detector.state_dict()[name])
+    with pytest.raises(InvalidRun, match="first layers"):
+        inherit_first_layers(detector, nn.Sequential(nn.Linear(2, 2)), Path("other"))
