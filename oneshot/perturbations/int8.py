@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from oneshot.errors import InvalidOption
+from oneshot.perturbations.calibration import ActivationRanges, Range, RoundedJoins
 from oneshot.perturbations.layers import layers_of, parametrised
 from oneshot.perturbations.perturbation import Perturbation
 from oneshot.perturbations.registry import register_perturbation
@@ -21,11 +22,7 @@ from oneshot.perturbations.rounding import (
     on_power_of_two_grid,
     on_range_grid,
     power_of_two_step,
-    range_of,
 )
-
-Range = tuple[Tensor, Tensor]
-"""Least and greatest value of a layer's inputs."""
 
 
 @register_perturbation("int8")
@@ -34,8 +31,9 @@ class Int8(Perturbation):
 
     Weights have a symmetric grid for each output channel, inputs one grid for the whole tensor, of
     which 0 is a number, as in onnxruntime's static quantisation (Jacob et al., CVPR 2018). In
-    evaluations the ranges of inputs are those of training images; in a training, whose weights
-    move, those of the batch. Gradients pass straight through.
+    evaluations the ranges of inputs are those of training images, and the outputs of modules that a
+    runtime stores are rounded as well; in a training, whose weights move, the ranges of inputs are
+    those of the batch. Gradients pass straight through.
 
     With `scale='power-of-two'` weights, biases and inputs have symmetric grids of whole tensors
     with the step 2^(ceil(log2 max|x|) - bits + 1), as in aw_nas.
@@ -54,34 +52,15 @@ class Int8(Perturbation):
             raise InvalidOption(f"under int8: scale must be {' or '.join(SCALES)}, not {scale!r}")
         self.bits = bits
         self.scale = scale
-        self.ranges: dict[str, Range] = {}
+        self.ranges = ActivationRanges()
 
-    @torch.no_grad()
     def calibrated(
         self, model: nn.Module, batches: Sequence[Any], forward: Callable[[Any], Any]
     ) -> Perturbation:
-        """Return the perturbation with the ranges of inputs that the layers have on images."""
-        ranges: dict[str, Range] = {}
-
-        def observer(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-            def observe(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-                low, high = range_of(inputs[0])
-                if name in ranges:
-                    low = torch.minimum(low, ranges[name][0])
-                    high = torch.maximum(high, ranges[name][1])
-                ranges[name] = low, high
-
-            return observe
-
-        with ExitStack() as stack:
-            for name, layer in layers_of(model, "int8").items():
-                handle = layer.register_forward_pre_hook(observer(name))
-                stack.callback(handle.remove)
-            for batch in batches:
-                forward(batch)
-
+        """Return the perturbation with the ranges that activations have on images."""
+        layers_of(model, "int8")
         result = copy.copy(self)
-        result.ranges = ranges
+        result.ranges = ActivationRanges.of_model(model, batches, forward)
         return result
 
     @contextmanager
@@ -94,7 +73,7 @@ class Int8(Perturbation):
     ) -> Iterator[Tensor]:
         """Quantise the layers that run within the context; inputs stay as they are."""
         layers = layers_of(model, "int8")
-        ranges = {} if model.training else self.ranges
+        ranges = ActivationRanges() if model.training else self.ranges
         power_of_two = self.scale == "power-of-two"
         tensors = ("weight", "bias") if power_of_two else ("weight",)
         with ExitStack() as stack:
@@ -103,10 +82,22 @@ class Int8(Perturbation):
                     model, layers, lambda name: Quantised(self.bits, power_of_two), tensors
                 )
             )
-            for name, layer in layers.items():
-                hook = _QuantiseInput(self.bits, power_of_two, ranges.get(name))
-                stack.callback(layer.register_forward_pre_hook(hook).remove)
+            for name in {**layers, **ranges.inputs}:
+                values = _Activations(self.bits, power_of_two, ranges.inputs.get(name))
+                module = model.get_submodule(name)
+                stack.callback(module.register_forward_pre_hook(values.before).remove)
+            for name, limits in ranges.outputs.items():
+                values = _Activations(self.bits, power_of_two, limits)
+                module = model.get_submodule(name)
+                stack.callback(module.register_forward_hook(values.after).remove)
+            if ranges.joins:
+                stack.enter_context(RoundedJoins(ranges.joins, self._rounded))
             yield inputs
+
+    def _rounded(self, values: Tensor, limits: Range) -> Tensor:
+        """Return features on the grid of a calibrated range."""
+        activations = _Activations(self.bits, self.scale == "power-of-two", limits)
+        return activations.rounded(values)
 
 
 class Quantised(nn.Module):
@@ -128,29 +119,36 @@ class Quantised(nn.Module):
         return on_channel_grids(weight, self.bits)
 
 
-class _QuantiseInput:
-    """Hook that rounds the first input of a layer.
+class _Activations:
+    """Hooks that round the first input of a module, or its output.
 
     Args:
         bits: Number of bits of an integer.
         power_of_two: Whether the step is a power of two.
-        fixed: Calibrated range; None: that of each batch.
+        limits: Calibrated range; None: that of each batch.
     """
 
-    def __init__(self, bits: int, power_of_two: bool, fixed: Range | None):
+    def __init__(self, bits: int, power_of_two: bool, limits: Range | None):
         self.bits = bits
         self.power_of_two = power_of_two
-        self.fixed = fixed
+        self.limits = limits
 
-    def __call__(self, layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    def before(self, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the inputs of a module, of which the first is rounded."""
         values, *others = inputs
-        return (self._rounded(values.float()).to(values.dtype), *others)
+        return (self.rounded(values), *others)
 
-    def _rounded(self, values: Tensor) -> Tensor:
-        if self.power_of_two:
-            step = None
-            if self.fixed is not None:
-                step = power_of_two_step(torch.stack(self.fixed), self.bits)
-            return on_power_of_two_grid(values, self.bits, step)
+    def after(self, module: nn.Module, inputs: Any, outputs: Tensor) -> Tensor:
+        """Return the rounded output of a module."""
+        return self.rounded(outputs)
 
-        return on_range_grid(values, self.bits, self.fixed)
+    def rounded(self, values: Tensor) -> Tensor:
+        """Return values on a grid."""
+        exact = values.float()
+        if not self.power_of_two:
+            return on_range_grid(exact, self.bits, self.limits).to(values.dtype)
+
+        step = None
+        if self.limits is not None:
+            step = power_of_two_step(torch.stack(self.limits), self.bits)
+        return on_power_of_two_grid(exact, self.bits, step).to(values.dtype)

@@ -11,6 +11,7 @@ from torch.nn.utils import parametrizations
 
 from oneshot.errors import InvalidOption
 from oneshot.perturbations import Conditions, Perturbation
+from oneshot.perturbations.calibration import ActivationRanges
 from oneshot.perturbations.registry import PERTURBATIONS
 from oneshot.perturbations.rounding import (
     on_channel_grids,
@@ -92,7 +93,7 @@ def test_gradients_pass_within_the_range_only() -> None:
 
 
 @pytest.mark.parametrize("text", ["int8", "int8(bits=4)"])
-def test_layer_computes_with_rounded_weights_and_calibrated_inputs(text: str) -> None:
+def test_layer_computes_with_rounded_weights_and_calibrated_ranges(text: str) -> None:
     layer = nn.Linear(6, 3).eval()
     calibration = torch.randn(20, 6, generator=torch.Generator().manual_seed(3))
     inputs = 2 * torch.randn(7, 6, generator=torch.Generator().manual_seed(4))
@@ -102,7 +103,48 @@ def test_layer_computes_with_rounded_weights_and_calibrated_inputs(text: str) ->
 
     rounded = on_range_grid(inputs, bits, (calibration.min(), calibration.max()))
     expected = functional.linear(rounded, on_channel_grids(layer.weight, bits), layer.bias)
+    exact = layer(calibration)
+    expected = on_range_grid(expected, bits, (exact.min(), exact.max()))
     torch.testing.assert_close(output(calibrated, layer, inputs), expected)
+
+
+class Residual(nn.Module):
+    """A block with a shortcut, whose sum a rectifier reads, and another one that it does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+        self.rectifier = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        before = self.first(x)
+        after = self.rectifier(before + self.second(before))
+        result: Tensor = after + before
+        return result
+
+
+def test_outputs_that_a_runtime_fuses_are_not_rounded() -> None:
+    model = Residual().eval()
+    ranges = ActivationRanges.of_model(model, [images(), images(3)], model)
+
+    assert sorted(ranges.inputs) == ["first.0", "second.0"]
+    # A convolution, its normalisation and its rectifier are one operator; a shortcut reads the
+    # output of another normalisation.
+    assert sorted(ranges.outputs) == ["first.2", "rectifier", "second.1"]
+    assert sorted(ranges.joins) == [1]
+
+
+def test_sums_of_branches_are_rounded() -> None:
+    model = Residual().eval()
+    calibrated = perturbation("int8(bits=3)").calibrated(model, [images()], model)
+
+    with torch.no_grad():
+        result = output(calibrated, model, images())
+
+    # Three bits have eight levels.
+    assert len(torch.unique(result)) <= 8
+    assert len(torch.unique(output(perturbation("int8(bits=3)"), model, images()))) > 8
 
 
 def test_training_takes_the_ranges_of_each_batch() -> None:
