@@ -183,7 +183,7 @@ class OnnxRuntime:
 
     def _session(self, proto: bytes, feed: Mapping[str, NDArray[Any]]) -> SessionRunner:
         if self.conditions.precision == "int8":
-            proto = quantised(proto, feed)
+            proto = quantised(proto, [feed])
             self._check_integers(proto)
 
         runner = SessionRunner(proto, feed, self.conditions.threads, self.provider)

@@ -178,7 +178,7 @@ def test_int8_computes_nearly_the_same_in_integers(tmp_path: Path) -> None:
         for place, block in enumerate(space.blocks(architecture))
     ]
     proto = model(parts, 1, space.input_shape, space.num_classes).SerializeToString()
-    kinds = operations(tmp_path / "int8.onnx", quantised(proto, plain.feed))
+    kinds = operations(tmp_path / "int8.onnx", quantised(proto, [plain.feed]))
     assert (
         sum(count for (_, kind), count in kinds.items() if kind in ("QLinearConv", "ConvInteger"))
         > 5

@@ -33,7 +33,7 @@ def convolution() -> bytes:
 def test_quantised_models_run_on_integers() -> None:
     image = np.random.default_rng(1).standard_normal((1, 3, 16, 16), dtype=np.float32)
     assert integer_operators(convolution(), CPU) == []
-    assert integer_operators(quantised(convolution(), {"image": image}), CPU) == ["QLinearConv"]
+    assert integer_operators(quantised(convolution(), [{"image": image}]), CPU) == ["QLinearConv"]
 
 
 def test_providers_that_run_int8_in_floats_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
