@@ -138,8 +138,8 @@ def _data_of(run: Run) -> ImageData:
         ) from error
     if not is_single(data) or len(run.space.input_shapes) != 1 or run.task.head != HEAD:
         raise InvalidOption(
-            f"precision: int8 is for networks that map images to classes or numbers, not for the task"
-            f" {run.task.name} on {data.title}; use fp32"
+            "precision: int8 is for networks that map images to classes or numbers, not for the"
+            f" task {run.task.name} on {data.title}; use fp32"
         )
     return data
 
