@@ -144,7 +144,7 @@ def get(name: str, **parameters: Any) -> SearchSpace:
     # Taken as they are by a space of a plug-in that has a `head` of its own kind.
     if "head" in merged and defaults["head"] == CLASSIFIER:
         merged["head"] = heads.canonical(merged["head"])
-        if merged["head"] != CLASSIFIER:
+        if merged["head"] != CLASSIFIER and "num_classes" in defaults:
             defaults["num_classes"] = heads.make_head(merged["head"]).num_classes
 
     changed: dict[str, Any] = {}

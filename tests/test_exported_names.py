@@ -11,7 +11,16 @@ import pytest
 
 from service.commands.list_ import REGISTRIES
 
-PACKAGES = ("spaces", "tables", "profiler", "predictor", "predictor.verdict", "oneshot", "service")
+PACKAGES = (
+    "spaces",
+    "spaces.heads",
+    "tables",
+    "profiler",
+    "predictor",
+    "predictor.verdict",
+    "oneshot",
+    "service",
+)
 EXPORTED = [
     (package, name)
     for package in PACKAGES

@@ -1,21 +1,17 @@
 """Heads: the layers behind a backbone, such as those of a detector; see `pathfit list head`."""
 
-from spaces.heads.attached import AttachedHead as AttachedHead
-from spaces.heads.attached import WaitingValues as WaitingValues
-from spaces.heads.attached import WiredBlocks as WiredBlocks
-from spaces.heads.attached import attach as attach
-from spaces.heads.geometry import BoxGeometry as BoxGeometry
-from spaces.heads.geometry import Level as Level
-from spaces.heads.head import Head as Head
-from spaces.heads.registry import CLASSIFIER as CLASSIFIER
-from spaces.heads.registry import HEADS as HEADS
-from spaces.heads.registry import make_head as make_head
-from spaces.heads.wiring import Wiring as Wiring
-from spaces.heads.wiring import WiringBuilder as WiringBuilder
+from typing import TYPE_CHECKING
+
+from spaces.lazy import exports
+
+if TYPE_CHECKING:
+    from spaces.heads.attached import AttachedHead, WaitingValues, WiredBlocks, attach
+    from spaces.heads.geometry import BoxGeometry, Level
+    from spaces.heads.head import Head
+    from spaces.heads.registry import make_head, register_head
+    from spaces.heads.wiring import Wiring, WiringBuilder
 
 __all__ = [
-    "CLASSIFIER",
-    "HEADS",
     "AttachedHead",
     "BoxGeometry",
     "Head",
@@ -26,4 +22,22 @@ __all__ = [
     "WiringBuilder",
     "attach",
     "make_head",
+    "register_head",
 ]
+
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "AttachedHead": ".attached",
+        "BoxGeometry": ".geometry",
+        "Head": ".head",
+        "Level": ".geometry",
+        "WaitingValues": ".attached",
+        "WiredBlocks": ".attached",
+        "Wiring": ".wiring",
+        "WiringBuilder": ".wiring",
+        "attach": ".attached",
+        "make_head": ".registry",
+        "register_head": ".registry",
+    },
+)

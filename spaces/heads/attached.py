@@ -126,6 +126,15 @@ class WaitingValues:
         layers: While a candidate's first block runs, in the order of `SearchSpace.choice_layers`.
         inputs: Values of the layer's input, which its further blocks hold in addition to those.
         result: Values that the network holds at most while it arranges its result.
+
+    Example:
+        >>> import spaces
+        >>> space = spaces.get("spos-tiny(head=mask)")
+        >>> waiting = space.waiting_values
+        >>> len(waiting.layers) == len(space.choice_layers)
+        True
+        >>> waiting.layers[0]  # While the first layers run, none waits.
+        0
     """
 
     fixed: tuple[int, ...]
@@ -142,6 +151,15 @@ class WiredBlocks:
         attached: Head with its backbone.
         wiring: All layers.
         blocks: Selected blocks of each layer; a skipped layer has none.
+
+    Example:
+        >>> import spaces
+        >>> space = spaces.get("spos-tiny(head=mask(widths=(16,)))")
+        >>> wired = space.wired_blocks(space.architecture([0] * len(space.choices)))
+        >>> [str(block) for block in wired.blocks[-1]]
+        ['resize_bilinear 21x8x8 -> 21x32x32']
+        >>> wired.wiring.layers[-1].adds
+        True
     """
 
     attached: AttachedHead
@@ -168,6 +186,13 @@ def attach(text: str, backbone: Sequence[Block | ChoiceLayer], image: Shape) -> 
     Raises:
         UnknownName: There is no such head.
         InvalidParameter: An option is not accepted, or does not fit the backbone.
+
+    Example:
+        >>> backbone = [Block("conv", (3, 32, 32), (8, 16, 16), kernel=3, stride=2)]
+        >>> attach("ssdlite(taps=(2,))", backbone, (3, 32, 32)).strides
+        (2,)
+        >>> attach("classifier", backbone, (3, 32, 32)) is None
+        True
     """
     if HEADS.parse(text)[0] == CLASSIFIER:
         return None

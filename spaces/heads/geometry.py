@@ -20,6 +20,12 @@ class Level:
         width: Number of columns of cells.
         anchors: (width, height) in pixels of each anchor of a cell; empty without anchors, where a
             cell is one location.
+
+    Example:
+        >>> Level(16, 3, 4, ((8.0, 8.0), (12.0, 6.0))).num_locations
+        24
+        >>> Level(16, 3, 4).num_locations
+        12
     """
 
     stride: int

@@ -20,6 +20,25 @@ class Head(ABC):
     They are blocks and choices of blocks, as the backbone's layers are, so that costs, tables,
     constraints and searches cover them. A subclass is registered in `HEADS`; its keyword arguments
     are the options of `head='NAME(option=1)'`.
+
+    Example:
+        >>> from spaces import Block
+        >>> from spaces.heads import WiringBuilder
+        >>> class PixelScores(Head):
+        ...     kind = "mask"
+        ...     num_classes = 2
+        ...     def taps(self, strides):
+        ...         return (strides[0],)
+        ...     def blocks(self, builder, taps, outputs):
+        ...         shape = builder.shape(taps[0])
+        ...         block = Block("conv_bias", shape, (outputs, *shape[1:]), kernel=1, stride=1)
+        ...         return [builder.append(block, taps[0])]
+        ...     def collector(self, wiring, geometry):
+        ...         from spaces.modules.head_outputs import SingleOutput
+        ...         return SingleOutput()
+        >>> builder = WiringBuilder((3, 8, 8))
+        >>> PixelScores().blocks(builder, [0], outputs=2)
+        [1]
     """
 
     kind: ClassVar[str]

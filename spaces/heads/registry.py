@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spaces.plugins import Registry
 
@@ -24,6 +25,31 @@ HEADS = Registry["type[Head]"](
     },
 )
 """Name -> class of the head."""
+
+
+H = TypeVar("H", bound="type[Head]")
+
+
+def register_head(name: str) -> Callable[[H], H]:
+    """Return a decorator that registers a Head class, whose keyword arguments are its options.
+
+    Args:
+        name: Name that the option `head` of spaces then accepts; it can be taken once.
+
+    Raises:
+        ValueError: From the decorator, where the name is registered already.
+
+    Example:
+        >>> from spaces.heads.fpn import FPN
+        >>> with HEADS.preserved():  # The head is removed after this example.
+        ...     @register_head("narrow-fpn")
+        ...     class NarrowFPN(FPN):
+        ...         def __init__(self, *, width: int = 16):
+        ...             super().__init__(width=width)
+        ...     make_head("narrow-fpn").width
+        16
+    """
+    return HEADS.register(name)
 
 
 def make_head(text: str) -> Head:

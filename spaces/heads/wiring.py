@@ -146,6 +146,12 @@ class WiringBuilder:
 
     Args:
         image: Shape of one image, (channels, height, width).
+
+    Example:
+        >>> builder = WiringBuilder((3, 8, 8))
+        >>> conv = Block("conv", (3, 8, 8), (4, 4, 4), kernel=3, stride=2)
+        >>> builder.shape(builder.append(conv, 0))
+        (4, 4, 4)
     """
 
     def __init__(self, image: Shape):

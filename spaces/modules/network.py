@@ -128,7 +128,7 @@ def wired_network(
 
 def _layers_of(module: nn.Module) -> list[nn.Module]:
     assert isinstance(module, WiredNetwork)
-    # In meta-modules of their own, which share the parameters of the network.
+    # Each layer as one module, which shares its parameters with the network.
     return [nn.ModuleList(modules) for modules in module.layers()]
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.heads.attached import WaitingValues
 from tables.conditions import PRECISION_BYTES
 from tables.cost.latency import check_blocks
 from tables.cost.model import CostModel
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from tables.lookup_table import LookupTable
 
 METRIC = "memory_bytes"
-
-_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
-"""Precision -> bytes of a value."""
 
 
 def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
@@ -97,33 +93,38 @@ def _check_figures(table: LookupTable, space: SearchSpace) -> None:
 
 
 def _peak_table(table: LookupTable, space: SearchSpace) -> PeakTable:
-    def peak(blocks: Iterable[Block], waiting: Iterable[int]) -> int:
-        peaks = (
-            (table.blocks[block.key].activation_bytes or 0) + values * value_bytes
-            for block, values in zip(blocks, waiting, strict=False)
-        )
-        return max(peaks, default=0)
+    value_bytes = int(table.conditions["batch"]) * PRECISION_BYTES[table.conditions["precision"]]
+    waiting = space.waiting_values or _nothing_waits(space)
 
-    value_bytes = int(table.conditions["batch"]) * _BYTES[table.conditions["precision"]]
-    waiting = space.waiting_values
-    # In a chain nothing waits.
-    fixed: Iterable[int] = itertools.repeat(0) if waiting is None else waiting.fixed
-    layers = [(0, 0)] * len(space.choice_layers)
-    if waiting is not None:
-        layers = list(zip(waiting.layers, waiting.inputs, strict=True))
+    def peak(block: Block, values: int) -> int:
+        return (table.blocks[block.key].activation_bytes or 0) + values * value_bytes
 
+    fixed = map(peak, space.fixed_blocks, waiting.fixed)
     terms = [
-        # The input of a candidate waits while its blocks after the first one run.
         np.array(
             [
-                peak(blocks, itertools.chain([first], itertools.repeat(first + later)))
+                # The input of a candidate waits while its blocks after the first one run.
+                max(
+                    (
+                        peak(block, values if index == 0 else values + inputs)
+                        for index, block in enumerate(blocks)
+                    ),
+                    default=0,
+                )
                 for blocks in layer.candidates.values()
             ]
         )
-        for layer, (first, later) in zip(space.choice_layers, layers, strict=True)
+        for layer, values, inputs in zip(
+            space.choice_layers, waiting.layers, waiting.inputs, strict=True
+        )
     ]
-    result = 0 if waiting is None else waiting.result * value_bytes
-    return PeakTable(max(peak(space.fixed_blocks, fixed), result), terms)
+    return PeakTable(max((*fixed, waiting.result * value_bytes)), terms)
+
+
+def _nothing_waits(space: SearchSpace) -> WaitingValues:
+    """Return the waiting values of a chain."""
+    layers = (0,) * len(space.choice_layers)
+    return WaitingValues((0,) * len(space.fixed_blocks), layers, layers, 0)
 
 
 def _at_resolutions(tables: list[PeakTable], codes: NDArray[Any]) -> NDArray[np.int64]:

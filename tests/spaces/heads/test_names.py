@@ -4,8 +4,8 @@ import pytest
 
 import spaces
 from spaces.errors import InvalidParameter, PathfitError, UnknownName
-from spaces.heads import HEADS
-from spaces.heads.registry import canonical
+from spaces.heads import register_head
+from spaces.heads.registry import HEADS, canonical
 
 
 def test_name_with_a_head_is_canonical() -> None:
@@ -82,7 +82,7 @@ def test_registered_head_is_part_of_every_backbone() -> None:
 
     with HEADS.preserved():
 
-        @HEADS.register("single")
+        @register_head("single")
         class Single(FPN):
             name = "single"
 
