@@ -106,7 +106,21 @@ def _from_run(
     if options["data"] is None:
         return model, run.data(), run.settings.task, run.architecture
     data = _other_data(options, run.input_shape, run.settings.num_classes)
+    _check_vocabulary(options["data"], data, run.settings.data.get("vocabulary"))
     return model, data, run.settings.task, run.architecture
+
+
+def _check_vocabulary(name: str, data: ImageData, vocabulary: str | None) -> None:
+    """Refuse a text whose tokens have other numbers than those of the training."""
+    from oneshot.errors import InvalidOption
+
+    other = data.record().get("vocabulary")
+    if other != vocabulary:
+        digests = [(digest or "none")[:16] for digest in (other, vocabulary)]
+        raise InvalidOption(
+            f"--data {name!r} has the vocabulary {digests[0]}, the network {digests[1]}: a network"
+            " reads the tokens of its own training part; leave out --data"
+        )
 
 
 def _from_onnx(

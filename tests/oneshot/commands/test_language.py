@@ -89,6 +89,19 @@ def test_weights_of_another_vocabulary_are_refused(text: Path, tmp_path: Path) -
         *(*RECIPE, "--init-from-supernet", supernet, "-o", tmp_path / "network"),
     ).output
 
+    path = tmp_path / "tested"
+    trained = CliRunner().invoke(
+        main,
+        [
+            *("retrain", "--arch", str(_architecture(supernet, tmp_path))),
+            *("--data", f"text:{text}", *RECIPE, "-o", str(path)),
+        ],
+        catch_exceptions=False,
+    )
+    assert trained.exit_code == 0, trained.output
+    tested = refused("test", path, "--data", f"text:{other}", "--level", "characters").output
+
+    assert "has the vocabulary" in tested
     assert "vocabulary is" in output
     assert str(supernet) in output.replace("\n", "")
     assert not (tmp_path / "network").exists()
