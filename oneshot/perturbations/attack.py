@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from oneshot.algorithms.batch_statistics import untracked
 from oneshot.errors import InvalidOption
 from oneshot.perturbations.draws import uniform
-from oneshot.perturbations.perturbation import Perturbation
+from oneshot.perturbations.perturbation import LossAt, Perturbation
 from oneshot.perturbations.pixel_scale import PixelScale, check_images
 
 if TYPE_CHECKING:
@@ -35,13 +35,21 @@ class SignAttack(Perturbation):
         step: Length of a step, in the same unit.
         steps: Number of steps.
         random_start: Whether the first step begins at a random point of the ball.
+        source: Folder of a network's training whose gradients are followed; empty: those of the
+            attacked network.
 
     Raises:
         InvalidOption: A value is out of its range.
     """
 
     def __init__(
-        self, name: str, epsilon: float, step: float, steps: int, random_start: bool
+        self,
+        name: str,
+        epsilon: float,
+        step: float,
+        steps: int,
+        random_start: bool,
+        source: str = "",
     ) -> None:
         for field, value in (("epsilon", epsilon), ("step", step)):
             if not 0 < value <= 1:
@@ -57,12 +65,16 @@ class SignAttack(Perturbation):
         self.step = step
         self.steps = steps
         self.random_start = random_start
+        self.source = source
+        self.source_network: nn.Module | None = None
         self.pixels = PixelScale()
 
     def for_data(self, data: ImageData) -> Perturbation:
         """Return the attack on the normalised images of a data set."""
         attack = copy.copy(self)
         attack.pixels = PixelScale.from_data(data, self.name)
+        if self.source:
+            attack.source_network = load_source(self.source, data, self.name)
         return attack
 
     @contextmanager
@@ -70,13 +82,16 @@ class SignAttack(Perturbation):
         self,
         model: nn.Module,
         inputs: Tensor,
-        loss_at: Callable[[Tensor], Tensor],
+        loss_at: LossAt,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Give the attacked images."""
         images = check_images(inputs, self.name).detach()
+        network = self.source_network
+        if network is not None:
+            network.to(images.device)
         with untracked(model), torch.enable_grad():
-            attacked = self._attacked(images, loss_at, generator)
+            attacked = self._attacked(images, lambda x: loss_at(x, network), generator)
         yield attacked
 
     def _attacked(
@@ -99,6 +114,33 @@ class SignAttack(Perturbation):
             gradient = gradient_of(loss_at, attacked, self.name)
             attacked = (attacked + self.step * unit * gradient.sign()).clamp(lowest, highest)
         return attacked
+
+
+def load_source(folder: str, data: ImageData, name: str) -> nn.Module:
+    """Return the network whose gradients a transfer attack follows, in evaluation mode.
+
+    Args:
+        folder: Folder of its training.
+        data: Data set of the attacked network.
+        name: Name of the perturbation, for the error.
+
+    Raises:
+        InvalidRun: The folder has no trained network.
+        InvalidOption: The network is for other images or classes.
+    """
+    # Imported on demand: a run reads its own conditions.
+    from oneshot.run import read_run
+
+    run = read_run(folder, "network")
+    (example, _) = data.train.tensors(range(1))
+    expected = tuple(example.shape[1:]), data.num_classes
+    found = run.input_shape, run.settings.num_classes
+    if found != expected:
+        raise InvalidOption(
+            f"under {name}: source {folder!r} has inputs {found[0]} and {found[1]} classes; the"
+            f" attacked images have {expected[0]} and {expected[1]}"
+        )
+    return run.load().requires_grad_(False)
 
 
 def gradient_of(loss_at: Callable[[Tensor], Tensor], images: Tensor, name: str) -> Tensor:

@@ -5,13 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
+
+
+class LossAt(Protocol):
+    """Loss of a batch by its inputs."""
+
+    def __call__(self, inputs: Tensor, model: nn.Module | None = None, /) -> Tensor:
+        """Return the loss of the batch's targets.
+
+        Args:
+            inputs: Inputs in place of those of the batch.
+            model: Model that is run; None: the perturbed one.
+        """
 
 
 class Perturbation(ABC):
@@ -70,7 +82,7 @@ class Perturbation(ABC):
         self,
         model: nn.Module,
         inputs: Tensor,
-        loss_at: Callable[[Tensor], Tensor],
+        loss_at: LossAt,
         generator: torch.Generator,
     ) -> AbstractContextManager[Tensor]:
         """Return a context that gives the inputs to run the model on.

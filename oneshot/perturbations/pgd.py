@@ -15,9 +15,11 @@ class Pgd(SignAttack):
         step: Change of a pixel in a step.
         steps: Number of steps, each of which runs the network forward and backward.
         random_start: Whether the attack begins at a random point within epsilon.
+        source: Folder of another network's training: the attack follows its gradients and is
+            transferred (a black-box attack); empty: those of the attacked network.
 
     Raises:
-        InvalidOption: A value is out of its range.
+        InvalidOption: A value is out of its range, or the source is for other images.
     """
 
     def __init__(
@@ -27,5 +29,6 @@ class Pgd(SignAttack):
         step: float = 2 / 255,
         steps: int = 7,
         random_start: bool = True,
+        source: str = "",
     ) -> None:
-        super().__init__("pgd", epsilon, step, steps, random_start)
+        super().__init__("pgd", epsilon, step, steps, random_start, source)

@@ -124,17 +124,16 @@ class Passes:
     ) -> Iterator[tuple[float, AbstractContextManager[Any]]]:
         """Yield the weight and the context of each condition."""
         self._count += 1
+
+        def loss_at(changed: Any, other: nn.Module | None = None) -> Tensor:
+            return loss_of(self.from_start(model if other is None else other, changed))
+
         for number, condition in enumerate(self.conditions or ()):
             # Each pass of an update has random numbers of its own.
             generator = generator_of(*self._key, self._count, number)
             yield (
                 condition.weight,
-                condition.perturbation.around(
-                    model,
-                    inputs,
-                    lambda changed: loss_of(self.from_start(model, changed)),
-                    generator,
-                ),
+                condition.perturbation.around(model, inputs, loss_at, generator),
             )
 
     def from_start(self, model: nn.Module, inputs: Any) -> Any:

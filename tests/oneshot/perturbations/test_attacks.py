@@ -1,5 +1,6 @@
 """Attacks: closed forms of linear models, bounds, and what they leave untouched."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,13 @@ from torch.nn import functional
 
 from oneshot.data.images import ImageData, ImageSplit
 from oneshot.data.preprocessing import Preprocessing
-from oneshot.errors import InvalidOption
+from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.perturbations import Conditions, Perturbation
 from oneshot.perturbations.pixel_scale import PixelScale, check_images
 from oneshot.perturbations.registry import PERTURBATIONS
+from oneshot.run import Run, write_settings
+from oneshot.run_settings import RunSettings
+from spaces import ChainSpace
 
 MEAN = (0.4, 0.5, 0.6)
 DEVIATION = (0.2, 0.25, 0.3)
@@ -39,9 +43,11 @@ def attacked(text: str, model: nn.Module, images: ImageData, seed: int = 0) -> T
     perturbation: Perturbation = PERTURBATIONS.make(text).for_data(images)
     inputs, targets = images.train.tensors()
     generator = torch.Generator().manual_seed(seed)
-    with perturbation.around(
-        model, inputs, lambda x: functional.cross_entropy(model(x), targets), generator
-    ) as changed:
+
+    def loss_at(changed: Tensor, other: nn.Module | None = None) -> Tensor:
+        return functional.cross_entropy((other or model)(changed), targets)
+
+    with perturbation.around(model, inputs, loss_at, generator) as changed:
         result: Tensor = scale(images).to_pixels(changed)
     return result
 
@@ -165,3 +171,45 @@ def test_network_without_gradients_is_refused() -> None:
 
     with pytest.raises(InvalidOption, match="under fgsm: needs the gradients"):
         attacked("fgsm", Frozen(), data(pixels_of()))
+
+
+@pytest.fixture
+def source(small: ChainSpace, tmp_path: Path) -> Run:
+    """A network with weights at random."""
+    settings = {
+        "kind": "network",
+        "space": small.name,
+        "data": {"name": "digits", "split_seed": 0, "num_classes": 2},
+        "seed": 5,
+        "architecture": small.architecture([0, 1, 2]).to_dict(),
+    }
+    run = Run(tmp_path / "source", RunSettings.from_dict(settings))
+    write_settings(run.folder, run.settings)
+    run.save(run.build())
+    return run
+
+
+def images_of_16() -> ImageData:
+    return data(torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
+
+
+def test_transferred_attack_is_that_on_the_source(source: Run) -> None:
+    torch.manual_seed(8)
+    other = nn.Sequential(nn.Flatten(), nn.Linear(768, 2))
+    images = images_of_16()
+
+    transferred = attacked(f"pgd(source={str(source.folder)!r})", other, images)
+
+    assert torch.equal(transferred, attacked("pgd", source.load(), images))
+    assert not torch.equal(transferred, attacked("pgd", other, images))
+    assert all(value.grad is None for value in other.parameters())
+
+
+def test_source_for_other_images_is_refused(source: Run) -> None:
+    with pytest.raises(InvalidOption, match=r"under pgd: source .* \(3, 16, 16\) and 2 classes"):
+        attacked(f"pgd(source={str(source.folder)!r})", linear(), data(pixels_of()))
+
+
+def test_source_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRun, match="holds no run"):
+        attacked(f"pgd(source={str(tmp_path)!r})", linear(), data(pixels_of()))
