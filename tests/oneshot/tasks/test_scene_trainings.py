@@ -1,5 +1,7 @@
-"""Trainings of detectors and segmenters: resumed, and by each algorithm."""
+"""Trainings of detectors and segmenters: resumed, in two processes, and through the commands."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from oneshot.training.recipe import Recipe
 from oneshot.training.stop import Stopped
 from spaces.registry import get
 
+SCRIPT = Path(__file__).with_name("scenes_in_two_processes.py")
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = "channels=(8, 16, 32), head_channels=16, input_size=32, repeats=(1, 1, 1), stem_channels=4"
 TASKS = [("ssdlite", "detection", "shapes"), ("mask", "segmentation", "shape-masks")]
@@ -59,6 +62,23 @@ def test_resumed_training_has_the_weights_of_an_unbroken_one(
 
     for first, second in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(first, second)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", str(SCRIPT), str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["detection"] < 1e-4
+    assert found["segmentation"] < 1e-4
 
 
 @pytest.mark.slow
