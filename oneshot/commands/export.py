@@ -54,6 +54,11 @@ if TYPE_CHECKING:
     help="Write a detector's own outputs, without decoding of boxes and suppression.",
 )
 @click.option(
+    "--cache",
+    is_flag=True,
+    help="Write one step of a decoder of text, with the cached keys and values as inputs.",
+)
+@click.option(
     "-o",
     "--output",
     type=OUTPUT_FILE,
@@ -67,6 +72,7 @@ def export(
     precision: str,
     max_drop: float | None,
     raw: bool,
+    cache: bool,
     output: Path,
 ) -> None:
     """Export a retrained network to ONNX and check it.
@@ -74,25 +80,28 @@ def export(
     In fp32 its outputs are compared with torch's. In int8 its accuracy under onnxruntime is
     measured next to that of the file in fp32. The metadata of the file name the architecture, the
     classes and the preprocessing. The file of a detector finds objects itself: boxes, scores and
-    labels. Nothing is written where the check fails.
+    labels. A decoder of text reads a whole text, or with --cache one token after the other. Nothing
+    is written where the check fails.
     """
     from oneshot.errors import InvalidOption
     from oneshot.run import read_run
 
     run = read_run(folder, "network")
     if precision == "int8":
+        if cache:
+            raise InvalidOption("cache: steps of a decoder are written in fp32; leave one out")
         click.echo(_int8(run, opset, max_drop, output))
         return
     if max_drop is not None:
         raise InvalidOption("max_drop is for --precision int8; a file in fp32 loses no accuracy")
-    click.echo(_fp32(run, opset, fold_bn, raw, output))
+    click.echo(_fp32(run, opset, fold_bn, raw, cache, output))
 
 
-def _fp32(run: Run, opset: int, fold_bn: bool, raw: bool, output: Path) -> str:
+def _fp32(run: Run, opset: int, fold_bn: bool, raw: bool, cache: bool, output: Path) -> str:
     """Export a network in floats, and return what was written."""
     from oneshot.export.onnx import export as export_run
 
-    exported = export_run(run, output, opset=opset, fold_bn=fold_bn, raw=raw)
+    exported = export_run(run, output, opset=opset, fold_bn=fold_bn, raw=raw, cache=cache)
     images = (
         f"{exported.images} images of the data set and random ones"
         if exported.images

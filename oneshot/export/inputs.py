@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,6 +23,7 @@ class NetworkInputs:
     Args:
         names: Name of each tensor.
         make: Makes random inputs of a batch size.
+        lengths: Name of a tensor -> its dimension that has any size, such as that of a cache.
 
     Example:
         >>> NetworkInputs.from_shape((3, 8, 8)).make(2).shape
@@ -31,6 +32,7 @@ class NetworkInputs:
 
     names: tuple[str, ...]
     make: Callable[[int], Any]
+    lengths: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_shape(cls, shape: tuple[int, ...]) -> NetworkInputs:
@@ -49,7 +51,10 @@ class NetworkInputs:
             generator = torch.Generator().manual_seed(count)
             return space.random_input(architecture, count, generator)
 
-        return cls(tuple(space.input_shapes), make)
+        names = space.input_names(architecture)
+        # Keys and values [b, heads, tokens, head size].
+        lengths = {name: 2 for name in names if name.startswith("past_")}
+        return cls(tuple(names), make, lengths)
 
 
 def as_inputs(inputs: NetworkInputs | tuple[int, ...]) -> NetworkInputs:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from oneshot.data.request import title
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.export.comparison import TOLERANCE, compare
+from oneshot.export.decoding import NamedDecoder, decoding_space, short_input
 from oneshot.export.inputs import NetworkInputs, as_inputs
 from oneshot.run import Run
 from oneshot.tasks.registry import DEFAULT
@@ -67,6 +68,7 @@ def export(
     opset: int = OPSET,
     fold_bn: bool = False,
     raw: bool = False,
+    cache: bool = False,
 ) -> Export:
     """Check a run's network under onnxruntime and write it as ONNX with a dynamic batch size.
 
@@ -77,9 +79,12 @@ def export(
         fold_bn: Whether to fold batch normalisations into the convolutions before them.
         raw: Whether the file has the network's own outputs where its task would decode them, as
             those of a detector.
+        cache: Whether the file decodes one token with a cache of any length, of networks of text:
+            the cached keys and values are inputs, and outputs that have the token's as well.
 
     Raises:
-        InvalidOption: The opset is not one of `OPSETS`, or the task decodes nothing.
+        InvalidOption: The opset is not one of `OPSETS`, the task decodes nothing, or the network
+            has no cache.
         InvalidRun: The exported model's logits differ from torch's; nothing is written.
     """
     if opset not in OPSETS:
@@ -94,7 +99,11 @@ def export(
     if decoding is not None and not raw:
         model = decoding
 
-    inputs = NetworkInputs.from_space(run.space, run.architecture)
+    space = decoding_space(run.space) if cache else run.space
+    inputs = NetworkInputs.from_space(space, run.architecture)
+    if cache:
+        model = NamedDecoder(model, list(inputs.names))
+
     try:
         data = run.data()
         images = data.test.tensors(range(min(_NUM_IMAGES, len(data.test))))[0]
@@ -107,7 +116,9 @@ def export(
     with replacing(path) as temporary_path:
         metadata = described(run, data)
         write_onnx(model, inputs, temporary_path, metadata, opset=opset, fold_bn=fold_bn)
-        difference = compare(model, inputs, temporary_path, images)
+        # Whole texts are no inputs of a step; another length of the cache is compared instead.
+        further = [short_input(run.space, run.architecture)] if cache else images
+        difference = compare(model, inputs, temporary_path, further)
 
         # Negated so that NaN fails too.
         if not difference <= TOLERANCE:
@@ -122,7 +133,7 @@ def export(
         opset,
         nodes.total(),
         nodes[_BATCH_NORM],
-        0 if images is None else len(images),
+        0 if images is None or cache else len(images),
     )
 
 
@@ -248,7 +259,7 @@ def _convert(model: nn.Module, inputs: NetworkInputs, opset: int) -> torch.onnx.
             arguments,
             input_names=list(inputs.names),
             output_names=_output_names(network, arguments),
-            dynamic_shapes=_dynamic_batch(network, len(arguments)),
+            dynamic_shapes=_dynamic_sizes(network, inputs),
             opset_version=opset,
             dynamo=True,
             verbose=False,
@@ -273,9 +284,16 @@ def _output_names(network: nn.Module, arguments: tuple[Tensor, ...]) -> list[str
     return [OUTPUT] if count == 1 else [f"{OUTPUT}_{index}" for index in range(count)]
 
 
-def _dynamic_batch(model: nn.Module, count: int) -> tuple[Any, ...]:
-    """Return the dynamic shapes of `torch.export` for a model of `count` tensors [b, ...]."""
-    batches = ({0: torch.export.Dim("batch", min=1)},) * count
+def _dynamic_sizes(model: nn.Module, inputs: NetworkInputs) -> tuple[Any, ...]:
+    """Return the dynamic shapes of `torch.export` for a model of tensors [b, ...]."""
+    batch = torch.export.Dim("batch", min=1)
+    batches = tuple(
+        # The greatest length follows from the model's own check.
+        {0: batch, inputs.lengths[name]: torch.export.Dim.DYNAMIC}
+        if name in inputs.lengths
+        else {0: batch}
+        for name in inputs.names
+    )
     (first, *_) = inspect.signature(model.forward).parameters.values()
 
     # torch.export takes the arguments of `forward(self, *inputs)` as one tuple.
