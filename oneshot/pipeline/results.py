@@ -12,6 +12,7 @@ import numpy as np
 from oneshot.pipeline.pipeline import Stage
 from spaces.errors import PathfitError
 from tables import evaluation
+from tables.conditions import LENGTHS
 
 
 def result_line(stage: Stage) -> str:
@@ -28,16 +29,23 @@ def _profile(stage: Stage) -> str:
     from tables.lookup_table import LookupTable
 
     table = LookupTable.read(stage.output)
-    model = table.cost_model(get(table.space))
-    least, greatest = model.bounds()
-    spread = f"networks take {least.value:.3g} to {greatest.value:.3g} ms"
-    if model.sigma is None or not table.networks:
-        return f"{len(table.blocks)} blocks; {spread}"
+    texts = [f"{len(table.blocks)} blocks"]
+    for metric in table.latency_metrics:
+        model = table.cost_model(get(table.space), metric)
+        least, greatest = model.bounds()
+        title = "networks take" if metric == "latency_ms" else metric
+        text = f"{title} {least.value:.3g} to {greatest.value:.3g} ms"
+        if model.sigma is not None and table.networks:
+            # Each sample of networks of text is of one phase.
+            medians = [
+                np.median(sample.latency_ms)
+                for sample in table.networks
+                if sample.phase is None or f"{sample.phase}_ms" == metric
+            ]
+            text += f", sigma {model.sigma / float(np.median(medians)):.1%} of the median"
+        texts.append(text)
 
-    latencies = [network.latency_ms for network in table.networks]
-    error = model.sigma / float(np.median(latencies))
-
-    return f"{len(table.blocks)} blocks; {spread}, sigma {error:.1%} of the median"
+    return "; ".join(texts)
 
 
 def _train(stage: Stage) -> str:
@@ -95,16 +103,23 @@ def _export(stage: Stage) -> str:
 def _measure(stage: Stage) -> str:
     texts = []
     for entry in _read(stage.output)["measured"]:
-        text = f"{entry['runtime']} {entry['latency_ms']:.4g} ms"
-        estimate = entry.get("estimate_ms")
-        if estimate is not None:
-            # At the clock rate of the table, which the estimate is for, where that is known.
-            measured = entry.get("normalised_ms", entry["latency_ms"])
-            text += f" (promised {estimate:.4g}, at the table's clock {measured:.4g})"
-
-        texts.append(text)
+        # Networks of text have a latency in each phase.
+        phases = [phase for phase in LENGTHS if phase in entry]
+        for phase in phases or [""]:
+            title = f"{entry['runtime']} {phase}".rstrip()
+            texts.append(f"{title} {_latency(entry[phase] if phase else entry)}")
 
     return "; ".join(texts)
+
+
+def _latency(entry: Mapping[str, Any]) -> str:
+    text = f"{entry['latency_ms']:.4g} ms"
+    estimate = entry.get("estimate_ms")
+    if estimate is not None:
+        # At the clock rate of the table, which the estimate is for, where that is known.
+        measured = entry.get("normalised_ms", entry["latency_ms"])
+        text += f" (promised {estimate:.4g}, at the table's clock {measured:.4g})"
+    return text
 
 
 _RESULTS: Mapping[str, Callable[[Stage], str]] = {
