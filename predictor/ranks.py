@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 # A tail continues with the mean slope over this fraction of the values: 1 / 4.
 _TAIL_DIVISOR = 4
+# Quantile below which values are equal where distances count: networks that fail to train are far
+# from all others, and how far teaches nothing about those.
+_LOWEST_QUANTILE = 0.15
+# Scale of the inverse hyperbolic sine, in median distances from the median.
+_UNIT_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,40 @@ class NormalScores:
         # The middle of each value's ranks is its quantile, which is never 0 or 1.
         middle_ranks = np.cumsum(counts) - counts / 2
         return cls(np.asarray(norm.ppf(middle_ranks / len(values))), distinct)
+
+    @classmethod
+    def from_ranks_and_values(cls, values: NDArray[np.float64]) -> NormalScores:
+        """Fit the map to values [n] so that their distances count as well as their ranks.
+
+        The score is the mean of three standardised ones: the normal score; the value, where those
+        below the quantile .15 are raised to it; and the inverse hyperbolic sine of the distance
+        from the median, in units of twice the median distance. By ranks alone the values of
+        networks that differ by their training's noise are as far apart as those of different
+        networks, and a process must explain the distance by its features.
+
+        Example:
+            >>> import numpy as np
+            >>> from predictor.ranks import NormalScores
+            >>> values = np.array([10.0, 90.0, 90.1, 92.0, 94.0])
+            >>> gaps = np.diff(NormalScores.from_ranks_and_values(values).to_scores(values))
+            >>> bool(gaps[1] < gaps[2])
+            True
+        """
+        ranks = cls.from_values(values)
+        distances = values - np.median(values)
+        unit = _UNIT_FACTOR * float(np.median(np.abs(distances)))
+        # Where most values are equal, the others' distances have no unit.
+        if unit == 0:
+            return ranks
+
+        raised = np.maximum(values, np.quantile(values, _LOWEST_QUANTILE))
+        scores = _standardised(
+            _standardised(ranks.to_scores(values))
+            + _standardised(raised)
+            + _standardised(np.arcsinh(distances / unit))
+        )
+        _, first_rows = np.unique(values, return_index=True)
+        return cls(scores[first_rows], ranks.values)
 
     def to_scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Map values [n] to scores [n], clipped to the range of the map's points."""
@@ -111,3 +150,8 @@ class NormalScores:
             self.scores[-1] - self.scores[-1 - quarter]
         )
         return float(low), float(high)
+
+
+def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values [n], not all of them equal, with the mean 0 and the deviation 1."""
+    return np.asarray((values - values.mean()) / values.std())
