@@ -12,6 +12,7 @@ from predictor.features.chains import layers
 from predictor.features.labels import Labels
 from predictor.features.parts import part_sums
 from predictor.features.paths import sequences, statistics
+from predictor.features.propagation import propagation
 from predictor.features.values import value_families, value_features
 from spaces.space import Codes, SearchSpace
 
@@ -23,7 +24,11 @@ _CHUNK = 2048
 
 
 def groups(
-    space: SearchSpace, codes: Codes, with_values: bool = True, with_parts: bool = False
+    space: SearchSpace,
+    codes: Codes,
+    with_values: bool = True,
+    with_parts: bool = False,
+    with_propagation: bool = False,
 ) -> dict[str, NDArray[np.float32]]:
     """Compute all groups of features.
 
@@ -38,13 +43,20 @@ def groups(
         codes: Codes of the architectures, checked, int array [n, choices].
         with_values: Whether the numbers of ValueChoices are a group.
         with_parts: Whether the sums of the blocks' parts are a group; see `has_parts`.
+        with_propagation: Whether the propagation of signals is a group, in spaces without parts.
 
     Returns:
         Group -> float array [n, features]; empty without architectures.
     """
     representatives = space.representatives(codes)
     chunks = [
-        _groups(space, representatives[start : start + _CHUNK], with_values, with_parts)
+        _groups(
+            space,
+            representatives[start : start + _CHUNK],
+            with_values,
+            with_parts,
+            with_propagation,
+        )
         for start in range(0, len(representatives), _CHUNK)
     ]
     if not chunks:
@@ -59,7 +71,11 @@ def has_parts(space: SearchSpace) -> bool:
 
 
 def _groups(
-    space: SearchSpace, codes: Codes, with_values: bool, with_parts: bool
+    space: SearchSpace,
+    codes: Codes,
+    with_values: bool,
+    with_parts: bool,
+    with_propagation: bool,
 ) -> dict[str, NDArray[np.float32]]:
     codes = np.asfortranarray(codes)
     costs = np.log(1.0 + np.stack([space.macs(codes), space.params(codes)], axis=1))
@@ -75,6 +91,8 @@ def _groups(
         labels = Labels.from_operations(space.operations)
         features["paths"] = statistics(graphs, labels)
         features["sequences"] = sequences(graphs, labels)
+        if with_propagation:
+            features["propagation"] = propagation(graphs, labels, space.operations)
 
     if with_values:
         _add_values(features, space, codes)
