@@ -39,9 +39,12 @@ def products_of(model: GaussianProcess, count: int) -> float:
     """Floating-point operations of the matrix products of one prediction of `count` distinct
     architectures.
     """
-    assert model.process is not None
-    num_inputs, features = model.process.inputs.shape
-    return 2.0 * count * num_inputs * (2 * features + num_inputs + 1)
+    assert model.processes is not None
+    shapes = [process.inputs.shape for process in model.processes.processes]
+    return sum(
+        2.0 * count * num_inputs * (2 * features + num_inputs + 1)
+        for num_inputs, features in shapes
+    )
 
 
 def main() -> None:

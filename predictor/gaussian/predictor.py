@@ -19,17 +19,21 @@ from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
 
 if TYPE_CHECKING:
-    from predictor.gaussian.process import ExactProcess
+    from predictor.gaussian.ensemble import ProcessEnsemble
 
 # Architectures, and steps of a fit, by which two sets of features are compared.
 _COMPARED_ROWS = 200
 _COMPARED_STEPS = 40
 # Least gain of the logarithm of the likelihood for each architecture.
 _MIN_GAIN = 0.05
+# Groups that one process each lacks, with at most so many architectures: with more of them the mean
+# gains little, and each process takes the third power of their number.
+_OMITTED = ("choices", "costs")
+_MAX_ENSEMBLE = 500
 
 
 class GaussianProcess(Predictor):
-    """A Gaussian process over groups of features, on normal scores of the values' ranks.
+    """A Gaussian process over groups of features, on scores of the values' ranks and distances.
 
     See `predictor.features` for the features. The parameters are those of the greatest penalised
     likelihood. The file contains the training data, the parameters and the maps of the auxiliary
@@ -42,7 +46,7 @@ class GaussianProcess(Predictor):
 
     def __init__(self, space: SearchSpace, seed: int = 0):
         super().__init__(space, seed)
-        self.process: ExactProcess | None = None
+        self.processes: ProcessEnsemble | None = None
         self.scores: NormalScores | None = None
         self.deviations: ValueDeviations | None = None
         self.codes: Codes | None = None
@@ -50,8 +54,13 @@ class GaussianProcess(Predictor):
         self.auxiliary = AuxiliaryFeatures({})
         # False only for predictors that were fitted before the values were features.
         self.with_values = True
+        # False only for predictors that were fitted before the distances of values counted and the
+        # propagation of signals was a group.
+        self.with_distances = True
+        self.with_propagation = True
         # Decided by each fit.
         self.with_parts = False
+        self.omitted: tuple[str, ...] = ()
 
     def fit(
         self,
@@ -64,6 +73,8 @@ class GaussianProcess(Predictor):
         codes, targets = training_data(self.space, architectures, values)
         columns = AuxiliaryFeatures.from_columns(auxiliary, codes)
         self.with_parts = has_parts(self.space) and self._prefers_parts(codes, targets)
+        is_mean = len(codes) <= _MAX_ENSEMBLE and not has_parts(self.space)
+        self.omitted = _OMITTED if is_mean else ()
         self._solve(codes, targets, columns, columns(codes), progress)
         self.trained_on = {"architectures": len(codes), "auxiliary": list(columns.maps)}
         progress(1.0, "done")
@@ -76,7 +87,7 @@ class GaussianProcess(Predictor):
         from predictor.gaussian.process import ExactProcess
 
         order = np.random.default_rng(self.seed).permutation(len(codes))[:_COMPARED_ROWS]
-        targets = NormalScores.from_values(values[order]).to_scores(values[order])
+        targets = self._target_map(values[order]).to_scores(values[order])
         without, with_parts = (
             ExactProcess(
                 groups(self.space, codes[order], self.with_values, parts),
@@ -88,6 +99,12 @@ class GaussianProcess(Predictor):
         )
         return with_parts - without > _MIN_GAIN * len(order)
 
+    def _target_map(self, values: NDArray[np.float64]) -> NormalScores:
+        """Return the map from values to the process's targets."""
+        if self.with_distances:
+            return NormalScores.from_ranks_and_values(values)
+        return NormalScores.from_values(values)
+
     def _solve(
         self,
         codes: Codes,
@@ -95,25 +112,29 @@ class GaussianProcess(Predictor):
         auxiliary: AuxiliaryFeatures,
         auxiliary_features: NDArray[np.float64],
         progress: Progress,
-        parameters: Mapping[str, Any] | None = None,
+        parameters: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Make the process; its parameters are fitted where `parameters` is None."""
-        from predictor.gaussian.process import ExactProcess
+        """Make the processes; their parameters are fitted where `parameters` is None."""
+        from predictor.gaussian.ensemble import ProcessEnsemble
 
-        self.scores = NormalScores.from_values(values)
+        self.scores = self._target_map(values)
         self.features: dict[str, NDArray[Any]] = {
-            **groups(self.space, codes, self.with_values, self.with_parts),
+            **self._groups(codes),
             "auxiliary": auxiliary_features,
         }
-        self.process = ExactProcess(
+        self.processes = ProcessEnsemble(
             self.features,
             self.scores.to_scores(values),
+            self.omitted,
             lambda fraction: progress(fraction, "likelihood"),
             parameters,
             self.seed,
         )
         self.deviations = ValueDeviations.fit(
-            self.scores, self.process.left_out_mean, self.process.left_out_deviation, values
+            self.scores,
+            self.processes.left_out_mean,
+            self.processes.left_out_deviation,
+            values,
         )
         self.codes = codes
         self.values = values
@@ -123,14 +144,14 @@ class GaussianProcess(Predictor):
         self, architectures: Architectures
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict mean [n] and deviation [n] of architectures; see `Predictor.predict`."""
-        require(self.process is not None)
+        require(self.processes is not None)
         assert self.scores is not None
         assert self.deviations is not None
         mean, deviation = self.predict_scores(self.space.codes(architectures))
         return self.scores.to_values(mean), self.deviations(mean, deviation)
 
     def predict_scores(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Predict normal scores of the training values' ranks.
+        """Predict scores of the training values; see `NormalScores.from_ranks_and_values`.
 
         Args:
             codes: Codes of the architectures, [n, choices].
@@ -143,22 +164,23 @@ class GaussianProcess(Predictor):
 
         # Auxiliary columns may differ between architectures that are one network.
         if self.auxiliary.maps:
-            features = groups(self.space, codes, self.with_values, self.with_parts)
-            return self._predict_features({**features, "auxiliary": self.auxiliary(codes)})
+            features = {**self._groups(codes), "auxiliary": self.auxiliary(codes)}
+            return self._predict_features(features)
 
         # Each network is scored once.
         distinct, which = np.unique(self.space.representatives(codes), axis=0, return_inverse=True)
-        features = groups(self.space, distinct, self.with_values, self.with_parts)
-        mean, deviation = self._predict_features(
-            {**features, "auxiliary": np.zeros((len(distinct), 0))}
-        )
+        features = {**self._groups(distinct), "auxiliary": np.zeros((len(distinct), 0))}
+        mean, deviation = self._predict_features(features)
         return mean[which.reshape(-1)], deviation[which.reshape(-1)]
+
+    def _groups(self, codes: Codes) -> dict[str, NDArray[np.float32]]:
+        return groups(self.space, codes, self.with_values, self.with_parts, self.with_propagation)
 
     def _predict_features(
         self, features: Mapping[str, NDArray[Any]]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        assert self.process is not None
-        return self.process.predict(features)
+        assert self.processes is not None
+        return self.processes.predict(features)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted predictor as one safetensors file, all or nothing; raises NotFitted."""
@@ -168,8 +190,8 @@ class GaussianProcess(Predictor):
         """Return the config and the tensors for `from_state`; raises NotFitted."""
         import torch
 
-        require(self.process is not None)
-        assert self.process is not None
+        require(self.processes is not None)
+        assert self.processes is not None
         assert self.codes is not None
         assert self.values is not None
         config = {
@@ -178,6 +200,9 @@ class GaussianProcess(Predictor):
             "seed": self.seed,
             "with_values": self.with_values,
             "with_parts": self.with_parts,
+            "with_distances": self.with_distances,
+            "with_propagation": self.with_propagation,
+            "omitted": list(self.omitted),
             "auxiliary": list(self.auxiliary.maps),
             "trained_on": dict(self.trained_on),
         }
@@ -189,7 +214,11 @@ class GaussianProcess(Predictor):
             "given": np.ascontiguousarray(self.features["auxiliary"]),
             **self.auxiliary.arrays(),
         }
-        kernel = {f"kernel.{name}": value for name, value in self.process.parameters.items()}
+        kernel = {
+            f"{_kernel_prefix(index)}{name}": value
+            for index, process in enumerate(self.processes.processes)
+            for name, value in process.parameters.items()
+        }
         return config, {name: torch.from_numpy(array) for name, array in arrays.items()} | kernel
 
     @classmethod
@@ -200,11 +229,16 @@ class GaussianProcess(Predictor):
         model = cls(space, config["seed"])
         model.with_values = config.get("with_values", False)
         model.with_parts = config.get("with_parts", False)
+        model.with_distances = config.get("with_distances", False)
+        model.with_propagation = config.get("with_propagation", False)
+        model.omitted = tuple(config.get("omitted", ()))
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
 
-        # Only the kernel's parameters are stored as such; the process is solved again from the
+        # Only the kernels' parameters are stored as such; the processes are solved again from the
         # data.
-        parameters = with_prefix("kernel.", tensors)
+        parameters = [
+            with_prefix(_kernel_prefix(index), tensors) for index in range(1 + len(model.omitted))
+        ]
         model._solve(
             space.check(arrays["codes"]),
             arrays["values"],
@@ -216,3 +250,8 @@ class GaussianProcess(Predictor):
 
         model.trained_on = config["trained_on"]
         return model
+
+
+def _kernel_prefix(index: int) -> str:
+    """Return the prefix of a process's parameters in files; the first has that of single ones."""
+    return f"kernel{index}." if index else "kernel."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -51,7 +51,7 @@ class Blend(GaussianProcess):
         auxiliary: AuxiliaryFeatures,
         auxiliary_features: NDArray[np.float64],
         progress: Progress,
-        parameters: Mapping[str, Any] | None = None,
+        parameters: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         super()._solve(codes, values, auxiliary, auxiliary_features, progress, parameters)
         assert self.scores is not None
