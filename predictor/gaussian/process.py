@@ -17,7 +17,7 @@ from predictor.features.groups import COUNTS
 from predictor.gaussian.kernel import covariance, group_distances, initial_parameters
 from spaces.memory import available_bytes
 
-STEPS = 120
+STEPS = 70
 """Steps of a fit."""
 
 # Added to the diagonal, for the Cholesky decomposition.
