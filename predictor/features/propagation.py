@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,7 +170,7 @@ def _rectified_correlation(correlation: NDArray[np.float64]) -> NDArray[np.float
     return np.asarray((np.sqrt(1 - bounded**2) + bounded * (np.pi - angle)) / np.pi)
 
 
-def _mean(fractions: NDArray[np.float64], values: NDArray[np.generic]) -> NDArray[np.float64]:
+def _mean(fractions: NDArray[np.float64], values: NDArray[Any]) -> NDArray[np.float64]:
     """Return the mean [n] of values [n, sources] with the weights `fractions` [n, sources]."""
     return np.asarray((fractions * values).sum(1))
 

@@ -64,11 +64,14 @@ class ProcessEnsemble:
             *(tuple(name for name in features if name != group) for group in omitted),
         ]
         for index, names in enumerate(group_sets):
+            # The default binds the index of this process; a closure would read the last one.
+            def report(fraction: float, index: int = index) -> None:
+                progress((index + fraction) / len(group_sets))
+
             process = ExactProcess(
                 {name: features[name] for name in names},
                 targets,
-                # The default binds the index of this process.
-                lambda fraction, index=index: progress((index + fraction) / len(group_sets)),
+                report,
                 None if parameters is None else parameters[index],
                 seed,
                 steps,

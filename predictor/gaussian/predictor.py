@@ -163,6 +163,7 @@ class GaussianProcess(Predictor):
             return np.empty(0), np.empty(0)
 
         # Auxiliary columns may differ between architectures that are one network.
+        features: dict[str, NDArray[Any]]
         if self.auxiliary.maps:
             features = {**self._groups(codes), "auxiliary": self.auxiliary(codes)}
             return self._predict_features(features)

@@ -31,8 +31,8 @@ def graph(operations: list[str], edges: list[tuple[int, int]]) -> DenseGraphs:
 
 
 def features(operations: list[str], edges: list[tuple[int, int]]) -> dict[str, float]:
-    names = ("c0_1", "c0_4", "c5_1", "c5_4", "variance", "depth", "deviation", "kernels")
-    names += ("direct", "dead", "concentration")
+    names = ["c0_1", "c0_4", "c5_1", "c5_4", "variance", "depth", "deviation", "kernels"]
+    names += ["direct", "dead", "concentration"]
     row = propagation(graph(operations, edges), Labels.from_operations(OPERATIONS), OPERATIONS)[0]
     return dict(zip(names, row.tolist(), strict=True))
 
