@@ -40,10 +40,10 @@ def initial_parameters(sizes: Sequence[int]) -> dict[str, Tensor]:
 
 def squared_distances(first: Tensor, second: Tensor) -> Tensor:
     """Return the squared distances [n, m] between rows of [n, f] and [m, f]."""
-    products = first @ second.T
     squares = first.square().sum(1)[:, None] + second.square().sum(1)[None]
-    # Rounding can make the distance of equal rows negative.
-    return (squares - 2 * products).clamp_min(0)
+    # In place: each new matrix of all pairs costs as much time as the arithmetic. Rounding can make
+    # the distance of equal rows negative.
+    return squares.addmm_(first, second.T, alpha=-2).clamp_min_(0)
 
 
 def group_distances(first: Tensor, second: Tensor, sizes: Sequence[int]) -> list[Tensor]:
@@ -109,7 +109,7 @@ class _Matern(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, squared: Tensor) -> Tensor:
         root = (5 * squared).sqrt_()
-        decay = torch.exp(-root)
+        decay = root.neg().exp_()
         # (1 + root) exp(-root), which the gradient needs as well.
         slope = torch.addcmul(decay, root, decay)
         if squared.requires_grad:

@@ -28,8 +28,8 @@ _MIN_SPREAD_OF_COUNTS = 0.35
 _LEARNING_RATE = 0.06
 # Factors of the squared differences from the initial parameters.
 _PENALTY = {"lengths": 0.05, "amplitudes": 0.05, "weights": 1.5, "together": 0.05, "noise": 0.05}
-# Architectures predicted at once.
-_CHUNK = 4096
+# Architectures predicted at once: more of them leave the processor's cache.
+_CHUNK = 512
 # Architectures whose likelihood the parameters are fitted to: with more of them the parameters
 # change little, and a step takes the third power of their number.
 _LIKELIHOOD_ROWS = 1000
