@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.deviations import ValueDeviations
 from predictor.ranks import NormalScores
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Calibration:
     well. The deviation from the line is the one that 68% of them keep, so that a few networks that
     fail to train do not widen it for all; the variance among members is subtracted from it and
     returns as the variance of their mean. The curve follows the distribution of the values:
-    accuracies crowd below a best one, which a line would overshoot.
+    accuracies crowd below a best one, which a line would overshoot. Deviations of values are those
+    of the out-of-fold scores' errors; see `predictor.deviations`.
 
     Args:
         slope: Normal score per score; positive, so that ranks are preserved.
@@ -43,6 +45,8 @@ class Calibration:
         centres: Each member's mean score over a uniform sample of the space, [members].
         scales: Each member's deviation over that sample, [members].
         curve: Map from normal scores to values.
+        deviations: Map from deviations of normal scores to those of values. None: the deviation is
+            carried through the curve, as in files from before this map.
     """
 
     slope: float
@@ -51,6 +55,7 @@ class Calibration:
     centres: tuple[float, ...]
     scales: tuple[float, ...]
     curve: NormalScores
+    deviations: ValueDeviations | None = None
 
     @classmethod
     def fit(
@@ -92,13 +97,19 @@ class Calibration:
         disagreement = slope**2 * float(np.median(_variance_of_mean(normalised))) * len(reference)
         min_variance = (_MIN_NOISE * member_deviation) ** 2
         noise = float(np.sqrt(max(member_deviation**2 - disagreement, min_variance)))
+
+        # An out-of-fold score is that of one member, whose deviation is larger than the mean's.
+        curve = ranks.thinned(_KNOTS)
+        deviation = np.full(len(scores), np.sqrt(noise**2 + disagreement))
+        deviations = ValueDeviations.fit(curve, intercept + slope * scores, deviation, values)
         return cls(
             slope,
             intercept,
             noise,
             tuple(centres.tolist()),
             tuple(scales.tolist()),
-            ranks.thinned(_KNOTS),
+            curve,
+            deviations,
         )
 
     def apply(self, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -113,7 +124,8 @@ class Calibration:
         scores = (scores - np.array(self.centres)[:, None]) / np.array(self.scales)[:, None]
         mean = self.intercept + self.slope * scores.mean(0)
         deviation = np.sqrt(self.noise**2 + self.slope**2 * _variance_of_mean(scores))
-        return self.curve.to_values(mean), self.curve.spread(mean, deviation)
+        spread = self.curve.spread if self.deviations is None else self.deviations
+        return self.curve.to_values(mean), spread(mean, deviation)
 
     def relaxed_mean(self, scores: Tensor) -> Tensor:
         """Return the mean of `apply` as a tensor [n] of scores, a tensor [members, n]."""
@@ -125,15 +137,33 @@ class Calibration:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, as JSON."""
         curve = {"scores": self.curve.scores.tolist(), "values": self.curve.values.tolist()}
-        return {**asdict(self), "curve": curve}
+        fields = {**asdict(self), "curve": curve}
+        if self.deviations is None:
+            return fields
+
+        # The curve of the deviations is that of the values.
+        deviations = {
+            "scale": self.deviations.scale,
+            "floor": self.deviations.floor,
+            "factors": self.deviations.factors.tolist(),
+        }
+        return {**fields, "deviations": deviations}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Calibration:
         """Rebuild a calibration from its `to_dict`; raises TypeError for other fields."""
         # Files from before the curve have a line to values; its curve is the identity.
         points = fields.get("curve", {"scores": [0, 1], "values": [0, 1]})
-        curve = {name: np.asarray(values, dtype=np.float64) for name, values in points.items()}
-        return cls(**{**fields, "curve": NormalScores(**curve)})
+        curve = NormalScores(
+            **{name: np.asarray(values, dtype=np.float64) for name, values in points.items()}
+        )
+
+        # Files from before these deviations carry a deviation through the curve.
+        deviations = fields.get("deviations")
+        if deviations is not None:
+            factors = np.asarray(deviations["factors"], dtype=np.float64)
+            deviations = ValueDeviations(curve, deviations["scale"], deviations["floor"], factors)
+        return cls(**{**fields, "curve": curve, "deviations": deviations})
 
 
 def _variance_of_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -194,6 +194,44 @@ def test_calibrations_from_before_the_curve_are_read_as_lines() -> None:
     np.testing.assert_allclose(deviation, 0.5)
 
 
+def test_deviations_hold_their_fractions_among_the_best_predicted() -> None:
+    measured = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        quality = rng.normal(size=2100)
+        scores = quality + 0.3 * rng.normal(size=(4, 2100)) + 0.3 * rng.normal(size=2100)
+        # Values crowd below 94, where they differ by the noise of their trainings.
+        values = 94 - np.exp(-1.5 * quality) + 0.2 * rng.normal(size=2100)
+        fold = np.arange(100) % 4
+        calibration = Calibration.fit(scores[fold, np.arange(100)], values[:100], fold, scores)
+        mean, deviation = calibration.apply(scores[:, 100:])
+        best = mean >= np.quantile(mean, 0.9)
+        ratio = np.abs(values[100:] - mean)[best] / deviation[best]
+        measured.append([(ratio <= 1).mean(), (ratio <= 2).mean()])
+    one, two = np.mean(measured, axis=0)
+    # Carried through the curve, deviations hold .4 and .7.
+    assert 0.55 < one < 0.78
+    assert two > 0.85
+
+
+def test_calibrations_are_rebuilt_with_their_deviations() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(2, 60))
+    values = np.exp(scores.mean(0)) + 0.1 * rng.normal(size=60)
+    fold = np.arange(60) % 2
+    calibration = Calibration.fit(scores[fold, np.arange(60)], values, fold, scores)
+    fields = json.loads(json.dumps(calibration.to_dict()))
+    np.testing.assert_allclose(
+        Calibration.from_dict(fields).apply(scores), calibration.apply(scores)
+    )
+
+    # A file from before carries the deviation through the curve.
+    del fields["deviations"]
+    mean, deviation = Calibration.from_dict(fields).apply(scores)
+    np.testing.assert_allclose(mean, calibration.apply(scores)[0])
+    assert not np.allclose(deviation, calibration.apply(scores)[1])
+
+
 def test_calibration_never_turns_the_order() -> None:
     base = np.linspace(-1, 1, 20)
     calibration = Calibration.fit(base, -base, np.zeros(20, dtype=np.int64), base[None])
