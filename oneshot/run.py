@@ -15,7 +15,7 @@ from oneshot.data.images import ImageData
 from oneshot.data.registry import reload
 from oneshot.data.request import title
 from oneshot.errors import InvalidRun
-from oneshot.perturbations.conditions import Conditions
+from oneshot.perturbations.conditions import Conditions, texts_without_folders
 from oneshot.run_settings import NETWORK, SUPERNET, RunSettings
 from oneshot.tasks.registry import make_task
 from oneshot.tasks.task import Task
@@ -163,8 +163,9 @@ class Run:
 def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's settings for publication, without paths of the machine.
 
-    The command is removed, and the paths of the data set and of the supernet that the training
-    began with are shortened to names. A training cannot be resumed from these settings.
+    The command is removed, and the paths of the data set, of the supernet that the training began
+    with and of the source of a transferred attack are shortened to names. A training cannot be
+    resumed from these settings.
 
     Args:
         settings: Content of run.json.
@@ -173,6 +174,8 @@ def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
     published["data"] = {**settings["data"], "name": title(settings["data"]["name"])}
     if settings.get("init"):
         published["init"] = {**settings["init"], "run": Path(settings["init"]["run"]).name}
+    if settings.get("under"):
+        published["under"] = texts_without_folders(settings["under"])
     return published
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,6 +133,28 @@ def conditional_metrics(
             # The title is that of the metric without a perturbation.
             named.setdefault(condition.metric(base), replace(metric, title=""))
     return named
+
+
+def texts_without_folders(texts: Iterable[str]) -> list[str]:
+    """Return conditions with the names of folders in place of their paths, for publication.
+
+    Args:
+        texts: Texts that `Conditions.parse` reads, also of perturbations that are not registered.
+
+    Example:
+        >>> texts_without_folders(["clean=0.5", "pgd(steps=9, source='/home/me/net')=0.5"])
+        ['clean=0.5', "pgd(steps=9, source='net')=0.5"]
+    """
+    published = []
+    for text in texts:
+        call, _, weight = text.rpartition("=")
+        name, options = PERTURBATIONS.parse(call)
+        if "source" in options:
+            options["source"] = Path(options["source"]).name
+            values = ", ".join(f"{key}={value!r}" for key, value in options.items())
+            text = f"{name}({values})={weight}"
+        published.append(text)
+    return published
 
 
 def generator_of(*key: int) -> torch.Generator:

@@ -71,6 +71,7 @@ def test_retrain_records_what_it_was(network: Path, supernet: Path, small: Chain
     assert settings["init"] == {
         "run": str(supernet),
         "weights": read_run(supernet).weights_digest(),
+        "kind": "supernet",
     }
     assert settings["classes"] == list("0123456789")
     report = json.loads((network / "test.json").read_text())
@@ -132,15 +133,21 @@ def test_an_exported_network_asks_for_its_folder_of_images(network: Path, tmp_pa
 
 def test_settings_for_others_tell_no_folder(network: Path, supernet: Path) -> None:
     settings = read_run(network).settings.to_dict()
+    under = ["clean=0.5", "pgd(source='/home/me/other')=0.5"]
     found = without_folders(
-        {**settings, "data": {**settings["data"], "name": "cifar10:/data/cifar"}}
+        {
+            **settings,
+            "data": {**settings["data"], "name": "cifar10:/data/cifar"},
+            "under": under,
+        }
     )
     assert str(supernet.parent) in json.dumps(settings)
     assert found["data"] == {**settings["data"], "name": "cifar10"}
-    assert found["init"] == {"run": "supernet", "weights": settings["init"]["weights"]}
-    rest = settings.keys() - {"command", "data", "init"}
+    assert found["init"] == {**settings["init"], "run": "supernet"}
+    assert found["under"] == ["clean=0.5", "pgd(source='other')=0.5"]
+    rest = settings.keys() - {"command", "data", "init", "under"}
     assert {name: found[name] for name in rest} == {name: settings[name] for name in rest}
-    assert found.keys() == settings.keys() - {"command"}
+    assert found.keys() == {*settings, "under"} - {"command"}
 
 
 @pytest.fixture
