@@ -149,7 +149,7 @@ SMOKE = Setting(
 def main(
     smoke: bool,
     effort: float,
-    found_top1: int,
+    found: int,
     drawn: int,
     least: float,
     part: str,
@@ -169,13 +169,13 @@ def main(
         setting, data, part, Execution(accelerator=device, precision=precision), seed, output
     )
     reports: dict[str, list[dict[str, Any]]] = {"found": [], "random": []}
-    for number in range(found_top1):
+    for number in range(found):
         reports["found"].append(
             trial.retrained(trial.found(number), f"found-{number}", seed + number)
         )
     for number, architecture in enumerate(trial.random(drawn, least)):
         reports["random"].append(
-            trial.retrained(architecture, f"random-{number}", seed + found_top1 + number)
+            trial.retrained(architecture, f"random-{number}", seed + found + number)
         )
     comparison = compared(reports)
     write_text(output / "comparison.json", json.dumps({**comparison, **reports}, indent=1) + "\n")
