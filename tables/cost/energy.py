@@ -33,11 +33,15 @@ def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridg
         correction: Kind of correction, as for `tables.cost.latency.latency_model`.
 
     Raises:
-        MissingFigures: The device reported no energy, or of too few networks of this space.
+        MissingFigures: The device reported no energy, or of too few networks of this space, or
+            networks were measured in several phases.
         MissingBlock: The table lacks a block of the space.
         UnknownName: No correction has this name.
     """
     check_correction(correction)
+    # A run of a prompt and one of a token have no energy in common.
+    if table.phases:
+        raise MissingFigures(table.name, METRIC, "networks of text have one in each phase")
     samples = [sample for sample in table.networks if sample.energy_mj is not None]
     if not samples:
         raise MissingFigures(table.name, METRIC, "the device reported none while it was measured")

@@ -123,6 +123,8 @@ def test_latency_without_a_phase_is_refused(
 ) -> None:
     with pytest.raises(MissingFigures, match="measured in phases: prefill_ms and decode_ms"):
         table.cost_model(space, "latency_ms")
+    with pytest.raises(MissingFigures, match="networks of text have one in each phase"):
+        table.cost_model(space, "energy_mj")
 
     images = spaces.get("spos-tiny")
     other = build(images, fake(4))
