@@ -17,6 +17,7 @@ from service.api.connection import RequestEnd, request_end
 from service.api.documentation import content, reading
 from service.api.job_requests import get_owned_job
 from service.context import Service, current_service
+from service.jobs import JobState
 from service.problems import invalid
 from service.schemas.search import EventQuery
 from service.store import Event
@@ -122,6 +123,9 @@ def _event_texts(
             yield _to_text(event)
 
         if events:
+            # No event follows that of a final state.
+            if _is_last(events[-1]):
+                return
             after = events[-1].sequence
             sent = time.monotonic()
         # Only after an empty wait: events may remain to be sent when the job has ended.
@@ -130,6 +134,10 @@ def _event_texts(
         elif time.monotonic() >= sent + KEEP_ALIVE:
             yield ": keep-alive\n\n"
             sent = time.monotonic()
+
+
+def _is_last(event: Event) -> bool:
+    return event.kind == "state" and JobState(event.data["state"]).final
 
 
 def _to_text(event: Event) -> str:

@@ -17,6 +17,8 @@ from service.jobs import Job, JsonObject, UnknownJob
 from service.store import FileVersion, Store
 from service.store.files import SHARED_LIBRARY
 
+# Kinds of jobs whose files become the catalog's.
+_PUBLISHING_KINDS = ("predictor", "pipeline")
 # Jobs whose predictors are published at most in one pass.
 _MAX_JOBS = 100
 
@@ -38,6 +40,7 @@ class Uploads:
         self._published_jobs: set[str] = set()
         self._complete_kinds: set[str] = set()
         self._has_all_sizes = False
+        self._last_done: tuple[int, float | None] = (0, None)
         self._lock = threading.Lock()
 
     def add(
@@ -120,7 +123,7 @@ class Uploads:
             library: Id of the library.
             local: Name -> file in a folder, which precedes an upload of the name; None for none.
         """
-        self._publish(kind)
+        self.publish_finished()
         return LibraryFiles(local or {}, self._store.files, kind, library)
 
     def libraries(self, kind: str) -> Sequence[str]:
@@ -144,7 +147,7 @@ class Uploads:
 
     def spaces(self, kind: str, libraries: Collection[str] | None) -> set[str]:
         """Return the spaces of the files of libraries; None for every library."""
-        self._publish(kind)
+        self.publish_finished()
         self._complete_summaries(kind)
         return self._store.files.spaces(kind, libraries)
 
@@ -177,14 +180,13 @@ class Uploads:
 
     def publish_finished(self) -> None:
         """Make the files of all finished jobs versions, before one of the jobs is removed."""
+        # Every list and every search looks, and a job that makes files ends rarely.
+        done = self._store.jobs.done_state(_PUBLISHING_KINDS)
+        if done == self._last_done:
+            return
         self._publish_trained()
         self._pipelines.publish()
-
-    def _publish(self, kind: str) -> None:
-        """Make the files of finished jobs versions."""
-        if kind == "predictor":
-            self._publish_trained()
-        self._pipelines.publish()
+        self._last_done = done
 
     def _publish_trained(self) -> None:
         """Make the predictors of finished jobs versions, which outlive the jobs."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, load_only
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.orm import load_only
 
-from service.jobs import JsonObject
+from service.jobs import JsonObject, UnknownJob
 from service.store.changes import Changes, Stop
 from service.store.database import Database
 from service.store.rows import ANY, Owner, find_job
@@ -61,7 +61,8 @@ class Events:
             UnknownJob: The owner has no such job.
         """
         with self._database.reading() as session:
-            return _read(session, find_job(session, job_id, owner), after, limit)
+            find_job(session, job_id, owner, options=[load_only(JobRow.sequence)])
+            return _read(session.connection(), job_id, after, limit)
 
     def wait(
         self,
@@ -88,23 +89,48 @@ class Events:
         """
 
         def read() -> tuple[Sequence[Event], bool]:
-            with self._database.reading() as session:
-                # The result, which may be large, only if its event is among those to be read.
-                job = find_job(session, job_id, options=[load_only(JobRow.sequence, JobRow.state)])
-                return _read(session, job, after, limit), job.state.final
+            with self._database.querying() as connection:
+                events = _read(connection, job_id, after, limit)
+                # Many wait for each event, most of whom need no second query.
+                return events, not events and _is_over(connection, job_id)
 
         # `any`: either there are events, or the job's state is final.
         return self._changes.wait_until(job_id, read, any, timeout, stop)[0]
 
 
-def _read(session: Session, job: JobRow, after: int, limit: int) -> Sequence[Event]:
-    # By the job's own numbers, which a client keeps; ids count the events of all jobs.
-    query = select(EventRow).where(EventRow.job == job.sequence, EventRow.number > after)
-    rows = session.scalars(query.order_by(EventRow.number).limit(limit)).all()
-    return [Event(row.number, row.kind, _data_of(row, job), row.created) for row in rows]
+# Built once: streams make these queries for every event. By the job's own numbers, which a client
+# keeps; ids count the events of all jobs.
+_EVENTS = (
+    select(EventRow.number, EventRow.kind, EventRow.data, EventRow.created)
+    .join(JobRow, JobRow.sequence == EventRow.job)
+    .where(JobRow.id == bindparam("job_id"), EventRow.number > bindparam("after"))
+    .order_by(EventRow.number)
+    .limit(bindparam("limit"))
+)
+_STATE = select(JobRow.state).where(JobRow.id == bindparam("job_id"))
+_RESULT = select(JobRow.result).where(JobRow.id == bindparam("job_id"))
 
 
-def _data_of(row: EventRow, job: JobRow) -> JsonObject:
-    # A result is stored once, with its job.
-    data = job.result if row.kind == "result" else row.data
-    return data or {}
+def _read(connection: Connection, job_id: str, after: int, limit: int) -> Sequence[Event]:
+    # PostgreSQL's texts cannot contain NUL, and no id contains one either.
+    if "\0" in job_id:
+        raise UnknownJob(job_id)
+    values = {"job_id": job_id, "after": after, "limit": limit}
+    events = [
+        Event(row[0], row[1], row[2] or {}, row[3]) for row in connection.execute(_EVENTS, values)
+    ]
+    # A result is stored once, with its job, and may be large.
+    if any(event.kind == "result" for event in events):
+        result = connection.scalar(_RESULT, {"job_id": job_id}) or {}
+        events = [
+            replace(event, data=result) if event.kind == "result" else event for event in events
+        ]
+    return events
+
+
+def _is_over(connection: Connection, job_id: str) -> bool:
+    """Return whether a job has ended; raises UnknownJob."""
+    state = connection.scalar(_STATE, {"job_id": job_id})
+    if state is None:
+        raise UnknownJob(job_id)
+    return state.final

@@ -193,11 +193,23 @@ class Jobs:
         with self._database.reading() as session:
             return session.scalars(query.order_by(JobRow.sequence.desc()).limit(limit)).all()
 
+    def done_state(self, kinds: Sequence[str]) -> tuple[int, float | None]:
+        """Return a value that changes when a job of some kinds becomes done.
+
+        It is their number with the time at which the last one became so.
+        """
+        query = select(func.count(), func.max(JobRow.finished)).where(
+            JobRow.kind.in_(kinds), JobRow.state == JobState.DONE
+        )
+        with self._database.querying() as connection:
+            total, last = connection.execute(query).one()
+            return total, last
+
     def count_unfinished(self) -> int:
         """Count the queued and running jobs of all owners."""
         query = select(func.count()).where(JobRow.state.not_in(_FINAL_STATES))
-        with self._database.reading() as session:
-            return session.scalar(query) or 0
+        with self._database.querying() as connection:
+            return connection.scalar(query) or 0
 
     def is_over(self, job_id: str) -> bool:
         """Return whether a job has ended; raises UnknownJob if there is none of that id."""
@@ -209,8 +221,8 @@ class Jobs:
         query = select(func.count(), func.max(JobRow.sequence)).where(
             JobRow.state == JobState.QUEUED
         )
-        with self._database.reading() as session:
-            total, newest = session.execute(query).one()
+        with self._database.querying() as connection:
+            total, newest = connection.execute(query).one()
             return (total, newest) if total else None
 
     def wait(

@@ -21,7 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from service.jobs import Job, JobState, JsonObject, Resources
 from service.store.labels import split_tags
 
-HEAD = "0007"
+HEAD = "0008"
 """Migration that creates these tables."""
 
 CHANNEL = "pathfit_changes"
@@ -58,6 +58,7 @@ class JobRow(Base):
         Index("ix_jobs_state", "state"),
         Index("ix_jobs_owner", "owner", "state"),
         Index("ix_jobs_engine", "engine", "state"),
+        Index("ix_jobs_kind", "kind", "state", "finished"),
     )
 
     sequence: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)

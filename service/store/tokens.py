@@ -20,6 +20,10 @@ RESERVED_NAME = "shared"
 """Name of the library that belongs to no token; no token may have it."""
 
 
+# Built once, as every request without a token makes this query.
+_ANY_TOKEN = select(TokenRow.id).limit(1)
+
+
 class InvalidToken(PathfitError):
     """A token that cannot be created or found; the message has the reason."""
 
@@ -170,8 +174,8 @@ class Tokens:
 
     def exist(self) -> bool:
         """Return whether a token was ever created."""
-        with self._database.reading() as session:
-            return session.scalar(select(TokenRow.id).limit(1)) is not None
+        with self._database.querying() as connection:
+            return connection.scalar(_ANY_TOKEN) is not None
 
     def list(self) -> Sequence[Token]:
         """List all tokens, newest first."""
