@@ -62,3 +62,9 @@ def guide_from_text(text: str) -> JsonObject:
 def without_none(value: Mapping[str, Any]) -> JsonObject:
     """Return a JSON object without the fields whose value is None."""
     return {key: item for key, item in value.items() if item is not None}
+
+
+def shared_field(shared: bool) -> dict[str, bool]:
+    """Return the field of an upload that becomes everybody's."""
+    # Left out by default, as services of earlier versions refuse unknown fields.
+    return {"shared": True} if shared else {}
