@@ -1,4 +1,4 @@
-"""The engine: claims jobs, has workers run them, and alone records their reports in the store."""
+"""The engine: has workers run the jobs that it claims, and alone records their reports."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from service.engine.claims import Claims
 from service.engine.reports import (
     Assignment,
     Done,
@@ -23,13 +24,13 @@ from service.engine.reports import (
     Report,
     Stopped,
 )
+from service.engine.schedule import Schedule
 from service.engine.worker import Needs, Worker
 from service.engine.worker_pool import WorkerPool
 from service.jobs import (
     MAX_WORKER_CRASHES,
     IllegalTransition,
     JobError,
-    Resources,
     StaleAttempt,
     UnknownJob,
 )
@@ -47,7 +48,6 @@ CANCEL_PATIENCE = 0.2
 _SHORT_TICK = 0.05
 
 _FAULT_INTERVAL = 1.0
-_CLAIM_INTERVAL = 1.0
 _STORE_RETRY_DELAY = 1.0
 _LOG = logging.getLogger(__name__)
 
@@ -96,7 +96,6 @@ class Engine:
         self._inbox = inbox
         self._room = room
         self._fault = fault
-        self._alone = alone
         self._beat = beat
         self._scratch = scratch
         self._pool = WorkerPool(start_worker, num_warm)
@@ -104,12 +103,9 @@ class Engine:
         # Not an Event: `stop` may interrupt the very thread that waits for it.
         self._stopping = False
         self._announced: tuple[str, str | None] = ("starting", None)
-        self._next_time: dict[str, float] = {}
-        self._unclaimable: object = None
+        self._schedule = Schedule()
         self._interruption: str | None = None
-
-        # Whether jobs were queued, or room for one has become free, since the last claim.
-        self._may_have_work = True
+        self._claims = Claims(store, name, self._pool, alone, self._record)
 
         # Whether jobs may have been cancelled since the engine last looked.
         self._may_have_cancelled = False
@@ -131,7 +127,7 @@ class Engine:
             self._send_heartbeat,
             self._end_cancelled,
             self._pool.refill,
-            self._claim_jobs,
+            self._claims.claim,
             self._pool.make_way,
         )
         self._thread = threading.get_ident()
@@ -151,7 +147,7 @@ class Engine:
         """Wake the engine, since a job has changed."""
         # What it changes itself, in its own thread, gives it nothing to do.
         if threading.get_ident() != self._thread:
-            self._may_have_work = True
+            self._claims.notice_change()
             self._may_have_cancelled = True
             self._inbox.put((None, None))
 
@@ -170,7 +166,7 @@ class Engine:
         """Return the seconds until a regular check is due."""
         if any(worker.kill_at is not None for worker in self._pool.workers):
             return _SHORT_TICK
-        return max(0.0, self._next_time["fault"] - time.monotonic())
+        return self._schedule.seconds_until("fault")
 
     def _guard(self, step: Callable[..., object], *arguments: Any) -> None:
         """Take a step, again while the store fails; no error except a Fault ends the engine."""
@@ -193,24 +189,17 @@ class Engine:
                 _LOG.exception("the engine passed over an error")
                 return
 
-    def _is_due(self, topic: str, interval: float) -> bool:
-        now = time.monotonic()
-        if now < self._next_time.get(topic, 0.0):
-            return False
-        self._next_time[topic] = now + interval
-        return True
-
     # Regular checks
 
     def _check_ground(self) -> None:
-        if self._is_due("fault", _FAULT_INTERVAL):
+        if self._schedule.is_due("fault", _FAULT_INTERVAL):
             if (fault := self._fault()) is not None:
                 raise Fault(fault)
             # Read again: nodes join and leave a cluster.
             self._pool.room = self._room()
 
     def _send_heartbeat(self) -> None:
-        if not self._is_due("heartbeat", HEARTBEAT):
+        if not self._schedule.is_due("heartbeat", HEARTBEAT):
             return
 
         held = [(held.job_id, held.attempt) for held in self._pool.assignments]
@@ -221,7 +210,7 @@ class Engine:
 
         # Every engine does it, so that the jobs of a dead one are taken over by whichever lives.
         if self._store.leases.expire(self._name, held):
-            self._may_have_work = True
+            self._claims.notice_change()
         # Workers that were killed could not do it themselves.
         if self._scratch is not None:
             sweep(self._scratch, held)
@@ -257,79 +246,13 @@ class Engine:
             self._store.engines.announce(self._name, *state)
             self._announced = state
 
-    # Claiming jobs
-
-    def _claim_jobs(self) -> None:
-        # Looked for from time to time as well, should a notification be lost.
-        if not self._may_have_work and not self._is_due("queue", HEARTBEAT):
-            return
-
-        self._may_have_work = False
-        while self._pool.may_start():
-            free = self._pool.available
-            # A claim is a write, for which SQLite has one lock: useless ones are avoided.
-            if (free.cpus <= 0 and free.gpus <= 0) or not self._may_claim():
-                return
-
-            job = self._store.leases.claim(self._name, free=Resources(free.cpus, free.gpus))
-            if job is None:
-                self._refuse_oversized()
-                return
-
-            self._unclaimable = None
-            self._pool.assign(job)
-
-    def _refuse_oversized(self) -> None:
-        """Fail a job that does not fit though no other runs, unless another engine may run it."""
-        if not (self._alone and self._pool.idle):
-            return
-
-        job = self._store.leases.claim(self._name)
-        if job is None:
-            return
-
-        needs = Needs.from_job(job)
-        room = self._pool.room
-        # A job that fits was queued after the claim before this one.
-        if needs.fits(room):
-            self._pool.assign(job)
-            return
-
-        detail = (
-            f"the job needs {needs.cpus:g} CPUs and {needs.gpus:g} GPUs; the service has"
-            f" {room.cpus:g} and {room.gpus:g}"
-        )
-        self._record(self._store.jobs.fail, job.id, job.attempt, JobError("NoRoom", detail))
-
-    def _may_claim(self) -> bool:
-        """Return whether a queued job may be worth a claim, which is a write.
-
-        It is not while the queue is the one of which no job fitted last time; then one claim per
-        `_CLAIM_INTERVAL` is made all the same.
-        """
-        queue_state = self._store.jobs.queue_state()
-        if queue_state is None:
-            return False
-
-        if queue_state == self._unclaimable and not self._is_due("claim", _CLAIM_INTERVAL):
-            return False
-
-        self._unclaimable = queue_state
-
-        return True
-
-    def _expect_work(self) -> None:
-        """Have the queue looked at again, since a worker has become free."""
-        self._unclaimable = None
-        self._may_have_work = True
-
     # Reports of workers
 
     def _handle(self, worker: Worker, report: Report) -> None:
         if isinstance(report, Ready):
             self._pool.mark_ready(worker, report)
             self._announce()
-            self._expect_work()
+            self._claims.expect_room()
             return
 
         job_id = report.assignment.job_id
@@ -357,7 +280,7 @@ class Engine:
         if worker.assignment == report.assignment:
             worker.release()
 
-        self._expect_work()
+        self._claims.expect_room()
 
     def _record_progress(self, report: Progressed) -> None:
         assignment = report.assignment
@@ -398,7 +321,7 @@ class Engine:
             self._record(self._lose, lost, worker.ending)
 
         self._pool.remove(worker)
-        self._expect_work()
+        self._claims.expect_room()
 
     def _lose(self, lost: Assignment, ending: str) -> None:
         """Queue a job again whose worker died, or fail it if too many workers died."""
