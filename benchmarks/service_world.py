@@ -35,15 +35,18 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, *options: str) -> Iterator[Served]:
+def served(folder: Path, *options: str, world: Path | None = None) -> Iterator[Served]:
     """Start a service with one worker, and yield it once the worker is ready.
 
     Args:
-        folder: Folder of its data, its table and its predictor.
+        folder: Folder of its data.
         options: Further options of `service serve`.
+        world: Folder of its table and its predictor, which are made if missing. None: `folder`.
     """
-    make_world(folder)
-    locations = ["--tables", str(folder / "tables"), "--predictors", str(folder / "predictors")]
+    world = world or folder
+    if not (world / "predictors").is_dir():
+        make_world(world)
+    locations = ["--tables", str(world / "tables"), "--predictors", str(world / "predictors")]
     command = ["serve", "--port", "0", "--workers", "1", "--data", str(folder / "data")]
     process = subprocess.Popen(
         [sys.executable, "-m", "service", *command, *locations, *options],
