@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import defer, load_only
 
 from service.jobs import Job, JobState, JsonObject
@@ -14,6 +14,11 @@ from service.store.rows import ANY, Owner, find_job, label_conditions, owned
 from service.store.schema import JobRow
 
 FINAL_STATES = [state for state in JobState if state.final]
+
+# Built once, as every list of files and every search makes this query.
+_DONE = select(func.count(), func.max(JobRow.finished)).where(
+    JobRow.kind.in_(bindparam("kinds", expanding=True)), JobRow.state == JobState.DONE
+)
 
 
 class JobLists:
@@ -83,11 +88,8 @@ class JobLists:
 
         It is their number with the time at which the last one became so.
         """
-        query = select(func.count(), func.max(JobRow.finished)).where(
-            JobRow.kind.in_(kinds), JobRow.state == JobState.DONE
-        )
         with self._database.querying() as connection:
-            total, last = connection.execute(query).one()
+            total, last = connection.execute(_DONE, {"kinds": kinds}).one()
             return total, last
 
     def count_unfinished(self) -> int:

@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -301,3 +302,26 @@ def test_jobs_are_found_by_tag_and_text_in_every_database(store: Store) -> None:
     assert found(text="search") == found(text=" ") == {first.id, second.id}
     store.jobs.cancel(first.id)
     assert store.jobs.remove([first.id, second.id]) == 1
+
+
+def test_done_state_changes_with_each_job_that_is_done(store: Store, clock: Any) -> None:
+    kinds = ("predictor", "pipeline")
+
+    def finish(kind: str) -> str:
+        job_id = store.jobs.create(kind, {}, {})[0].id
+        assert store.leases.claim("e") is not None
+        clock.now += 1
+        store.jobs.finish(job_id, 1, {}, None)
+        return job_id
+
+    states = [store.jobs.done_state(kinds)]
+    for kind in ("predictor", "search", "pipeline"):
+        last = finish(kind)
+        states.append(store.jobs.done_state(kinds))
+    assert [total for total, _ in states] == [0, 1, 1, 2]
+    assert states[1] == states[2]
+
+    # Also where one job is removed and another becomes done in between.
+    store.jobs.remove([last])
+    finish("pipeline")
+    assert store.jobs.done_state(kinds) not in states
