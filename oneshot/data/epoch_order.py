@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -100,24 +101,25 @@ def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
     return order
 
 
-class OrderLoader:
-    """An `EpochLoader` over the tasks of an order.
+class PositionedLoader(ABC):
+    """An `EpochLoader` that knows the epoch and the step at which its next pass starts."""
 
-    Args:
-        order: Order of the images.
-        augment: Whether random numbers are drawn for the augmentation.
-        engine: Function that reads the batches.
-    """
-
-    def __init__(self, order: EpochOrder, augment: bool, engine: Engine):
-        self.order = order
-        self.augment = augment
-        self.engine = engine
+    def __init__(self) -> None:
         self.epoch = 0
         self.first_step = 0
 
+    @abstractmethod
     def __len__(self) -> int:
-        return self.order.steps
+        """Return the number of steps of an epoch."""
+
+    @abstractmethod
+    def batches(self, epoch: int, steps: range) -> Iterator[Batch]:
+        """Return the batches of some steps of an epoch.
+
+        Args:
+            epoch: Number of the epoch.
+            steps: Steps from the first one of the pass to the end of the epoch.
+        """
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of the next pass."""
@@ -136,15 +138,34 @@ class OrderLoader:
         self.first_step = step
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch = self.epoch
-        first_step = self.first_step
+        steps = range(self.first_step, len(self))
 
         # Only one pass starts late.
         self.first_step = 0
-        tasks = (
-            self.order.task(epoch, step, self.augment) for step in range(first_step, len(self))
-        )
-        return iter(self.engine(tasks))
+        return self.batches(self.epoch, steps)
+
+
+class OrderLoader(PositionedLoader):
+    """An `EpochLoader` over the tasks of an order.
+
+    Args:
+        order: Order of the images.
+        augment: Whether random numbers are drawn for the augmentation.
+        engine: Function that reads the batches.
+    """
+
+    def __init__(self, order: EpochOrder, augment: bool, engine: Engine):
+        super().__init__()
+        self.order = order
+        self.augment = augment
+        self.engine = engine
+
+    def __len__(self) -> int:
+        return self.order.steps
+
+    def batches(self, epoch: int, steps: range) -> Iterator[Batch]:
+        """Return the batches of some steps of an epoch."""
+        return iter(self.engine(self.order.task(epoch, step, self.augment) for step in steps))
 
 
 def in_order(count: int, batch_size: int, indices: object = None) -> Iterator[Task]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation
+from oneshot.data.epoch_order import PositionedLoader
 from oneshot.data.images import AS_IS
 from oneshot.data.split import Batch, Indices
 from oneshot.data.text.targets import SpelledTokens
@@ -224,7 +225,7 @@ class WindowOrder:
         return np.concatenate([[0], ends + np.arange(1, self.steps + 1)])
 
 
-class TextLoader:
+class TextLoader(PositionedLoader):
     """An `EpochLoader` over the windows of rows.
 
     Args:
@@ -234,39 +235,19 @@ class TextLoader:
     """
 
     def __init__(self, split: TextSplit, order: WindowOrder, rows: range):
+        super().__init__()
         self.split = split
         self.order = order
         self.rows = rows
-        self.epoch = 0
-        self.first_step = 0
 
     def __len__(self) -> int:
         return self.order.steps
 
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch of the next pass."""
-        self.epoch = epoch
-
-    def start_at(self, step: int) -> None:
-        """Start the next pass at this step.
-
-        Raises:
-            InvalidOption: An epoch has fewer steps.
-        """
-        if not 0 <= step <= len(self):
-            raise InvalidOption(
-                f"step must lie in [0, {len(self)}], the steps of an epoch, not {step}"
-            )
-        self.first_step = step
-
-    def __iter__(self) -> Iterator[Batch]:
-        starts = self.order.starts(self.epoch)
-        first_step = self.first_step
-
-        # Only one pass starts late.
-        self.first_step = 0
+    def batches(self, epoch: int, steps: range) -> Iterator[Batch]:
+        """Return the windows of some steps of an epoch."""
+        starts = self.order.starts(epoch)
         row_length = len(self) * self.order.length
         rows = np.array(self.rows, dtype=np.int64) * row_length
-        for step in range(first_step, len(self)):
+        for step in steps:
             begin, end = starts[step : step + 2].tolist()
             yield self.split.windows(rows + begin, end - begin)
