@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -101,11 +101,11 @@ class WeightFaults(Perturbation):
             yield inputs
 
 
-class StuckCells(nn.Module):
-    """Parametrisation: weights whose cells in two arrays are stuck (adSAF).
+class StuckFaults(nn.Module):
+    """Parametrisation: weights in two arrays, one for each sign, of which parts are stuck.
 
     Args:
-        p: Probability that a cell is faulty.
+        p: Probability that a part is faulty.
         stuck_at_one: Fraction of the faults that are stuck at 1.
         source: Returns the generator, on the processor, of a pass through the layer.
     """
@@ -116,49 +116,46 @@ class StuckCells(nn.Module):
         self.stuck_at_one = stuck_at_one
         self.source = source
 
+    def generator(self, device: torch.device) -> torch.Generator:
+        """Return the generator of a pass through the layer, on the device of the weights."""
+        return on_device(self.source(), device)
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return which parts of an array are stuck at 1, and which at 0, bool `shape` each."""
+        draws = torch.rand(tuple(shape), generator=generator, device=generator.device)
+        at_one = draws < self.p * self.stuck_at_one
+        return at_one, (draws < self.p) & ~at_one
+
+
+class StuckCells(StuckFaults):
+    """Parametrisation: weights whose cells in two arrays are stuck (adSAF)."""
+
     def forward(self, weight: Tensor) -> Tensor:
         weight = on_power_of_two_grid(weight, BITS)
         largest = weight.detach().abs().amax()
-        generator = on_device(self.source(), weight.device)
+        generator = self.generator(weight.device)
         faulty = torch.zeros_like(weight, dtype=torch.bool)
         stuck = weight.detach()
         for sign in (1, -1):
-            draws = torch.rand(weight.shape, generator=generator, device=weight.device)
-            at_one = draws < self.p * self.stuck_at_one
-            at_zero = (draws < self.p) & ~at_one
+            at_one, at_zero = self.draw(weight.shape, generator)
             stuck = torch.where(at_zero & (sign * stuck > 0), 0, stuck)
             stuck = (stuck + sign * largest * at_one).clamp(-largest, largest)
             faulty |= at_one | at_zero
         return torch.where(faulty, stuck, weight)
 
 
-class StuckBits(nn.Module):
-    """Parametrisation: weights of which single bits are stuck in two arrays.
-
-    Args:
-        p: Probability that a bit is faulty.
-        stuck_at_one: Fraction of the faults that are stuck at 1.
-        source: Returns the generator, on the processor, of a pass through the layer.
-    """
-
-    def __init__(self, p: float, stuck_at_one: float, source: Callable[[], torch.Generator]):
-        super().__init__()
-        self.p = p
-        self.stuck_at_one = stuck_at_one
-        self.source = source
+class StuckBits(StuckFaults):
+    """Parametrisation: weights of which single bits are stuck in two arrays."""
 
     def forward(self, weight: Tensor) -> Tensor:
         step = power_of_two_step(weight, BITS)
         quantised = on_power_of_two_grid(weight, BITS, step)
         levels = (quantised.detach() / step).long()
-        generator = on_device(self.source(), weight.device)
+        generator = self.generator(weight.device)
         stuck = torch.zeros_like(levels)
         for sign in (1, -1):
             array = (sign * levels).clamp(0, 2**_MAGNITUDE_BITS - 1)
-            shape = (_MAGNITUDE_BITS, *weight.shape)
-            draws = torch.rand(shape, generator=generator, device=weight.device)
-            at_one = draws < self.p * self.stuck_at_one
-            at_zero = (draws < self.p) & ~at_one
+            at_one, at_zero = self.draw((_MAGNITUDE_BITS, *weight.shape), generator)
             stuck += sign * ((array & ~_as_integers(at_zero)) | _as_integers(at_one))
 
         moved = (stuck - levels) * step
