@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from service.commands.connection import with_client
-from service.commands.waiting import wait_for_job
+from service.commands.waiting import check_waiting, wait_for_job, waiting_options
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FOLDER
 
@@ -39,13 +39,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Add these to the shared library, which needs an administrator's token.",
 )
-@click.option(
-    "--wait/--no-wait",
-    default=True,
-    show_default=True,
-    help="Wait for the result, or only print the id.",
-)
-@click.option("--watch", is_flag=True, help="Show progress while waiting.")
+@waiting_options()
 @click.option(
     "-o", "--output", type=OUTPUT_FOLDER, default=None, help="Folder to write all files to."
 )
@@ -63,10 +57,7 @@ def pipeline(
     Ctrl-C cancels the pipeline. With --no-wait it continues without this command; it resumes if the
     service restarts.
     """
-    if not wait and (output is not None or watch):
-        raise click.UsageError(
-            f"{'-o' if output is not None else '--watch'} needs the result: leave out --no-wait"
-        )
+    check_waiting(wait, watch, output)
     from service.client import ServiceProblem
 
     try:

@@ -9,7 +9,7 @@ import click
 
 from service.commands.assignments import parse_assignments
 from service.commands.connection import with_client
-from service.commands.waiting import wait_for_job
+from service.commands.waiting import check_waiting, wait_for_job, waiting_options, write_artifact
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 
@@ -54,13 +54,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Add it to the shared library, which needs an administrator's token.",
 )
-@click.option(
-    "--wait/--no-wait",
-    default=True,
-    show_default=True,
-    help="Wait for the result, or only print the id.",
-)
-@click.option("--watch", is_flag=True, help="Show progress while waiting.")
+@waiting_options()
 @click.option(
     "-o", "--output", type=OUTPUT_FILE, default=None, help="File of the predictor (safetensors)."
 )
@@ -81,10 +75,7 @@ def predictor(
     Ctrl-C cancels the training. With --no-wait it continues without this command; it resumes if the
     service restarts.
     """
-    if not wait and (output is not None or watch):
-        raise click.UsageError(
-            f"{'-o' if output is not None else '--watch'} needs the result: leave out --no-wait"
-        )
+    check_waiting(wait, watch, output)
 
     training_options: dict[str, Any] = parse_assignments(options)
     if "metric" in training_options:
@@ -99,12 +90,7 @@ def predictor(
 
     result = wait_for_job(handle, watch, "training", lambda now: now.state or now.stage)
     click.echo(_in_words(result["report"]))
-    if output is not None:
-        from spaces.files import replacing
-
-        with replacing(output) as temporary:
-            temporary.write_bytes(handle.artifact())
-        click.echo(f"wrote {output}")
+    write_artifact(handle, output)
 
 
 def _in_words(report: JsonObject) -> str:

@@ -9,7 +9,7 @@ import click
 
 from service.commands.assignments import parse_assignments
 from service.commands.connection import with_client
-from service.commands.waiting import wait_for_job
+from service.commands.waiting import check_waiting, wait_for_job, waiting_options, write_artifact
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 
@@ -63,13 +63,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Seed of the training.",
 )
-@click.option(
-    "--wait/--no-wait",
-    default=True,
-    show_default=True,
-    help="Wait for the result, or only print the id.",
-)
-@click.option("--watch", is_flag=True, help="Show progress while waiting.")
+@waiting_options()
 @click.option(
     "-o",
     "--output",
@@ -92,10 +86,7 @@ def retrain(
     Ctrl-C cancels the training. With --no-wait it continues without this command; it resumes if the
     service restarts.
     """
-    if not wait and (output is not None or watch):
-        raise click.UsageError(
-            f"{'-o' if output is not None else '--watch'} needs the result: leave out --no-wait"
-        )
+    check_waiting(wait, watch, output)
 
     from oneshot.retraining.source import read_source
 
@@ -120,9 +111,4 @@ def retrain(
     if result.get("task", DEFAULT) != DEFAULT:
         metrics = {name: Metric.from_dict(value) for name, value in result["metrics"].items()}
     click.echo(in_words(result["test"], metrics=metrics))
-    if output is not None:
-        from spaces.files import replacing
-
-        with replacing(output) as temporary:
-            temporary.write_bytes(handle.artifact())
-        click.echo(f"wrote {output}")
+    write_artifact(handle, output)

@@ -9,6 +9,7 @@ import click
 
 from service.commands.assignments import parse_assignments
 from service.commands.connection import with_client
+from service.commands.waiting import check_waiting, waiting_options
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 from tables.metrics import MARGIN
@@ -87,13 +88,7 @@ if TYPE_CHECKING:
 )
 @click.option("--count", type=int, default=1, show_default=True, help="Best architectures to list.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the search.")
-@click.option(
-    "--wait/--no-wait",
-    default=True,
-    show_default=True,
-    help="Wait for the result, or only print the id.",
-)
-@click.option("--watch", is_flag=True, help="Show progress while waiting, then the front.")
+@waiting_options("Show progress while waiting, then the front.")
 @click.option(
     "-o",
     "--output",
@@ -125,10 +120,7 @@ def search(
     Ctrl-C cancels the search. With --no-wait it continues without this command; it resumes if the
     service restarts.
     """
-    if not wait and (output is not None or watch):
-        raise click.UsageError(
-            f"{'-o' if output is not None else '--watch'} needs the result: leave out --no-wait"
-        )
+    check_waiting(wait, watch, output)
 
     handle = client.search(
         space=space,
