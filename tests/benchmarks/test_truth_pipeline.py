@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import truth_pipeline
-from truth_pipeline import SMALL_SPACES, PipelineSettings, Stages, run_stages
+from truth_pipeline import SMALL_SPACES, PipelineSettings, run_stages
 
 import spaces
 
@@ -36,7 +36,7 @@ class Commands:
         return SimpleNamespace(returncode=int(failed))
 
     def names(self) -> list[str]:
-        known = ("train", "evaluate", "proxies", "search")
+        known = ("proxies", "train")
         return [next(word for word in call if word in known) for call in self.calls]
 
 
@@ -45,39 +45,26 @@ def test_stages_are_the_commands_of_users(tmp_path: Path, monkeypatch: pytest.Mo
 
     stages = run_stages(tmp_path, "nasbench201", 3, PipelineSettings())
 
-    assert commands.names() == ["train", "evaluate", "proxies", "search", "train"]
-    assert [call[1] for call in commands.calls] == ["oneshot"] * 4 + ["predictor"]
+    assert commands.names() == ["proxies", "train"]
+    assert [call[1] for call in commands.calls] == ["oneshot", "predictor"]
     assert all(call[call.index("--seed") + 1] == "3" for call in commands.calls)
-    assert sum(stages.minutes.values()) == pytest.approx(5 * 1.5)
+    assert sum(stages.minutes.values()) == pytest.approx(2 * 1.5)
 
 
 def test_finished_stages_are_not_repeated_and_minutes_add_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Commands(monkeypatch, fails="search")
-    with pytest.raises(click.ClickException, match="the stage trained ended with 1"):
+    Commands(monkeypatch, fails="predictor")
+    with pytest.raises(click.ClickException, match="the stage predictor ended with 1"):
         run_stages(tmp_path, "nasbench-macro", 0, PipelineSettings())
-    # What an interrupted search leaves.
-    (tmp_path / "trained.json.evaluations.jsonl").write_text("")
 
     commands = Commands(monkeypatch)
     stages = run_stages(tmp_path, "nasbench-macro", 0, PipelineSettings())
 
-    assert commands.names() == ["search", "train"]
-    assert commands.calls[0][-1] == "--resume"
+    assert commands.names() == ["train"]
     # Both attempts count: the minutes are those from nothing.
-    assert stages.minutes["trained"] == pytest.approx(3.0)
-    assert json.loads((tmp_path / "stages.json").read_text())["trained"]["finished"]
-
-
-def test_stage_that_was_killed_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "supernet").mkdir()
-    (tmp_path / "supernet" / "run.json").write_text("{}")
-    commands = Commands(monkeypatch)
-
-    Stages(tmp_path).run("supernet", "oneshot", "train", "-o", "supernet")
-
-    assert commands.calls[0][-1] == "--resume"
+    assert stages.minutes == {"proxies": pytest.approx(1.5), "predictor": pytest.approx(3.0)}
+    assert json.loads((tmp_path / "stages.json").read_text())["predictor"]["finished"]
 
 
 @pytest.mark.parametrize("name", SMALL_SPACES)

@@ -69,6 +69,7 @@ def test_the_published_recipe_is_for_many_images() -> None:
         "warmup": 0,
         "clip": None,
         "nesterov": False,
+        "optimizer": "sgd",
     }
     assert published.updates(1203) == 150_000
     assert published.rate_fraction(75_000, 150_000) == 0.5

@@ -68,7 +68,7 @@ REFUSED = [
         {"constraints": {"latency": {"max": 1}}},
         "invalid-value",
         "constraints.latency",
-        "latency_ms, flops, macs",
+        "latency_ms, prefill_ms",
     ),
     ({"constraints": {"latency_ms": 3}}, "invalid-value", "constraints.latency_ms", "not 3"),
     (

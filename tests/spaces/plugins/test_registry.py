@@ -227,6 +227,7 @@ def test_file_plug_in_is_the_origin_of_its_entries(tmp_path: Path) -> None:
 
 KINDS = (
     "spaces",
+    "heads",
     "operators",
     "formats",
     "benchmarks",
