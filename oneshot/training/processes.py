@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import multiprocessing
+from torch import distributed, multiprocessing
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from oneshot.errors import InvalidRun
@@ -130,10 +130,24 @@ def _process(fabric: Fabric, job: RemoteJob) -> Outcome:
     # Tensors arrive in memory that all processes share; each needs its own weights.
     job.algorithm = copy.deepcopy(job.algorithm)
     try:
-        return train(fabric, job)
+        outcome = train(fabric, job)
     except PathfitError as error:
         job.queue.put(("error", str(error)))
         raise
+
+    _leave_group()
+    return outcome
+
+
+def _leave_group() -> None:
+    """End the connections between the processes, once all of them have trained.
+
+    Left to the end of the interpreter, threads of a connection may outlive its other end, and abort
+    a process whose work is done.
+    """
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 def quiet() -> None:
