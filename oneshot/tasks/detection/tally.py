@@ -61,13 +61,14 @@ class DetectionTally(Tally):
 
     def __init__(self, detections: Callable[[Any], list[Detections]]):
         self.detections = detections
-        self.num_classes = 0
         self._images: list[_Image] = []
         self._finite = True
+        self._voc: list[list[Matches]] | None = None
 
     @torch.no_grad()
     def add(self, outputs: Any, targets: Padded) -> None:
         """Add outputs and objects, values [b, longest, 6]."""
+        self._voc = None
         self._finite &= all(
             bool(value.isfinite().all()) for value in outputs.values() if value.is_floating_point()
         )
@@ -78,6 +79,7 @@ class DetectionTally(Tally):
 
     def merge(self) -> None:
         """Gather the images of all processes."""
+        self._voc = None
         parts = gathered((self._images, self._finite))
         self._images = [image for images, _ in parts for image in images]
         self._finite = all(finite for _, finite in parts)
@@ -89,7 +91,7 @@ class DetectionTally(Tally):
         if not self._finite:
             return dict.fromkeys(("map50", "map50_11point", "map"), float("nan"))
 
-        voc = self._matches(match_voc)
+        voc = self._voc_matches()
         coco = [average_precision_coco(matches) for matches in self._matches(match_coco)]
         return {
             "map50": _mean([average_precision_voc(matches) for matches in voc]),
@@ -123,7 +125,7 @@ class DetectionTally(Tally):
             Values [samples], 0 without any object.
         """
         values = np.array(
-            [average_precision_voc(matches, weights) for matches in self._matches(match_voc)]
+            [average_precision_voc(matches, weights) for matches in self._voc_matches()]
         ).reshape(-1, len(weights))
         classes = (~np.isnan(values)).sum(0)
         means: np.ndarray = 100 * np.nansum(values, 0) / np.maximum(classes, 1)
@@ -132,11 +134,17 @@ class DetectionTally(Tally):
     def details(self, classes: Sequence[str]) -> dict[str, Any]:
         """Return the average precision at .5 of each class in percent; None: it has no object."""
         values = {}
-        for number, matches in enumerate(self._matches(match_voc)):
+        for number, matches in enumerate(self._voc_matches()):
             name = classes[number] if number < len(classes) else str(number)
             value = float(average_precision_voc(matches)[0])
             values[name] = None if np.isnan(value) else 100 * value
         return {"ap50": values}
+
+    def _voc_matches(self) -> list[list[Matches]]:
+        """Return VOC's matches, which metrics, intervals and details of the same images share."""
+        if self._voc is None:
+            self._voc = self._matches(match_voc)
+        return self._voc
 
     def _matches(
         self, match: Callable[[np.ndarray, np.ndarray, np.ndarray], Matches]
