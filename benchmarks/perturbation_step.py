@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from steps import Step, turns
+from steps import Step, timing_options, turns
 from torch import Tensor
 
 from oneshot.perturbations import Conditions
@@ -44,15 +44,7 @@ UNDER = (
 @click.option("--threads", type=int, default=1, show_default=True)
 @click.option("--networks", "count", type=int, default=5, show_default=True)
 @click.option("--rounds", type=int, default=7, show_default=True, help="Steps of each condition.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option(
-    "--clock",
-    type=click.Choice(["wall", "cpu"]),
-    default="wall",
-    show_default=True,
-    help="cpu: on a busy machine.",
-)
-@click.option("--seed", type=int, default=0, show_default=True)
+@timing_options
 def main(
     family: str,
     batch_size: int,

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from steps import Step, nni_steps, peak, plain_network, turns
+from steps import Step, nni_steps, peak, plain_network, timing_options, turns
 from torch import Tensor, nn
 
 from oneshot.algorithms.algorithm import Setting
@@ -51,15 +51,7 @@ UPDATES = 1_000_000
 @click.option(
     "--rounds", type=int, default=3, show_default=True, help="Steps of each kind on each path."
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option(
-    "--clock",
-    type=click.Choice(["wall", "cpu"]),
-    default="wall",
-    show_default=True,
-    help="cpu: on a busy machine.",
-)
-@click.option("--seed", type=int, default=0, show_default=True)
+@timing_options
 def main(
     family: str,
     input_size: int,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +19,26 @@ from spaces.modules.network import ChainNetwork
 from spaces.space import Codes, SearchSpace
 
 Step = Callable[[], None]
+
+
+def timing_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of all benchmarks of steps: --device, --clock and --seed."""
+    options = (
+        click.option(
+            "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True
+        ),
+        click.option(
+            "--clock",
+            type=click.Choice(["wall", "cpu"]),
+            default="wall",
+            show_default=True,
+            help="cpu: on a busy machine.",
+        ),
+        click.option("--seed", type=int, default=0, show_default=True),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def plain_network(space: SearchSpace, row: Codes, device: str) -> nn.Module:
