@@ -120,10 +120,12 @@ class Retraining(Algorithm):
 
     def after_step(self, step: int) -> None:
         """Update the average of the weights."""
-        if isinstance(self.average, TriggeredAverage) and self._ends_epoch(step):
+        if self.average is None:
+            return
+
+        if self.average.needs_scores and self._ends_epoch(step):
             self.average.judge(self._validation_score())
-        if self.average is not None:
-            self.average.follow(self.model)
+        self.average.follow(self.model)
 
     def _ends_epoch(self, step: int) -> bool:
         assert self.data is not None, "average_after needs the data set"

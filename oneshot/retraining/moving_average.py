@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ class MovingAverage:
         decay: Decay d, close to 1.
     """
 
+    needs_scores: ClassVar[bool] = False
+    """Whether the training must tell the score of each epoch by `judge`."""
+
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
         self.updates = 0
@@ -40,6 +43,10 @@ class MovingAverage:
         # One call for all tensors: a loop would launch a kernel for each.
         torch._foreach_lerp_(averages, weights, 1 - decay)
         self.updates += 1
+
+    def judge(self, score: float) -> None:
+        """Add the score of an epoch, lower is better; this average does not depend on it."""
+        return
 
     @torch.no_grad()
     def give_to(self, model: nn.Module) -> None:
@@ -83,6 +90,8 @@ class TriggeredAverage(MovingAverage):
         >>> average.triggered
         True
     """
+
+    needs_scores = True
 
     def __init__(self, model: nn.Module, patience: int):
         super().__init__(model, decay=1.0)
