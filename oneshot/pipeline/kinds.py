@@ -14,6 +14,7 @@ GENERAL_KEYS = {
     "space": "Space of the networks; see `pathfit list space`.",
     "data": "Data set of trainings: a name, NAME:PATH or a folder of images.",
     "task": "Task of the networks; see `pathfit list task`.",
+    "level": "Tokens of a text: words or characters.",
     "under": "Perturbation of trainings and evaluations; see `pathfit list perturbation`.",
     "seed": "Seed of all stages.",
     PLUGINS: "Python files that register spaces, data sets and other entries.",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,29 @@ def small(name: str) -> list[str]:
         if not (option.startswith("epochs") and "steps" in (stages[stage].value or ()))
     ]
     return [*texts, *OPTIONS[name]]
+
+
+def commented_commands(path: Path) -> list[list[str]]:
+    """Return the words of the `pathfit run` commands in a file's comments."""
+    text = path.read_text().replace("\\\n#", "")
+    lines = [line.lstrip("# ") for line in text.splitlines() if line.startswith("#")]
+    return [shlex.split(line) for line in lines if line.startswith("pathfit run")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_commands_in_comments_have_no_faults(name: str, request: pytest.FixtureRequest) -> None:
+    if name == "predictor":
+        request.getfixturevalue("reference_data")
+    path = FOLDER / f"{name}.yaml"
+    commands = commented_commands(path)
+    assert commands
+
+    for command in commands:
+        assert command[2] == f"examples/pipelines/{name}.yaml"
+        assert command[3::2] == ["--set"] * len(command[4::2])
+        # The reader's own images and texts are not at hand.
+        assignments = [text for text in command[4::2] if not text.startswith("data=")]
+        read_pipeline(path, assignments=assignments)
 
 
 def test_every_file_is_tested() -> None:
