@@ -15,7 +15,7 @@ COMMANDS = {
     ),
     "pipeline": (
         "oneshot.commands.pipeline:pipeline",
-        "Check pipelines and write sample files.",
+        "Check and sample pipelines, and convert those of aw_nas.",
     ),
     "spaces": ("spaces.commands:main", "Inspect search spaces and convert architectures."),
     "tables": (

@@ -90,7 +90,7 @@ def run(
     epilog=example("pathfit pipeline check pipeline.yaml"),
 )
 def pipeline() -> None:
-    """Check pipelines and write sample files."""
+    """Check and sample pipelines, and convert those of aw_nas."""
 
 
 @pipeline.command(epilog=example("pathfit pipeline check pipeline.yaml"))
@@ -136,6 +136,57 @@ def sample(space: str, algorithm: str, task: str | None, output: Path | None) ->
         return
     write_text(output, text)
     click.echo(f"wrote {output}; run it by: pathfit run {output}")
+
+
+@pipeline.command(
+    epilog=example(
+        """
+        pathfit pipeline convert darts_search.yaml -o darts.yaml
+        pathfit pipeline convert sample_fbnet_diff.yaml --space 'fbnet(input_size=32)' -o fbnet.yaml
+        """
+    )
+)
+@click.argument("path", metavar="AWNAS.yaml", type=FILE)
+@click.option(
+    "--space",
+    default=None,
+    help="Space in place of the file's, such as one for blocks of a plug-in."
+    "  [default: the file's]",
+)
+@click.option(
+    "--data", default=None, help="Data set in place of the file's.  [default: the file's]"
+)
+@click.option(
+    "-o",
+    "--output",
+    type=OUTPUT_FILE,
+    default=None,
+    help="File to write; the architecture of a final training is written next to it, with the"
+    " suffix .genotype.  [default: print it]",
+)
+def convert(path: Path, space: str | None, data: str | None, output: Path | None) -> None:
+    """Turn a configuration of aw_nas into a pipeline, or name the keys that it cannot have.
+
+    Keys without influence on a pipeline's result are comments of the file, each with the reason.
+    Nothing is written where a key has no counterpart; see docs/how-to/from-aw_nas.md.
+    """
+    from oneshot.pipeline.aw_nas import convert as convert_configuration
+    from spaces.files import write_text
+
+    genotype = None if output is None else output.with_suffix(".genotype")
+    converted = convert_configuration(
+        path, space=space, data=data, architecture=None if genotype is None else str(genotype)
+    )
+    if output is None:
+        click.echo(converted.text, nl=False)
+        return
+
+    if genotype is not None and converted.architecture is not None:
+        write_text(genotype, converted.architecture)
+        click.echo(f"wrote {genotype}")
+    write_text(output, converted.text)
+    click.echo(f"wrote {output}; its comments name {len(converted.notes)} keys that are left out")
+    click.echo(f"check it by: pathfit pipeline check {output}")
 
 
 class _Announcer:

@@ -112,16 +112,24 @@ def read_document(path: str | Path, assignments: Sequence[str] = ()) -> Document
     return document
 
 
-def parse_document(text: str, path: Path) -> Document:
-    """Parse a pipeline's text; arguments and errors are those of `read_document`."""
+_PIPELINE = "a pipeline is a mapping of keys such as `space: spos-tiny` and `train: {}`"
+
+
+def parse_document(text: str, path: Path, expected: str = _PIPELINE) -> Document:
+    """Parse a pipeline's text; errors are those of `read_document`.
+
+    Args:
+        text: YAML.
+        path: File, for messages.
+        expected: Message for a text that is no mapping.
+    """
     reader = _Reader(path)
     value = reader.read(text)
     if value is None:
         value = {}
 
     if not isinstance(value, dict):
-        message = "a pipeline is a mapping of keys such as `space: spos-tiny` and `train: {}`"
-        raise InvalidPipeline(path, [Fault("", message, 1)])
+        raise InvalidPipeline(path, [Fault("", expected, 1)])
 
     return Document(path, value, reader.faults)
 

@@ -31,6 +31,9 @@ _AtResolution: TypeAlias = Callable[[int, str], ElasticDepthSpace]
 SUPERNET_DROPOUT = 0.1
 """Dropout of the release's supernets (mit-han-lab/once-for-all, train_ofa_net.py)."""
 
+_NUM_STAGES = 5
+"""Stages of MobileNetV3-Large with a choice."""
+
 
 @dataclass(frozen=True)
 class _Stage:
@@ -73,16 +76,25 @@ def ofa_mobilenetv3(
     depths: tuple[int, ...] = (2, 3, 4),
     kernels: tuple[int, ...] = (3, 5, 7),
     expansions: tuple[int, ...] = (3, 4, 6),
+    strides: tuple[int, ...] = (2, 2, 2, 1, 2),
+    stem_stride: int = 2,
     head: str = CLASSIFIER,
     num_classes: int = 1000,
 ) -> SearchSpace:
-    """Build MobileNetV3-Large's stages; the release has the widths 1.0 and 1.2."""
+    """Build MobileNetV3-Large's stages; the release has the widths 1.0 and 1.2.
+
+    With other strides of stages and stem, small images keep their size for longer, as in aw_nas.
+    """
     elastic = _Elastic(depths, kernels, expansions)
     elastic.check(name)
+    if len(strides) != _NUM_STAGES or {*strides, stem_stride} - {1, 2}:
+        raise InvalidParameter(
+            f"{name}: strides must be {_NUM_STAGES} numbers of 1 or 2, and so stem_stride; got"
+            f" {strides} and {stem_stride}"
+        )
 
     first, *channels = scaled((16, 24, 40, 80, 112, 160), width)
     expand, last = scaled((960, 1280), width)
-    strides = (2, 2, 2, 1, 2)
     activations = ("relu", "relu", "hswish", "hswish", "hswish")
     squeezes = (False, True, False, True, True)
     stages = [
@@ -91,7 +103,7 @@ def ofa_mobilenetv3(
 
     def at(size: int, name: str) -> ElasticDepthSpace:
         chain = ChainBuilder((3, size, size))
-        chain.conv(first, 3, 2, "hswish")
+        chain.conv(first, 3, stem_stride, "hswish")
         chain.fixed(chain.mbconv(first, 3, 1, 1, "relu"))
 
         # A chain for each resolution: block shapes differ with the image.

@@ -1,0 +1,116 @@
+"""Searches of aw_nas in which a benchmark answers for the trained networks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from oneshot.pipeline.aw_nas.configuration import Configuration
+from oneshot.pipeline.aw_nas.replacements import ENCODERS, encoder_of, refuse_component
+
+BENCHMARKS = {"nasbench-101": "nasbench101", "nasbench-201": "nasbench201"}
+"""Name of the space and of its look-up evaluator in aw_nas -> space and benchmark."""
+
+_LEAST_INITIAL = 10
+"""Fewest evaluations before the first predictor of `predictor-loop`."""
+
+
+def convert_benchmark_search(configuration: Configuration) -> dict[str, Any]:
+    """Return the pipeline of a search in a benchmark, by a predictor or by evolution."""
+    name = str(configuration.get("search_space_type"))
+    refuse_component(configuration, "evaluator_type", name)
+    refuse_component(configuration, "objective_type", "classification")
+    refuse_component(configuration, "weights_manager_type", "stub")
+    refuse_component(configuration, "trainer_type", "simple")
+    configuration.ignore("search_space_cfg", "evaluator_cfg", "objective_cfg", "dataset_type")
+    configuration.ignore("dataset_cfg", "weights_manager_cfg")
+    _check_trainer(configuration)
+
+    if configuration.get("controller_type") == "predictor-based":
+        strategy, options = "predictor-loop", _loop_options(configuration)
+    else:
+        refuse_component(configuration, "controller_type", "evo", "predictor-based")
+        strategy, options = "aging", _aging_options(configuration)
+
+    search = {
+        "guide": f"benchmark:{BENCHMARKS[name]}",
+        "strategy": strategy,
+        "count": configuration.number("trainer_cfg.derive_samples", 1),
+        "option": options,
+    }
+    return {"space": BENCHMARKS[name], "search": search}
+
+
+def _check_trainer(configuration: Configuration) -> None:
+    for name in ("controller_optimizer", "controller_scheduler", "schedule_cfg"):
+        configuration.accept(f"trainer_cfg.{name}", None, instead="strategies have none")
+    configuration.accept("trainer_cfg.evaluator_steps", 0, None, instead="nothing is trained")
+    configuration.accept("trainer_cfg.controller_train_every", 1, instead="each epoch searches")
+    configuration.accept("trainer_cfg.controller_train_begin", 0, 1, instead="all rounds search")
+    configuration.ignore(
+        "trainer_cfg.interleave_controller_every", "trainer_cfg.rollout_batch_size"
+    )
+    configuration.accept("controller_cfg.schedule_cfg", None, instead="options are constant")
+
+
+def _loop_options(configuration: Configuration) -> dict[str, Any]:
+    """Return the options of `predictor-loop`: an epoch of aw_nas is a round."""
+    configuration.accept("trainer_cfg.controller_steps", 1, instead="an epoch is one round")
+    batch = int(configuration.required_number("trainer_cfg.controller_samples"))
+    epochs = int(configuration.required_number("trainer_cfg.epochs"))
+
+    # Rounds are random until so many networks are known, and the first one always is.
+    begin = int(configuration.number("controller_cfg.begin_train_num", 0))
+    random_rounds = max(1, math.ceil(max(begin, _LEAST_INITIAL) / batch))
+
+    configuration.accept(
+        "controller_cfg.arch_network_type",
+        "pointwise_comparator",
+        instead="rank by `option: {predictor: gates}`",
+    )
+    configuration.accept(
+        "controller_cfg.pretrained_predictor_path",
+        None,
+        instead="search by `guide: predictor:FILE`",
+    )
+    embedder = "controller_cfg.arch_network_cfg.arch_embedder_type"
+    encoder = encoder_of(configuration.get(embedder))
+    if encoder is None:
+        configuration.refuse(embedder, f"there are {', '.join(sorted(set(ENCODERS.values())))}")
+
+    _note_predictor(configuration)
+    return {
+        "initial": random_rounds * batch,
+        "batch": batch,
+        "rounds": max(0, epochs - random_rounds),
+        "predictor": encoder or "gates",
+    }
+
+
+def _note_predictor(configuration: Configuration) -> None:
+    """Note settings of the predictor, and of the search by it, that the strategy has itself."""
+    for name in ("arch_network_cfg", "predictor_train_cfg"):
+        configuration.note_all(f"controller_cfg.{name}", "the encoder has its published settings")
+    configuration.note(
+        "controller_cfg.inner_controller_type",
+        "the predictor ranks a pool of random networks and of neighbours of the best",
+    )
+    configuration.ignore("controller_cfg.predict_batch_size")
+    configuration.ignore(*configuration.keys("controller_cfg.inner_"))
+
+
+def _aging_options(configuration: Configuration) -> dict[str, Any]:
+    """Return the options of `aging`, aw_nas's `evo` with elimination by age."""
+    configuration.accept(
+        "controller_cfg.elimination_strategy", "regularized", instead="the oldest leave"
+    )
+    configuration.ignore("controller_cfg.eval_sample_strategy")
+    batch = int(configuration.number("trainer_cfg.controller_samples", 1))
+    steps = int(configuration.number("trainer_cfg.controller_steps", 1))
+    epochs = int(configuration.required_number("trainer_cfg.epochs"))
+    return {
+        "evaluations": epochs * steps * batch,
+        "population": configuration.number("controller_cfg.population_size", 100),
+        "tournament": configuration.number("controller_cfg.parent_pool_size", 10),
+        "batch": batch,
+    }

@@ -1,0 +1,247 @@
+"""Configurations of aw_nas: each example is a pipeline without faults, or refused by its keys."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import spaces
+from oneshot.pipeline.aw_nas import convert
+from oneshot.pipeline.aw_nas.configuration import InvalidConfiguration, read_configuration
+from oneshot.pipeline.building import build_pipeline
+from oneshot.pipeline.document import parse_document
+from oneshot.pipeline.faults import InvalidPipeline
+from oneshot.pipeline.pipeline import Pipeline
+from service.pathfit import main
+from spaces.formats.files import read_architecture
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "from-aw_nas.md"
+
+CONVERTED = re.compile(r"^\| `(?P<file>[^`]+\.yaml)` \| (?P<result>.+?) \|$", re.MULTILINE)
+
+
+@pytest.fixture(scope="session")
+def examples(reference_data: Path) -> Path:
+    """The folder of aw_nas's example configurations."""
+    folder = reference_data / "aw_nas" / "examples"
+    if not folder.is_dir():
+        pytest.skip(f"no configurations of aw_nas at {folder}")
+    return folder
+
+
+def build(text: str) -> Pipeline:
+    return build_pipeline(parse_document(text, Path("converted.yaml")), Path("out"))
+
+
+def arguments(pipeline: Pipeline, stage: str) -> dict[str, list[str]]:
+    """Return the arguments of a stage by option."""
+    values: dict[str, list[str]] = {}
+    texts = pipeline.stage(stage).arguments
+    for name, value in itertools.pairwise(texts):
+        if name.startswith("-"):
+            values.setdefault(name, []).append(value)
+    return values
+
+
+def run(*texts: str) -> Result:
+    return CliRunner().invoke(main, ["pipeline", "convert", *texts])
+
+
+def test_every_example_is_converted_or_refused_as_the_page_says(
+    examples: Path, tmp_path: Path
+) -> None:
+    results = {match["file"]: match["result"] for match in CONVERTED.finditer(PAGE.read_text())}
+    files = sorted(path.relative_to(examples).as_posix() for path in examples.rglob("*.yaml"))
+    assert sorted(results) == files
+
+    for file in files:
+        output = tmp_path / "converted.yaml"
+        result = run(str(examples / file), "-o", str(output))
+        if results[file].startswith("converted"):
+            assert result.exit_code == 0, (file, result.output)
+            checked = CliRunner().invoke(main, ["pipeline", "check", str(output)])
+            assert checked.exit_code == 0, (file, checked.output)
+            output.unlink()
+        else:
+            assert result.exit_code == 2, (file, result.output)
+            assert not output.exists()
+            # The page names the first key at fault, unless the file is a list.
+            key = results[file].split("`")[1]
+            assert key in result.output, (file, result.output)
+
+
+def test_darts_keeps_every_number_of_the_search(examples: Path) -> None:
+    converted = convert(examples / "mloss" / "darts" / "darts_search.yaml")
+    train = arguments(build(converted.text), "train")
+
+    assert train["--space"] == ["darts"]
+    assert train["--algorithm"] == ["darts"]
+    assert train["--epochs"] == ["50"]
+    assert train["--batch-size"] == ["64"]
+    assert float(train["--learning-rate"][0]) == 0.025
+    assert float(train["--weight-decay"][0]) == 3e-4
+    assert train["--validation"] == ["25000"]
+    assert float(train["--clip"][0]) == 5
+    options = dict(text.split("=", 1) for text in train["--option"])
+    assert float(options["arch_learning_rate"]) == 3e-4
+    assert options["arch_betas"] == "[0.5, 0.999]"
+    assert float(options["arch_weight_decay"]) == 1e-3
+    assert options["arch_every"] == "1"
+    assert float(options["least_learning_rate"]) == 1e-4
+    assert [note.key for note in converted.notes] == [
+        "weights_manager_cfg.dropout_rate",
+        "controller_cfg.entropy_coeff",
+    ]
+
+
+def test_enas_trains_its_controller_as_often_as_aw_nas(examples: Path) -> None:
+    converted = convert(examples / "basic" / "enas.yaml")
+    train = arguments(build(converted.text), "train")
+    options = dict(text.split("=", 1) for text in train["--option"])
+
+    assert spaces.get(train["--space"][0]) == spaces.get(
+        "darts(channels=20, layers=8, repeated_inputs=True)"
+    )
+    # A fifth of the images in batches of 128.
+    assert options["controller_steps"] == "79"
+    assert float(options["tanh_constant"]) == pytest.approx(1.1 / 2.5)
+    assert float(options["keep"]) == pytest.approx(0.9)
+    assert train["--validation"] == ["10000"]
+
+
+def test_predictor_search_has_as_many_evaluations(examples: Path) -> None:
+    converted = convert(examples / "nasbench" / "nasbench-201_gates_sa.yaml")
+    search = arguments(build(converted.text), "search")
+    options = dict(text.split("=", 1) for text in search["--option"])
+
+    assert search["--guide"] == ["benchmark:nasbench201"]
+    # Five rounds of 200, the first of which is random.
+    assert options == {"initial": "200", "batch": "200", "rounds": "4", "predictor": "gates"}
+
+
+def test_elastic_space_has_the_strides_of_the_file(examples: Path) -> None:
+    converted = convert(examples / "ofa" / "cifar100_mbv3_search.yaml")
+    train = arguments(build(converted.text), "train")
+    space = spaces.get(train["--space"][0])
+
+    # Only the second and fourth of five stages halve the image here, and none does so in the stem.
+    sides = [block.output[1] for block in space.all_blocks.values() if len(block.output) == 3]
+    assert max(sides) == 32
+    assert sorted({side for side in sides if side > 1}) == [8, 16, 32]
+
+
+def test_final_training_writes_the_architecture(examples: Path, tmp_path: Path) -> None:
+    output = tmp_path / "final.yaml"
+    result = run(str(examples / "mloss" / "darts" / "darts_final.yaml"), "-o", str(output))
+    assert result.exit_code == 0, result.output
+
+    retrain = arguments(build(output.read_text()), "retrain")
+    assert retrain["--arch"] == [str(tmp_path / "final.genotype")]
+    architecture = read_architecture(retrain["--arch"][0], spaces.get(retrain["--space"][0]))
+    assert architecture.choices["normal_0_op_0"] == "sep_conv_3x3"
+    assert float(retrain["--auxiliary"][0]) == 0.4
+    assert float(retrain["--drop-path"][0]) == 0.2
+    assert retrain["--cutout"] == ["16"]
+
+
+def test_space_of_the_user_replaces_blocks_of_a_plugin(examples: Path, tmp_path: Path) -> None:
+    path = examples / "plugins" / "fbnet" / "sample_fbnet_diff.yaml"
+    with pytest.raises(InvalidConfiguration, match=r"search_space_cfg\.shared_primitives"):
+        convert(path)
+
+    # Its schedule with restarts is one of the plug-in as well.
+    text = re.sub(
+        r"type: CosineDecayLR\n(    .*\n)+", "type: CosineAnnealingLR\n", path.read_text()
+    )
+    edited = tmp_path / "fbnet.yaml"
+    edited.write_text(text.replace("mepa_scheduler:\n", "mepa_scheduler:\n    T_max: 90\n", 1))
+    pipeline = build(convert(edited, space="proxylessnas-tiny").text)
+    train = arguments(pipeline, "train")
+    options = dict(text.split("=", 1) for text in train["--option"])
+    assert train["--algorithm"] == ["fbnet"]
+    assert options["arch_warmup"] == "9"
+    # 80% of the images train the weights, 20% the logits.
+    assert options["arch_every"] == "4"
+    assert float(options["annealing"]) == 0.956
+
+
+SMALL = """\
+search_space_type: cnn
+search_space_cfg: {{num_layers: 8}}
+dataset_type: cifar10
+controller_type: differentiable
+controller_cfg: {{use_prob: true}}
+evaluator_type: mepa
+evaluator_cfg:
+  batch_size: 64
+  mepa_optimizer: {{lr: 0.025, momentum: 0.9, type: SGD, weight_decay: 3.e-4}}
+  mepa_scheduler: {{type: CosineAnnealingLR, T_max: 50, eta_min: 0.0001}}
+  data_portion: [0.0, 0.5, 0.5]
+weights_manager_type: diff_supernet
+weights_manager_cfg: {{init_channels: 16, num_classes: 10}}
+objective_type: classification
+trainer_type: simple
+trainer_cfg:
+  epochs: 50
+  controller_optimizer: {{type: Adam, lr: 3.e-4}}
+  interleave_controller_every: 1
+{extra}
+"""
+
+
+def small(folder: Path, old: str = "", new: str = "", extra: str = "") -> Path:
+    path = folder / "small.yaml"
+    path.write_text(SMALL.format(extra=extra).replace(old, new))
+    return path
+
+
+def test_small_configuration_is_converted_without_notes(tmp_path: Path) -> None:
+    assert convert(small(tmp_path)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("num_layers: 8", "num_layers: 8, num_steps: 5", "line 2: search_space_cfg.num_steps: 5"),
+        ("T_max: 50", "T_max: 60", "line 10: evaluator_cfg.mepa_scheduler.T_max: 60"),
+        ("type: SGD", "type: Adam", "line 9: evaluator_cfg.mepa_optimizer.type: Adam"),
+        ("[0.0, 0.5, 0.5]", "[0.2, 0.4, 0.4]", "line 11: evaluator_cfg.data_portion"),
+        ("num_classes: 10", "num_classes: 11", "line 13: weights_manager_cfg.num_classes: 11"),
+        ("cifar10\n", "svhn-extra\n", "line 3: dataset_type: svhn-extra"),
+        ("  epochs: 50\n", "", "trainer_cfg.epochs: is missing"),
+    ],
+)
+def test_what_a_pipeline_cannot_have_is_named(
+    tmp_path: Path, old: str, new: str, named: str
+) -> None:
+    with pytest.raises(InvalidConfiguration, match=re.escape(named)):
+        convert(small(tmp_path, old, new))
+
+
+def test_unknown_keys_are_never_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration, match=r"line 20: surprise\.depth: 3"):
+        convert(small(tmp_path, extra="surprise: {depth: 3}"))
+
+
+def test_tags_create_no_objects(tmp_path: Path) -> None:
+    with pytest.raises(InvalidPipeline, match="python/object/apply"):
+        convert(small(tmp_path, extra="blocks: !!python/object/apply:os.system [exit 3]"))
+
+
+def test_list_of_genotypes_is_told_from_a_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "genotypes.yaml"
+    path.write_text("- CNNGenotype(normal_0=[])\n")
+    with pytest.raises(InvalidPipeline, match="spaces convert --from aw-nas"):
+        read_configuration(path)
+
+
+def test_refused_file_writes_nothing(tmp_path: Path) -> None:
+    output = tmp_path / "pipeline.yaml"
+    result = run(str(small(tmp_path, "cifar10\n", "coco\n")), "-o", str(output))
+    assert result.exit_code == 2
+    assert "--data coco:FOLDER" in result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small.yaml"]
