@@ -17,6 +17,8 @@ from spaces.architecture import Architecture
 
 SUPERNET = "supernet"
 NETWORK = "network"
+MORPHISM = "morphism"
+"""Kind of an initialisation: a smaller network, grown without a change of its function."""
 
 DEFAULT_ALGORITHM = "spos"
 
@@ -73,8 +75,8 @@ class Initialisation:
     Args:
         run: Folder of the run.
         weights: Digest of its weights.
-        kind: Kind of the run: `supernet`, or `network` for the layers that both networks share,
-            such as a classifier's backbone.
+        kind: What is taken: `supernet` for a path, `network` for the layers that both networks
+            share, such as a classifier's backbone, or `morphism` for a whole smaller network.
     """
 
     run: str

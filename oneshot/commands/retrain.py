@@ -73,6 +73,14 @@ ARCHITECTURE = [
         help="Folder of a network, such as a classifier, whose first layers are the initial ones as"
         " far as both networks agree.",
     ),
+    click.option(
+        "--init-from",
+        "smaller",
+        type=FOLDER,
+        default=None,
+        help="Folder of a smaller network, which is widened and deepened without a change of its"
+        " function (Net2Net).",
+    ),
 ]
 
 REGULARISATION = [
@@ -119,6 +127,7 @@ REGULARISATION = [
     epilog=example("""
         python -m oneshot retrain --arch result.json --data digits -o runs/network
         python -m oneshot retrain --arch result.json --init-from-supernet runs/supernet -o runs/net
+        python -m oneshot retrain --arch larger.json --init-from runs/network -o runs/larger
         python -m oneshot retrain --arch darts-v2 --data cifar10 -o runs/darts
         """)
 )
@@ -131,6 +140,7 @@ def retrain(
     format_name: str | None,
     supernet: Path | None,
     backbone: Path | None,
+    smaller: Path | None,
     **options: Any,
 ) -> None:
     """Train an architecture's network and test it.
@@ -173,7 +183,7 @@ def retrain(
         run_settings(NETWORK, space, weights_recipe, options, data),
         architecture=architecture,
         retraining=_regularisation(options, paper, len(data.train)),
-        init=_initialisation(supernet, backbone),
+        init=_initialisation(supernet, backbone, smaller),
         classes=data.classes,
         # By way of JSON, so that it equals what a resumed run reads.
         preprocessing=json.loads(json.dumps(preprocessing)),
@@ -220,20 +230,23 @@ def _regularisation(
     return RetrainOptions(**{"augment": bool(is_augmented), **values})
 
 
-def _initialisation(supernet: Path | None, backbone: Path | None) -> Initialisation | None:
+def _initialisation(
+    supernet: Path | None, backbone: Path | None, smaller: Path | None
+) -> Initialisation | None:
     """Return the run whose weights are the initial ones; None: they are random."""
     from oneshot.errors import InvalidOption, InvalidRun
     from oneshot.run import read_run
-    from oneshot.run_settings import NETWORK, SUPERNET, Initialisation
+    from oneshot.run_settings import MORPHISM, NETWORK, SUPERNET, Initialisation
 
-    if supernet is not None and backbone is not None:
-        raise InvalidOption("init and init-from-supernet exclude each other; leave one out")
-    folder = supernet or backbone
-    if folder is None:
+    folders = {SUPERNET: supernet, NETWORK: backbone, MORPHISM: smaller}
+    given = [(kind, folder) for kind, folder in folders.items() if folder is not None]
+    if len(given) > 1:
+        raise InvalidOption("init, init-from and init-from-supernet exclude each other; give one")
+    if not given:
         return None
 
-    kind = SUPERNET if backbone is None else NETWORK
-    run = read_run(folder, kind)
+    ((kind, folder),) = given
+    run = read_run(folder, SUPERNET if kind == SUPERNET else NETWORK)
     if not run.weights.exists():
         raise InvalidRun(
             f"{folder}: the training is not complete; resume it by the same command with --resume"

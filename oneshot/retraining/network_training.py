@@ -14,10 +14,11 @@ from oneshot.data.structured import check_inputs, is_single
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.evaluation.recalibration import recalibrate
 from oneshot.retraining.algorithm import Retraining
+from oneshot.retraining.morphism import morph
 from oneshot.retraining.options import RetrainOptions, augmented
 from oneshot.retraining.supernet_weights import inherit, inherit_first_layers
 from oneshot.run import Run, read_run
-from oneshot.run_settings import SUPERNET
+from oneshot.run_settings import MORPHISM, NETWORK, SUPERNET
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.passes import moved_inputs
@@ -124,7 +125,7 @@ def _initial_network(run: Run, options: RetrainOptions) -> nn.Module:
     if init is None:
         return network
 
-    source = read_run(init.run, init.kind)
+    source = read_run(init.run, SUPERNET if init.kind == SUPERNET else NETWORK)
     if init.kind == SUPERNET:
         _check_supernet(source, run)
 
@@ -138,10 +139,29 @@ def _initial_network(run: Run, options: RetrainOptions) -> nn.Module:
     if init.kind == SUPERNET:
         assert isinstance(trained, Supernet)
         inherit(network, trained, run.architecture)
+    elif init.kind == MORPHISM:
+        _morph(network, trained, run, source)
     else:
         inherit_first_layers(network, trained, source.folder)
 
     return network
+
+
+def _morph(network: nn.Module, trained: nn.Module, run: Run, source: Run) -> None:
+    """Give a network the function of a smaller one; raises InvalidRun where it cannot have it."""
+    if source.settings.num_classes != run.settings.num_classes:
+        raise InvalidRun(
+            f"{source.folder}: the network's classes are {source.settings.num_classes}, not the"
+            f" {run.settings.num_classes} of the data set"
+        )
+
+    morph(
+        network,
+        trained,
+        run.space.blocks(run.architecture),
+        source.space.blocks(source.architecture),
+        run.settings.seed,
+    )
 
 
 def _check_supernet(source: Run, run: Run) -> None:
