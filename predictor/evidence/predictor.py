@@ -153,7 +153,11 @@ class EvidencePredictor(Predictor):
         progress(1.0, "done")
 
     def predict(self, architectures: Architectures) -> tuple[Array, Array]:
-        """Predict mean [n] and deviation [n]; the deviation grows where the evidence disagrees."""
+        """Predict mean [n] and deviation [n].
+
+        The deviation grows where the evidence disagrees and, where residuals are corrected, away
+        from the labels.
+        """
         require(self.weights is not None or self.consensus is not None)
         codes = self.space.codes(architectures)
         if not len(codes):
@@ -166,9 +170,14 @@ class EvidencePredictor(Predictor):
         assert self.weights is not None
         assert self.scores is not None
         mean, variance = self.weights.predict(self._features(codes))
-        if self.residuals is not None:
-            corrections, _ = self.residuals.predict(codes)
+        if self.residuals is None:
+            variance = variance + self.weights.noise
+        else:
+            # The process explains a part of what is noise to the map, and leaves less of it where
+            # labels are near.
+            corrections, deviations = self.residuals.predict(codes)
             mean = mean + corrections
+            variance = variance + deviations**2
 
         return self.scores.to_values(mean), self.scores.spread(mean, np.sqrt(variance))
 

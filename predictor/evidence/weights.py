@@ -68,7 +68,9 @@ class EvidenceWeights:
         return cls(prior, offsets, intercept, weights, inverse, noise, strength, len(labels))
 
     def predict(self, features: Array) -> tuple[Array, Array]:
-        """Return the mean [n] and the variance [n] of labels, their noise included.
+        """Return the map's mean [n] and the variance [n] of the map itself, without noise.
+
+        The variance of a label around the mean is `noise` more.
 
         Args:
             features: Columns of the architectures, [n, columns].
@@ -77,7 +79,7 @@ class EvidenceWeights:
         mean = self.intercept + centred @ self.weights
         # Evidence that disagrees in a way that no label showed is far from the labelled ones.
         spread = ((centred @ self.inverse) * centred).sum(1)
-        return mean, self.noise * (1 + 1 / self.count + spread)
+        return mean, self.noise * (1 / self.count + spread)
 
 
 def _solve(

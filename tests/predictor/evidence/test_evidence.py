@@ -376,3 +376,45 @@ def test_command_trains_without_labels(tmp_path: Path) -> None:
         CliRunner().invoke(
             train, ["--columns", str(proxies), "--metric", "top1", *base], catch_exceptions=False
         )
+
+
+@pytest.mark.parametrize("count", [40, 120])
+def test_deviations_hold_for_a_synthetic_truth(count: int) -> None:
+    """A known truth, of which a column has one half and the other half is smooth in the codes."""
+    codes = sample(60, 0)
+    columns = [EvidenceColumn("half", "a", codes, quality(codes))]
+    labelled = sample(count, 1)
+
+    def truth(architectures: Codes, seed: int) -> NDArray[np.float64]:
+        noise = 0.3 * np.random.default_rng(seed).normal(size=len(architectures))
+        return quality(architectures) + misleading(architectures) + noise
+
+    model = EvidencePredictor(SPACE, columns=columns)
+    model.fit(labelled, truth(labelled, 0))
+
+    others = sample(600, 2)
+    mean, deviation = model.predict(others)
+    errors = np.abs(mean - truth(others, 3))
+    assert model.trained_on["corrects_residuals"]
+    assert 0.5 < np.mean(errors <= deviation) < 0.9
+    assert np.mean(errors <= 2 * deviation) > 0.85
+    # The larger half of the deviations is not of smaller errors.
+    assert errors[deviation > np.median(deviation)].mean() > 0.9 * errors.mean()
+
+
+def test_correction_of_residuals_lowers_the_deviation() -> None:
+    codes = sample(60, 0)
+    columns = [EvidenceColumn("half", "a", codes, quality(codes))]
+    labelled = sample(80, 1)
+    labels = quality(labelled) + misleading(labelled)
+
+    corrected = EvidencePredictor(SPACE, columns=columns)
+    corrected.fit(labelled, labels)
+    # Labels that say little of longer trainings are not corrected.
+    linear = EvidencePredictor(SPACE, columns=columns, label_agreement=-0.2)
+    linear.fit(labelled, labels)
+
+    others = sample(200, 2)
+    assert corrected.residuals is not None
+    assert linear.residuals is None
+    assert corrected.predict(others)[1].mean() < 0.8 * linear.predict(others)[1].mean()
