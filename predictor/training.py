@@ -17,9 +17,11 @@ from predictor.encoders.registry import ENCODERS
 from predictor.ensemble.predictor import GraphPredictor
 from predictor.errors import InvalidValues
 from predictor.evaluated import EvaluatedArchitectures
+from predictor.evidence.columns import describe
 from predictor.metrics import kendall_tau, ranking_figures
 from predictor.registry import make
 from spaces.registry import get
+from tables.evaluation import read
 
 
 class ProgressBar(Protocol):
@@ -187,6 +189,7 @@ class PredictorTraining:
         """
         predictor = self._predictors[self.settings.encoder]
         predictor.record_training({"data": str(self.data.path), "command": command})
+        predictor.record_training({"evidence": self._evidence()})
         # Of the fit before a refit, whose networks leave none to test on.
         tau = self.figures[self.settings.encoder]["kendall_tau"]
         if tau is not None:
@@ -195,6 +198,20 @@ class PredictorTraining:
         predictor.save(self.output)
         for checkpoint in self._checkpoints:
             checkpoint.unlink(missing_ok=True)
+
+    def _evidence(self) -> str:
+        """Describe the evaluations of the training, and how well the others were ranked."""
+        rows = read(self.data.path, self.data.space.name)
+        tested = len(self.test_rows)
+        trained = rows if self._refitted else [rows[row] for row in self.train_rows]
+        text = f"evidence: {describe(trained)}"
+
+        tau = self.figures[self.settings.encoder]["kendall_tau"]
+        # Predictions that are all equal rank nothing.
+        if tau is None:
+            return text
+        others = f"{tested} of them before the last fit" if self._refitted else f"{tested} others"
+        return f"{text}; Kendall's tau {tau:.2f} on {others}"
 
     def _make(self, kind: str) -> Predictor:
         settings = self.settings

@@ -95,8 +95,13 @@ class PredictorGuide:
         return str(self.predictor.trained_on.get("evidence", ""))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the kind, the name, and the predicted metric where it is recorded."""
-        return {"kind": "predictor", "name": self.name, **self.predictor.describe_metric()}
+        """Return the kind, the name, and the predicted metric and the evidence where recorded."""
+        metric = self.predictor.describe_metric()
+        return {"kind": "predictor", "name": self.name, **metric, **self._recorded_evidence()}
+
+    def _recorded_evidence(self) -> dict[str, str]:
+        evidence = PredictorGuide.describe(self)
+        return {"evidence": evidence} if evidence else {}
 
 
 class LowerBoundGuide(PredictorGuide):
@@ -134,8 +139,8 @@ class LowerBoundGuide(PredictorGuide):
         return f"scores are lower bounds, the mean less one deviation; {evidence}".rstrip("; ")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the kind and the name; bounds are no values of the predicted metric."""
-        return {"kind": "lower-bound", "name": self.name}
+        """Return the kind, the name and the evidence; bounds are no values of the metric."""
+        return {"kind": "lower-bound", "name": self.name, **self._recorded_evidence()}
 
 
 class BenchmarkGuide:

@@ -16,6 +16,9 @@ from spaces.registry import get
 from spaces.space import SearchSpace
 from tables.benchmarks.registry import BENCHMARKS, benchmark
 
+PREDICTOR_KINDS = ("predictor", "lower-bound")
+"""Kinds of guides that score by a predictor."""
+
 
 @dataclass(frozen=True)
 class ResolvedGuide:
@@ -56,7 +59,7 @@ def resolve_guide(request: SearchRequest, space: SearchSpace, catalog: Catalog) 
     if choice.under and choice.kind != "supernet":
         raise invalid(f"guide.under is for supernets only; a {choice.kind} has none", "guide.under")
 
-    if choice.kind == "predictor":
+    if choice.kind in PREDICTOR_KINDS:
         return _resolve_predictor(choice.name, space, catalog)
     if choice.kind == "supernet":
         return _resolve_supernet(choice, space, catalog)

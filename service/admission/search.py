@@ -73,6 +73,7 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
         benchmark=guide.benchmark,
         benchmark_files=guide.benchmark_files,
         rank_by=request.guide.rank_by,
+        lower_bound=request.guide.kind == "lower-bound",
         under=request.guide.under,
         device=None if isinstance(device, FileReference) else device,
     )

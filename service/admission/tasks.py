@@ -60,6 +60,7 @@ class SearchTask:
         rank_by: Metric by which the supernet ranks networks, or several with weights; None: the
             score of its task.
         under: Perturbations under which the supernet evaluates networks, with their weights.
+        lower_bound: Whether the predictor scores by its mean less one deviation.
         device: Device of a benchmark, in place of a table.
         threads: Threads of torch; another number may change the last digit of a result.
         version: Version of Pathfit that accepted the search.
@@ -81,6 +82,7 @@ class SearchTask:
     benchmark_files: Sequence[FileReference] = ()
     rank_by: str | None = None
     under: Sequence[str] = ()
+    lower_bound: bool = False
     device: RecordedDevice | None = None
     threads: int = 1
     version: str = __version__

@@ -7,7 +7,7 @@ from typing import Any
 
 from service.jobs import JsonObject
 
-_GUIDE_KINDS = ("predictor", "supernet", "benchmark")
+_GUIDE_KINDS = ("predictor", "lower-bound", "supernet", "benchmark")
 
 
 def search_body(

@@ -57,7 +57,8 @@ if TYPE_CHECKING:
 @click.option(
     "--guide",
     default=None,
-    help="Predictor, benchmark:NAME or supernet:NAME.  [default: the only one]",
+    help="Predictor, lower-bound:NAME (its mean less one deviation), benchmark:NAME or"
+    " supernet:NAME.  [default: the only predictor]",
 )
 @click.option(
     "--rank-by",

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import predictor
-from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide, scored_metric
+from oneshot.search.guide import (
+    BenchmarkGuide,
+    Guide,
+    LowerBoundGuide,
+    PredictorGuide,
+    scored_metric,
+)
 from oneshot.search.guide_registry import guide_named
 from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
@@ -126,7 +132,8 @@ def problem_of(task: SearchTask) -> SearchProblem:
 def _guide(task: SearchTask, space: SearchSpace) -> Guide:
     if task.predictor is not None:
         task.predictor.checked()
-        return PredictorGuide(_load_predictor(task.predictor), task.predictor.name)
+        guide_type = LowerBoundGuide if task.lower_bound else PredictorGuide
+        return guide_type(_load_predictor(task.predictor), task.predictor.name)
 
     if task.supernet is not None:
         folder = task.supernet.checked().parent

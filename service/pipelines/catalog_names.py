@@ -8,6 +8,7 @@ from pathlib import Path
 
 from oneshot.pipeline.document import Document
 from oneshot.pipeline.kinds import STAGES
+from service.admission.guides import PREDICTOR_KINDS
 from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference
 from spaces.errors import PathfitError, UnknownName
@@ -122,13 +123,13 @@ class CatalogNames:
         kind, colon, name = text.partition(":")
         if not colon or _is_stage(name) or kind == "benchmark":
             return text
-        if kind == "predictor":
+        if kind in PREDICTOR_KINDS:
             return f"{kind}:{self._predictor(name)}"
         if kind == "supernet":
             return f"{kind}:{self._supernet(name)}"
         if text.startswith(SHORT_TRAININGS):
             return f"{kind}:{self._data_or_supernet(name)}"
-        raise UnknownName("kind of guide", kind, ("predictor", "supernet", "benchmark", "train"))
+        raise UnknownName("kind of guide", kind, (*PREDICTOR_KINDS, "supernet", "benchmark", "train"))
 
     def _data_or_supernet(self, name: str) -> str:
         """Resolve the beginning of short trainings: a data set, or else a supernet's weights."""

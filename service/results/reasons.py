@@ -18,6 +18,7 @@ _TITLES = {
     "memory_bytes": "memory",
     "energy_mj": "energy",
 }
+_GUIDES = {"lower-bound": "lower bound of the predictor"}
 _MILLION = 1e6
 
 
@@ -90,7 +91,8 @@ def _evidence(
     if kind == "benchmark":
         return f"ranked by the recorded trainings of the benchmark {guide.get('name')}"
 
-    parts = [f"ranked by the {kind} {guide.get('name')}"]
+    title = _GUIDES.get(str(kind), kind)
+    parts = [f"ranked by the {title} {guide.get('name')}"]
     trained_on = record.get("architectures")
     if trained_on:
         parts[0] += f", trained on {trained_on:,} networks"
@@ -115,4 +117,5 @@ def _correlation(record: JsonObject, verdict: Mapping[str, Any] | None) -> str |
     test = record.get("test") or {}
     if test.get("kendall_tau") is not None:
         return f"rank correlation {test['kendall_tau']:.2f} on {test['networks']:,} others"
-    return str(record["evidence"]) if record.get("evidence") else None
+    evidence = str(record.get("evidence") or "").removeprefix("evidence: ")
+    return evidence or None

@@ -64,7 +64,10 @@ class StrategyChoice(Strict):
 class GuideChoice(Strict):
     """Guide, which scores architectures."""
 
-    kind: Literal["predictor", "supernet", "benchmark"] = "predictor"
+    kind: Literal["predictor", "lower-bound", "supernet", "benchmark"] = Field(
+        default="predictor",
+        description="`lower-bound` scores by the mean of a predictor less one deviation.",
+    )
     name: str | None = Field(
         default=None, max_length=REFERENCE, description="Default: the only one of the space."
     )

@@ -7,6 +7,8 @@ export const catalog = { spaces: [], tables: [], guides: [], evaluations: [], da
 const bounds = new Map();
 // Entries of one page, as many as the service gives at once.
 const PAGE = 1000;
+// Kind of the guide that scores by a predictor's mean less one deviation.
+export const LOWER_BOUND = "lower-bound";
 
 export async function load() {
   const none = { items: [] };
@@ -21,6 +23,8 @@ export async function load() {
     ...usable(predictors).map((item) => ({ kind: "predictor", ...item })),
     ...usable(supernets).map((item) => ({ kind: "supernet", ...item })),
     ...usable(benchmarks).map((item) => ({ kind: "benchmark", ...item })),
+    // A bound is no value of the predicted metric.
+    ...usable(predictors).map((item) => ({ ...item, kind: LOWER_BOUND, metric: null })),
   ];
   catalog.evaluations = usable(evaluations);
   // Benchmarks are left out: their data files are optional, so a missing one is no fault.

@@ -1,7 +1,7 @@
 // The search form: the space, the device, the guide, the limits and the strategy.
 
 import { Away, Problem, create } from "./api.js";
-import { boundsOf, catalog, findEntry, guidesOf, labelOf, spaceOf } from "./catalog.js";
+import { LOWER_BOUND, boundsOf, catalog, findEntry, guidesOf, labelOf, spaceOf } from "./catalog.js";
 import { announce, byId, el, fill } from "./dom.js";
 import { Field, choice } from "./field.js";
 import { formHash } from "./formaddress.js";
@@ -92,9 +92,10 @@ export class SearchForm {
     if (measuredHere.length && !measuredHere.some((table) => table.name === device.value)) device.value = measuredHere[0].name;
     else if (!measuredHere.length) device.value = "";
     const guides = guidesOf(space?.name);
-    const guideOptions = guides.map(({ kind, name, owner }) => ({
-      value: `${kind}:${name}`, text: owner === "shared" && !name.includes("/") ? `${name} (shared ${kind})` : `${name} (${kind})`,
-    }));
+    const guideOptions = guides.map(({ kind, name, owner }) => {
+      const title = kind.replace("-", " ");
+      return { value: `${kind}:${name}`, text: owner === "shared" && !name.includes("/") ? `${name} (shared ${title})` : `${name} (${title})` };
+    });
     fill(this.guide.input, [{ options: guideOptions }]);
     this.guide.input.disabled = guides.length === 0;
     this.guide.complain("");
@@ -111,7 +112,8 @@ export class SearchForm {
     this.strategy.ranking.offer(guide);
     const metric = scoredMetric(guide);
     const unit = metric && [metricUnit(metric), betterOf(metric)].filter(Boolean).join(", ");
-    const about = metric ? `Predicts ${metricName(metric.metric, metric)} (${unit})` : guide?.task ? `Trained for ${guide.task}` : "";
+    const bound = guide?.kind === LOWER_BOUND && "Mean of the predictor less one deviation, where its evidence is thin";
+    const about = bound || (metric ? `Predicts ${metricName(metric.metric, metric)} (${unit})` : guide?.task ? `Trained for ${guide.task}` : "");
     const tau = guide?.verdict?.figures.find(({ name }) => name === "kendall_tau")?.value;
     const verdict = tau !== undefined && `Kendall's tau ${signed(digits(tau, 3))} with ${guide.verdict.truth}`;
     this.guide.help([about, verdict].filter(Boolean).join("; "));
