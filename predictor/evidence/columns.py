@@ -69,17 +69,26 @@ def read_columns(texts: Iterable[str], space: SearchSpace) -> list[EvidenceColum
     columns: list[EvidenceColumn] = []
     for text in texts:
         path, metric = parse_file_column(text) or (Path(text), "")
-        rows = read(path)
-        if not rows:
-            raise InvalidEvaluation(f"{path} has no evaluation")
-
-        codes = adopted_codes(path, rows, space)
-        names = [metric] if metric else _metrics(path, rows[0])
-        columns += [
-            EvidenceColumn(name, str(path), codes, _scores(path, rows, name)) for name in names
-        ]
+        columns += columns_of_file(path, metric, space)
 
     return columns
+
+
+def columns_of_file(path: Path, metric: str, space: SearchSpace) -> list[EvidenceColumn]:
+    """Read the columns of one file, or one of them; see `read_columns`.
+
+    Args:
+        path: File of evaluations, JSON lines.
+        metric: Metric of the only column; empty for those that the evaluations' kind implies.
+        space: Space whose architectures are predicted.
+    """
+    rows = read(path)
+    if not rows:
+        raise InvalidEvaluation(f"{path} has no evaluation")
+
+    codes = adopted_codes(path, rows, space)
+    names = [metric] if metric else _metrics(path, rows[0])
+    return [EvidenceColumn(name, str(path), codes, _scores(path, rows, name)) for name in names]
 
 
 def adopted_codes(path: Path, rows: Sequence[Evaluation], space: SearchSpace) -> Codes:

@@ -9,22 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from predictor.errors import InvalidValues
-from predictor.evaluated import require_default
-from predictor.evidence.columns import adopted_codes, describe, read_columns
+from predictor.evidence.columns import describe, read_columns
+from predictor.evidence.labels import read_labels
 from predictor.evidence.predictor import EvidencePredictor
 from predictor.metrics import kendall_tau
-from spaces.errors import PathfitError
 from spaces.progress import Progress, silent
 from spaces.registry import get
-from tables.errors import InvalidEvaluation
-from tables.evaluation import Evaluation, find_metric, read, scores
+from tables.evaluation import Evaluation, read
 
 _FEWEST_IN_COMMON = 3
 
 
 def train_on_evidence(
-    labels: Path,
+    data: Path,
     columns: Sequence[str],
     space_name: str,
     metric: str | None = None,
@@ -34,7 +31,7 @@ def train_on_evidence(
     """Fit a predictor to columns of evidence and labels.
 
     Args:
-        labels: File of evaluations whose metric is predicted, such as of short trainings.
+        data: File of evaluations whose metric is predicted, such as of short trainings.
         columns: Files of evaluations, `FILE.jsonl` or `FILE.jsonl:METRIC`; see `read_columns`.
         space_name: Space of the predictor. The files' architectures may be of another form of it
             with the same choices.
@@ -48,33 +45,21 @@ def train_on_evidence(
         TooFewArchitectures: There are fewer than 10 labels, or 10 values of a column.
     """
     space = get(space_name)
-    rows = read(labels)
-    if not rows:
-        raise InvalidEvaluation(f"{labels} has no evaluation")
-    metric = metric or require_default(rows)
-    try:
-        values = np.array(scores(rows, metric))
-    except PathfitError as error:
-        raise InvalidEvaluation(f"{labels}: {error}") from error
-    definition = find_metric(rows, metric)
-    assert definition is not None, "scores() refuses metrics without a direction"
-    codes = adopted_codes(labels, rows, space)
-    if len(np.unique(codes, axis=0)) < len(codes):
-        raise InvalidValues(f"{labels} has several evaluations of one architecture; keep one")
+    labels = read_labels(data, space, metric)
 
-    agreement = label_agreement(rows, metric)
+    agreement = label_agreement(labels.rows, labels.metric)
     model = EvidencePredictor(space, seed, read_columns(columns, space), agreement)
-    model.fit(codes, values, progress=progress)
+    model.fit(labels.codes, labels.values, progress=progress)
 
     files = dict.fromkeys(column.group for column in model.columns)
     counts = [describe(read(path)) for path in files]
     correlation = model.trained_on["cross_validation"]["spearman"]
-    evidence = ", ".join([*counts, describe(rows)])
+    evidence = ", ".join([*counts, describe(labels.rows)])
     model.record_training(
         {
-            "data": str(labels),
-            "metric": metric,
-            **definition.to_dict(),
+            "data": str(data),
+            "metric": labels.metric,
+            **labels.definition.to_dict(),
             "evidence": f"evidence: {evidence}; rank correlation in cross-validation"
             f" {correlation:.2f}{_in_words(agreement)}{_warnings(model)}",
         }

@@ -103,12 +103,39 @@ class SearchTask:
 
 
 @dataclass(frozen=True)
+class ColumnFile:
+    """Evaluations or proxies that a predictor weighs, or that vote.
+
+    Args:
+        file: The evaluations, JSON lines.
+        metric: Metric of the column; empty for those that the kind of the evaluations implies.
+    """
+
+    file: FileReference
+    metric: str = ""
+
+    def to_text(self, file: str | None = None) -> str:
+        """Return `FILE` or `FILE:METRIC`.
+
+        Args:
+            file: Path of the file. None: its name in requests.
+        """
+        text = file or self.file.name
+        return f"{text}:{self.metric}" if self.metric else text
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> ColumnFile:
+        """Read the JSON object of a task."""
+        return cls(FileReference(**value["file"]), value["metric"])
+
+
+@dataclass(frozen=True)
 class PredictorTask:
     """An accepted training of a predictor, as `python -m predictor train` does it.
 
     Args:
         space: Canonical name of the space.
-        evaluations: JSON lines of evaluations.
+        evaluations: JSON lines of evaluations; None where the columns vote without labels.
         name: Name of the new predictor.
         options: Options of the command by name, such as `{"encoder": "gates", "metric": "top1",
             "refit": true}`.
@@ -116,16 +143,18 @@ class PredictorTask:
         threads: Threads of torch.
         benchmark: Benchmark that the predictor is judged by; None if the space has none, or another
             task was evaluated.
+        columns: Columns of evidence; empty for a predictor of the evaluations alone.
         version: Version of Pathfit that accepted the job.
     """
 
     space: str
-    evaluations: FileReference
+    evaluations: FileReference | None
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     threads: int = 1
     benchmark: str | None = None
+    columns: Sequence[ColumnFile] = ()
     version: str = __version__
 
     def to_dict(self) -> JsonObject:
@@ -135,7 +164,9 @@ class PredictorTask:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> PredictorTask:
         """Read the JSON object that `to_dict` returned."""
-        return cls(**_with_files(value, "evaluations"))
+        # Tasks of older versions have no columns.
+        columns = tuple(ColumnFile.from_dict(column) for column in value.get("columns", ()))
+        return cls(**{**_with_files(value, "evaluations"), "columns": columns})
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,21 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -
         )
         raise Problem(409, "name-taken", "Name taken", detail, "name")
 
+    if request.columns:
+        # Imported on demand: few requests need what reads columns.
+        from service.admission.evidence import admit_evidence
+
+        return admit_evidence(request, catalog)
+    if request.evaluations is None:
+        raise invalid("evaluations or columns are needed, names of uploads", "evaluations")
+
     with blaming("evaluations"):
         file = catalog.evaluations(request.evaluations)
         evaluations = read(file.path)
         space = evaluations[0].architecture.space
         catalog.space(space)
+    if request.space not in (None, space):
+        raise invalid(f"space: the evaluations are of {space}, not {request.space}", "space")
 
     # The command's own defaults apply to options that are not given.
     options = _non_default_options(request.options)

@@ -1,4 +1,4 @@
-"""Tables, evaluations and predictors of finished pipelines, which become files of the catalog."""
+"""Tables, evaluations, proxies and predictors of finished pipelines, which become files of the catalog."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from service.artifacts import Artifacts, MissingArtifact
 from service.catalog.summaries import summarise_artifact
 from service.jobs import Job
+from service.pipelines.files import catalog_entry
 from service.store import Store
 from service.store.files import SHARED_LIBRARY
 
@@ -47,16 +48,16 @@ class PipelineFiles:
     def _publish(self, job: Job) -> None:
         """Publish the files that the result of a job names."""
         published = (job.result or {}).get("published", {})
-        for kind, name in published.items():
+        for entry, name in published.items():
             try:
                 content = self._artifacts.read(path_of_file(job, name))
             except MissingArtifact:
                 # The job was cleaned up.
                 continue
-            self._add(job, kind, content)
+            self._add(job, entry, content)
 
-    def _add(self, job: Job, kind: str, content: bytes) -> None:
-        name = str(job.request["name"])
+    def _add(self, job: Job, published: str, content: bytes) -> None:
+        kind, name = catalog_entry(published, str(job.request["name"]))
         path, sha256 = self._artifacts.keep(content)
         versions = self._store.files.list(kind, name, with_removed=True)
         # After a restart every job is visited again; existing versions are not added twice.

@@ -108,8 +108,10 @@ class Client(CatalogClient):
     def train_predictor(
         self,
         name: str,
-        evaluations: str,
+        evaluations: str | None = None,
         *,
+        columns: Sequence[str] = (),
+        space: str | None = None,
         seed: int = 0,
         shared: bool = False,
         **options: Any,
@@ -118,7 +120,10 @@ class Client(CatalogClient):
 
         Args:
             name: Name of the predictor.
-            evaluations: Name of the uploaded evaluations.
+            evaluations: Name of the uploaded evaluations; None where columns vote without labels.
+            columns: Names of uploaded evaluations or proxies, `NAME` or `NAME:METRIC`, which the
+                evaluations weigh.
+            space: Space of the predictor, of which columns may be of another form. None: theirs.
             seed: Seed of the split and of the fit.
             shared: Whether the predictor becomes everybody's; needs an administrator's token.
             options: Options of `python -m predictor train`, such as `encoder="gates"`. Several
@@ -128,8 +133,16 @@ class Client(CatalogClient):
         Raises:
             ServiceProblem: The service refuses the request; the message is its own.
         """
-        body = {"name": name, "evaluations": evaluations, "seed": seed, "options": options}
-        body |= shared_field(shared)
+        fields = {
+            "name": name,
+            "evaluations": evaluations,
+            # Left out by default, as services of earlier versions refuse unknown fields.
+            "columns": list(columns) or None,
+            "space": space,
+            "seed": seed,
+            "options": options,
+        }
+        body = {**without_none(fields), **shared_field(shared)}
         return JobHandle(self, self.request("POST", "/predictors", body)["id"])
 
     def retrain(
@@ -173,8 +186,8 @@ class Client(CatalogClient):
 
         Args:
             pipeline: File of the pipeline, or its YAML as a text of several lines.
-            name: Name that its table, evaluations and predictor get in the catalog; None for that
-                of the file.
+            name: Name that its table, evaluations and predictor get in the catalog, and proxies
+                with -proxies; None for that of the file.
             shared: Whether these become everybody's; needs an administrator's token.
 
         Raises:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--name",
     default=None,
-    help="Name of the new table, evaluations and predictor.  [default: the file's name]",
+    help="Name of the new table, evaluations and predictor; proxies get it with -proxies.  [default: the file's name]",
 )
 @click.option(
     "--shared",
@@ -94,9 +94,12 @@ def _print_stages(result: JsonObject) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from service.pipelines.files import catalog_entry
+
     table = Table("stage", "seconds", "result", box=SIMPLE_HEAD, pad_edge=False)
     for stage in result["stages"]:
         table.add_row(stage["name"], f"{stage['seconds']:.1f}", stage["result"])
     Console().print(table)
-    for kind in result["published"]:
-        click.echo(f"added to the service: {kind} {result['name']}")
+    for published in result["published"]:
+        kind, name = catalog_entry(published, result["name"])
+        click.echo(f"added to the service: {kind} {name}")

@@ -23,10 +23,26 @@ if TYPE_CHECKING:
         python -m service predictor --evaluations mine --name gates -O encoder=gates --watch
         python -m service predictor --evaluations mine --name steps -O encoder=ta-gates \\
             --metric top1_12_epochs --metric top1 --no-wait
+        python -m service predictor --columns phone --columns phone-proxies --name votes --watch
         """)
 )
 @with_client
-@click.option("--evaluations", required=True, help="Name of evaluations of the service.")
+@click.option(
+    "--evaluations",
+    default=None,
+    help="Name of evaluations of the service; required unless --columns are to vote without labels.",
+)
+@click.option(
+    "--columns",
+    multiple=True,
+    help="Evaluations or proxies of the service that the evaluations weigh, or that vote without"
+    " them: NAME or NAME:METRIC; may be repeated.",
+)
+@click.option(
+    "--space",
+    default=None,
+    help="Space of the predictor, of which columns may be of another form.  [default: theirs]",
+)
 @click.option("--name", required=True, help="Name of the new predictor, which searches use.")
 @click.option(
     "--metric",
@@ -60,7 +76,9 @@ if TYPE_CHECKING:
 )
 def predictor(
     client: Client,
-    evaluations: str,
+    evaluations: str | None,
+    columns: tuple[str, ...],
+    space: str | None,
     name: str,
     metrics: tuple[str, ...],
     options: tuple[str, ...],
@@ -83,7 +101,15 @@ def predictor(
     if metrics:
         training_options["metric"] = list(metrics) if len(metrics) > 1 else metrics[0]
 
-    handle = client.train_predictor(name, evaluations, seed=seed, shared=shared, **training_options)
+    handle = client.train_predictor(
+        name,
+        evaluations,
+        columns=columns,
+        space=space,
+        seed=seed,
+        shared=shared,
+        **training_options,
+    )
     if not wait:
         click.echo(handle.id)
         return
@@ -94,7 +120,10 @@ def predictor(
 
 
 def _in_words(report: JsonObject) -> str:
-    """Return one line on how well a predictor ranks the networks that it was not trained on."""
+    """Return one line on how well a predictor ranks unseen networks, or on its evidence."""
+    if "figures" not in report:
+        return str(report["evidence"])
+
     encoder = report["encoder"]
     tau = report["figures"][encoder]["kendall_tau"]
     quality = "undefined" if tau is None else f"{tau:.3f}"

@@ -70,6 +70,7 @@ class CatalogNames:
             "profile": self._table,
             "train": self._supernet,
             "evaluate": self.evaluations,
+            "proxies": self.evaluations,
             "predict": self._predictor,
         }
 

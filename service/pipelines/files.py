@@ -13,8 +13,15 @@ from service.admission.tasks import PipelineTask
 SUMMARY = "summary.json"
 """Name of the artifact with the result of the job."""
 
-KINDS = {"profile": "table", "evaluate": "evaluations", "predict": "predictor"}
-"""Stage -> kind of the catalog that its output becomes."""
+KINDS = {
+    "profile": "table",
+    "evaluate": "evaluations",
+    "proxies": "proxies",
+    "predict": "predictor",
+}
+"""Stage -> what its output becomes in the catalog; see `catalog_entry`."""
+
+_PROXIES = "proxies"
 
 _SUFFIXES = (".json", ".jsonl", ".safetensors", ".onnx")
 
@@ -41,8 +48,23 @@ def stage_files(folder: Path, task: PipelineTask) -> Iterator[tuple[str, str, by
                         yield stage, f"{path.name}-{file.name}", _content(file, task)
 
 
+def catalog_entry(published: str, name: str) -> tuple[str, str]:
+    """Return the kind of the catalog, and the name there, of a file that a pipeline publishes.
+
+    Args:
+        published: What the file becomes, a value of `KINDS`.
+        name: Name of the pipeline.
+
+    Example:
+        >>> catalog_entry("table", "phone"), catalog_entry("proxies", "phone")
+        (('table', 'phone'), ('evaluations', 'phone-proxies'))
+    """
+    # Proxies are evaluations of another kind, so that both need a name of their own.
+    return ("evaluations", f"{name}-{_PROXIES}") if published == _PROXIES else (published, name)
+
+
 def published_files(task: PipelineTask) -> Mapping[str, str]:
-    """Return the files that the catalog gets: kind -> name of the file."""
+    """Return the files that the catalog gets: what each becomes -> name of the file."""
     return {kind: STAGES[stage].output for stage, kind in KINDS.items() if stage in task.stages}
 
 

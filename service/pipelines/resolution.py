@@ -92,7 +92,7 @@ class _Resolver:
 
         # A file or an empty stage in its place, so that later stages are not reported to lack it.
         replacement: Value = {}
-        if kind.name in ("train", "evaluate", "predict"):
+        if kind.name in ("train", "evaluate", "proxies", "predict"):
             replacement = os.devnull
         return Entry(entry.key, replacement, entry.line)
 

@@ -108,6 +108,7 @@ class JobLabels(Strict):
 
 
 _Metric = Annotated[str, Field(min_length=1, max_length=NAME)]
+_Column = Annotated[str, Field(min_length=1, max_length=REFERENCE + 1 + NAME)]
 
 
 class PredictorOptions(Strict):
@@ -138,10 +139,30 @@ class PredictorOptions(Strict):
 
 
 class PredictorRequest(Strict):
-    """The training of a predictor from uploaded evaluations."""
+    """The training of a predictor from uploaded evaluations, columns of evidence, or both."""
 
     name: str = Field(max_length=NAME, pattern=FILE_NAME, description="Name that searches use.")
-    evaluations: str = Field(max_length=REFERENCE, description="Name of uploaded evaluations.")
+    evaluations: str | None = Field(
+        default=None,
+        max_length=REFERENCE,
+        description="Name of uploaded evaluations. Default, with columns: none; the columns vote.",
+    )
+    columns: list[_Column] = Field(
+        default_factory=list,
+        max_length=16,
+        description=(
+            "Names of uploaded evaluations or proxies, NAME or NAME:METRIC, which the evaluations"
+            " weigh, or which vote without them; see `python -m predictor train --columns`."
+        ),
+    )
+    space: str | None = Field(
+        default=None,
+        max_length=NAME,
+        description=(
+            "Space of the predictor; columns may be of the same choices in another form of it."
+            " Default: the space of the evaluations, or of the first column."
+        ),
+    )
     shared: bool = Field(
         default=False,
         description=(
@@ -241,7 +262,10 @@ class PipelineRequest(Strict):
     name: str = Field(
         max_length=NAME,
         pattern=FILE_NAME,
-        description="Name that the new table, evaluations and predictor get in the catalog.",
+        description=(
+            "Name that the new table, evaluations and predictor get in the catalog; proxies get it"
+            " with -proxies."
+        ),
     )
     pipeline: str = Field(
         min_length=1,

@@ -10,7 +10,7 @@ import { shareBox } from "./sharing.js";
 
 export function pipelineForm({ onAccepted }) {
   const file = new Field("Read from a file", picker("pipeline-file", ".yaml,.yml", { required: false }));
-  const name = new Field("Name", text("pipeline-name", { required: true }), { hint: "The new table, evaluations and predictor get this name." });
+  const name = new Field("Name", text("pipeline-name", { required: true }), { hint: "The new table, evaluations and predictor get this name; proxies get it with -proxies." });
   const content = new Field("Stages", lines("pipeline-text", { rows: 16, required: true, class: "code", value: pageData.example }), {
     hint: "YAML. Files are names of the service, such as profile: my-phone.",
   });

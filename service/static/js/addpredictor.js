@@ -25,13 +25,18 @@ export function predictorForm({ onAccepted }) {
   const steps = el("div", { class: "boxes" });
   const stepsGroup = el("fieldset", { id: "predictor-steps" }, el("legend", {}, "Metrics of earlier steps"), steps,
     el("p", { class: "hint" }, "TA-GATES can learn one metric per step, such as the accuracy after few epochs, before the predicted one."));
+  const columns = el("div", { class: "boxes" }, catalog.evaluations.map((uploaded) => el("label", {},
+    el("input", { type: "checkbox", id: `predictor-column-${uploaded.name}`, value: uploaded.name }), labelOf(uploaded))));
+  const columnsGroup = el("fieldset", { id: "predictor-columns" }, el("legend", {}, "Columns of evidence"), columns,
+    el("p", { class: "hint" }, "Cheap values, such as proxies and a supernet's evaluations, which the evaluations above weigh. Without evaluations each column has one vote."));
   const encoder = new Field("Kind", choice("predictor-encoder"));
   const baseline = new Field("Baseline", choice("predictor-baseline"), { hint: "Trained on the same evaluations, for comparison." });
   const fraction = new Field("Training fraction", number("predictor-share", { min: 0.05, max: 0.95, value: 0.8 }));
   const seed = new Field("Seed", number("predictor-seed", { step: 1, value: 0 }));
   const shared = shareBox("predictor-shared");
   const refit = el("input", { type: "checkbox", id: "predictor-refit", checked: true });
-  fill(evaluations.input, [{ options: catalog.evaluations.map((uploaded) => ({ value: uploaded.name, text: labelOf(uploaded) })) }], catalog.newest);
+  const uploads = catalog.evaluations.map((uploaded) => ({ value: uploaded.name, text: labelOf(uploaded) }));
+  fill(evaluations.input, [{ options: [...uploads, { value: "", text: "none: columns vote" }] }], catalog.newest);
   const kinds = pageData.encoders.map((kind) => ({ value: kind, text: encoderName(kind) }));
   fill(encoder.input, [{ options: kinds }], pageData.encoder);
   fill(baseline.input, [{ options: kinds }], "forest");
@@ -60,14 +65,18 @@ export function predictorForm({ onAccepted }) {
   function showSteps() {
     const { metrics = [], definitions = {} } = catalog.evaluations.find((entry) => entry.name === evaluations.value) ?? {};
     const others = metrics.filter((entry) => entry !== metric.value);
-    const checked = new Set(checkedSteps());
+    const checked = new Set(checkedIn(steps));
     steps.replaceChildren(...others.map((entry) => el("label", {},
       el("input", { type: "checkbox", id: `predictor-step-${entry}`, value: entry, checked: checked.has(entry) }), metricName(entry, definitions[entry]))));
     stepsGroup.hidden = encoder.value !== STEPPED || !others.length;
   }
 
-  function checkedSteps() {
-    return [...steps.querySelectorAll("input:checked")].map((box) => box.value);
+  // The files that a predictor learns from, with the options that apply to them.
+  function sources(options) {
+    const chosen = checkedIn(columns);
+    const labels = evaluations.value ? { evaluations: evaluations.value } : {};
+    if (!chosen.length) return { ...labels, options };
+    return { ...labels, columns: chosen, options: evaluations.value ? { metric: metric.value } : {} };
   }
 
   const form = new Form({
@@ -77,20 +86,24 @@ export function predictorForm({ onAccepted }) {
       el("details", {}, el("summary", {}, "Training options"), el("div", { class: "inside" },
         el("div", { class: "pair" }, baseline.element, fraction.element, seed.element),
         el("label", { class: "check" }, refit, "Train on all evaluations after the test"))),
+      el("details", {}, el("summary", {}, "Columns of evidence"), el("div", { class: "inside" }, columnsGroup)),
     ],
     fields: {
-      name, evaluations, seed,
+      name, evaluations, seed, columns: evaluations,
       "options.metric": metric, "options.encoder": encoder, "options.baseline": baseline, "options.train_fraction": fraction,
     },
     button: "Train",
     send: async () => {
-      const earlier = stepsGroup.hidden ? [] : checkedSteps();
+      const earlier = stepsGroup.hidden ? [] : checkedIn(steps);
       const options = {
         encoder: encoder.value, baseline: baseline.value, metric: earlier.length ? [...earlier, metric.value] : metric.value,
         train_fraction: fraction.number ?? 0.8, refit: refit.checked,
       };
-      onAccepted(await create("/predictors", { name: name.value.trim(), evaluations: evaluations.value, options, seed: seed.number ?? 0, ...shared.body }));
+      const common = { name: name.value.trim(), seed: seed.number ?? 0, ...shared.body };
+      onAccepted(await create("/predictors", { ...common, ...sources(options) }));
     },
   });
   return [about, form.element];
 }
+
+const checkedIn = (group) => [...group.querySelectorAll("input:checked")].map((box) => box.value);

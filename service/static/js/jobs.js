@@ -185,7 +185,7 @@ function describe(job) {
 }
 
 function requestDetails({ kind, request }) {
-  if (kind === "predictor") return [`Predictor ${request.name}`, `from ${request.evaluations}`, request.space].filter(Boolean);
+  if (kind === "predictor") return [`Predictor ${request.name}`, `from ${[request.evaluations, ...(request.columns ?? [])].filter(Boolean).join(", ")}`, request.space].filter(Boolean);
   if (kind === "pipeline") return [`Pipeline ${request.name}`, request.space, (request.stages ?? []).join(", ")].filter(Boolean);
   if (kind === "retrain") return [`Training ${request.space ?? ""}`.trim(), `on ${request.data}`, request.supernet && `from ${request.supernet}`].filter(Boolean);
   const limitTexts = limits(request);

@@ -26,7 +26,8 @@ export class Steps {
 // The content of a pipeline that is done: the stages with their results and files, and what can follow.
 export function finishedPipeline(job, search) {
   const { name, stages, published } = job.result;
-  const kinds = Object.keys(published);
+  // Proxies are evaluations too, so that they have a name of their own.
+  const kinds = Object.keys(published).map((kind) => (kind === "proxies" ? `proxies (as ${name}-proxies)` : kind));
   const added = kinds.length ? `Added to the service as ${name}: ${kinds.join(", ")}.` : "";
   const files = (stage) => stage.files.map((file) => el("a", {
     class: "button", href: `${jobPath(job.id)}/files/${encodeURIComponent(file)}`, download: file,

@@ -8,6 +8,10 @@ import { capital, count, digits, encoderName, metricName, metricUnit, seconds, s
 import { verdictSection } from "./verdict.js";
 
 export function trainedPredictor(job, search) {
+  return [...(job.result.report.figures ? testedParts(job) : evidenceParts(job)), actions(job, search)];
+}
+
+function testedParts(job) {
   const { report } = job.result;
   const main = report.figures[report.encoder];
   const rows = Object.entries(report.figures);
@@ -31,11 +35,28 @@ export function trainedPredictor(job, search) {
           el("td", { class: "right" }, figure(row.spearman)),
           el("td", { class: "right" }, seconds(row.seconds))))))),
     verdictSection(report.verdict),
-    el("div", { class: "bar" },
-      el("button", { type: "button", class: "main", onclick: () => search({ space: job.result.space, guide: { kind: "predictor", name: job.result.name } }) }, "Search with it"),
-      file(job, `${job.result.name}.safetensors`, "Download the predictor")),
   ].filter(Boolean);
 }
+
+// Columns of evidence with their weights; without labels also how each agrees with the others.
+function evidenceParts({ result: { report } }) {
+  const { agreements } = report;
+  const headings = ["Column", agreements ? "Vote" : "Weight", agreements && "Agreement with the others"].filter(Boolean);
+  return [
+    el("p", { class: "reason" }, report.evidence),
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Columns of evidence" },
+      el("table", { class: "list" },
+        el("thead", {}, el("tr", {}, headings.map((name, index) => el("th", { scope: "col", class: index ? "right" : null }, name)))),
+        el("tbody", {}, Object.entries(report.weights).map(([name, weight]) => el("tr", {},
+          el("th", { scope: "row" }, name),
+          el("td", { class: "right" }, figure(weight)),
+          agreements && el("td", { class: "right" }, figure(agreements[name]))))))),
+  ];
+}
+
+const actions = (job, search) => el("div", { class: "bar" },
+  el("button", { type: "button", class: "main", onclick: () => search({ space: job.result.space, guide: { kind: "predictor", name: job.result.name } }) }, "Search with it"),
+  file(job, `${job.result.name}.safetensors`, "Download the predictor"));
 
 export function trainedNetwork(job) {
   const { test, architecture } = job.result;
