@@ -1,6 +1,7 @@
 """Compare the networks that a search finds with random ones under the same constraint.
 
     python benchmarks/found_vs_random.py --smoke -o runs/found-vs-random-smoke
+    python benchmarks/found_vs_random.py --cells -o runs/found-vs-random-cells
     python benchmarks/found_vs_random.py --device gpu --precision bf16 -o runs/found-vs-random
 
 On CIFAR-10, in a scaled space of SPOS, a supernet is trained for each of three seeds and searched
@@ -12,7 +13,9 @@ same command resumes after an interruption.
 
 A setting must be chosen before the test images are used: `--part validation` reports accuracies on
 validation images by which no supernet ranks, and does not use the test images. Choose with it, and
-with another --seed.
+with another --seed; `--pilot 8` trains random networks alone, each twice, and compares their spread
+with the noise of the trainings. With `--cells` four proxies of untrained networks vote in place of a
+supernet.
 
 Data: `packed_cifar.py` in this folder documents where the images are searched for.
 """
@@ -28,9 +31,11 @@ import click
 import numpy as np
 import torch
 from machine import machine_options
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from trial import Setting, Trial
+from truth_pipeline import PipelineSettings
 
 from oneshot.training.execution import Execution
 from spaces.files import write_text
@@ -97,8 +102,38 @@ SMOKE = Setting(
 )
 
 
+CELLS = Setting(
+    space="nasbench201(channels=4,input_size=16)",
+    validation=10_000,
+    ranking=5000,
+    supernet={},
+    network={
+        "steps": 1200,
+        "batch_size": 64,
+        "learning_rate": 0.1,
+        "schedule": "cosine",
+        "label_smoothing": 0.0,
+    },
+    evolution={},
+    recalibration=8,
+    augment=False,
+    strategy="exhaustive",
+    votes=PipelineSettings(),
+)
+"""Cells whose accuracies differ more than trainings; a vote of proxies in place of a supernet."""
+
+
 @click.command()
 @click.option("--smoke", is_flag=True, help="A setting for ten minutes of one processor core.")
+@click.option(
+    "--cells", is_flag=True, help="A setting in cells, searched by a vote of proxies; half an hour."
+)
+@click.option(
+    "--pilot",
+    type=click.IntRange(min=2),
+    default=None,
+    help="Train so many random networks twice, report their spread and the noise, and end.",
+)
 @click.option(
     "--effort",
     type=float,
@@ -148,6 +183,8 @@ SMOKE = Setting(
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 def main(
     smoke: bool,
+    cells: bool,
+    pilot: int | None,
     effort: float,
     found: int,
     drawn: int,
@@ -164,10 +201,17 @@ def main(
     load_file(str(Path(__file__).with_name("packed_cifar.py")))
     if threads is not None:
         torch.set_num_threads(threads)
-    setting = (SMOKE if smoke else FULL).times(effort)
+    setting = CELLS if cells else SMOKE if smoke else FULL
+    setting = setting.times(effort)
     trial = Trial(
         setting, data, part, Execution(accelerator=device, precision=precision), seed, output
     )
+    if pilot is not None:
+        if part != "validation":
+            raise click.UsageError("--pilot chooses a setting: use it with --part validation")
+        show_pilot(trial, pilot, least)
+        return
+
     reports: dict[str, list[dict[str, Any]]] = {"found": [], "random": []}
     for number in range(found):
         reports["found"].append(
@@ -180,6 +224,41 @@ def main(
     comparison = compared(reports)
     write_text(output / "comparison.json", json.dumps({**comparison, **reports}, indent=1) + "\n")
     show(reports, comparison, part)
+
+
+def show_pilot(trial: Trial, count: int, least: float) -> None:
+    """Train random networks twice each; print and write their spread and the noise."""
+    architectures = trial.random(count, least)
+    rows = []
+    for number, architecture in enumerate(architectures):
+        seeds = (trial.seed + 2 * number, trial.seed + 2 * number + 1)
+        rows.append(
+            [
+                trial.retrained(architecture, f"pilot-{number}-{repeat}", seed)["top1"]
+                for repeat, seed in enumerate(seeds)
+            ]
+        )
+    result = {"top1": rows, **spread_and_noise(np.array(rows))}
+    write_text(trial.output / "pilot.json", json.dumps(result, indent=1) + "\n")
+    click.echo(
+        f"{count} random networks, each trained twice: mean {np.mean(rows):.2f}, deviation between"
+        f" networks {result['spread']:.2f}, between trainings {result['noise']:.2f}, ratio"
+        f" {result['ratio']:.1f}"
+    )
+
+
+def spread_and_noise(top1: NDArray[np.float64]) -> dict[str, float]:
+    """Separate the deviation between networks from that between trainings of one network.
+
+    Args:
+        top1: Accuracies [networks, trainings].
+    """
+    noise = float(top1.var(axis=1, ddof=1).mean())
+    # Means of several trainings have a part of the noise as well.
+    spread = float(top1.mean(axis=1).var(ddof=1)) - noise / top1.shape[1]
+    deviations = {"spread": max(spread, 0.0) ** 0.5, "noise": noise**0.5}
+    ratio = deviations["spread"] / deviations["noise"] if noise else float("inf")
+    return {**deviations, "ratio": ratio}
 
 
 def compared(reports: Mapping[str, list[dict[str, Any]]]) -> dict[str, float]:

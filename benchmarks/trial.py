@@ -12,7 +12,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
+from truth_pipeline import PipelineSettings, run_stages
 
+import predictor
 from oneshot.algorithms.training import train_supernet
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
@@ -26,6 +28,7 @@ from oneshot.retraining.report import report_on_test
 from oneshot.run import Run, begin
 from oneshot.run_settings import RunSettings
 from oneshot.search.constraint import Limit
+from oneshot.search.guide import Guide, PredictorGuide
 from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
 from oneshot.training.execution import Execution
@@ -47,11 +50,13 @@ class Setting:
         space: that is searched.
         validation: images cut from the training part.
         ranking: how many of them the supernets rank by; the rest are for choosing a setting.
-        supernet: recipe of the supernets.
+        supernet: recipe of the supernets; empty where proxies vote.
         network: recipe of all networks.
         evolution: options of the search.
         recalibration: batches of 128 training images for each evaluated network.
         augment: whether training images are varied.
+        strategy: of the search.
+        votes: proxies that vote in place of a supernet; None: a supernet scores.
     """
 
     space: str
@@ -62,11 +67,13 @@ class Setting:
     evolution: Mapping[str, Any]
     recalibration: int
     augment: bool
+    strategy: str = "evolution"
+    votes: PipelineSettings | None = None
 
     def times(self, effort: float) -> Setting:
         """The setting with so many times the updates."""
         supernet, network = (
-            {**recipe, "steps": max(1, round(recipe["steps"] * effort))}
+            {**recipe, "steps": max(1, round(recipe["steps"] * effort))} if recipe else {}
             for recipe in (self.supernet, self.network)
         )
         return replace(self, supernet=supernet, network=network)
@@ -140,15 +147,27 @@ class Trial:
             Evaluator(supernet, self.data, settings, device=self.execution.accelerator), run
         )
 
+    def votes(self, number: int, settings: PipelineSettings) -> PredictorGuide:
+        """The vote of the proxies with this number, as a guide; by the commands of a user."""
+        folder = self.output / f"votes-{number}"
+        name = self.setting.space
+        run_stages(folder.resolve(), name, name, self.seed + 1000 + number, settings)
+        return PredictorGuide(predictor.load(folder / "predictor.safetensors"), folder.name)
+
+    def guide(self, number: int) -> Guide:
+        """The guide with this number."""
+        votes = self.setting.votes
+        return self.supernet(number) if votes is None else self.votes(number, votes)
+
     def found(self, number: int) -> Architecture:
-        """The best network that a search finds on the supernet with this number."""
+        """The best network that a search finds by the guide with this number."""
         path = self.output / f"search-{number}.json"
         if not path.exists():
-            problem = SearchProblem(self.space, self.supernet(number), [self._constraint()])
+            problem = SearchProblem(self.space, self.guide(number), [self._constraint()])
             with Bar(f"search {number}") as bar:
                 result = run_search(
                     problem,
-                    "evolution",
+                    self.setting.strategy,
                     options=self.setting.evolution,
                     seed=self.seed + number,
                     progress=lambda done, planned, best: bar.update(

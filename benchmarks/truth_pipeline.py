@@ -28,6 +28,7 @@ from ranking_truth import Truth, baselines
 from truth import print_rankings
 
 import predictor
+from oneshot.pipeline.sample import VOTING_PROXIES
 from predictor.evidence.predictor import EvidencePredictor
 from spaces.files import write_text
 
@@ -41,8 +42,6 @@ SMALL_SPACES = {
 """Space -> the same choices at 16 pixels and a quarter of the channels."""
 
 DATA = "packed-cifar10"
-PROXIES = ("jacob_cov", "trainability", "meco", "ntk_logdet")
-"""Proxies of different kinds that are normalised, so that none grows with the size alone."""
 
 
 @dataclass(frozen=True)
@@ -102,17 +101,26 @@ class Stages:
             raise click.ClickException(f"the stage {name} ended with {completed.returncode}")
 
 
-def run_stages(folder: Path, space: str, seed: int, settings: PipelineSettings) -> Stages:
-    """Run all stages of a space; the last one writes predictor.safetensors."""
+def run_stages(
+    folder: Path, small: str, space: str, seed: int, settings: PipelineSettings
+) -> Stages:
+    """Run all stages of a space; the last one writes predictor.safetensors.
+
+    Args:
+        folder: Folder of all outputs.
+        small: Space whose networks are measured, with the same choices as `space`.
+        space: Space of the predictor.
+        seed: Seed of all stages.
+        settings: Lengths of the stages.
+    """
     stages = Stages(folder)
-    small = SMALL_SPACES[space]
     stages.run(
         "proxies",
         "oneshot",
         *("proxies", "--space", small, "--data", DATA, "--limit", "2000", "--threads", "1"),
         *("-n", str(settings.networks), "--images", str(settings.images)),
         *("--repeats", str(settings.repeats), "--seed", str(seed)),
-        *(text for name in PROXIES for text in ("--proxy", name)),
+        *(text for name in VOTING_PROXIES for text in ("--proxy", name)),
         *("-o", "proxies.jsonl"),
     )
     stages.run(
@@ -145,7 +153,8 @@ def columns(truth: Truth, model: EvidencePredictor) -> dict[str, dict[str, float
 def main(space_name: str, seed: int, accuracies: Path | None, output: Path) -> None:
     """Run the stages, then measure the predictor's ranking; print a table and write truth.json."""
     settings = PipelineSettings()
-    stages = run_stages(output.resolve(), space_name, seed, settings)
+    small = SMALL_SPACES[space_name]
+    stages = run_stages(output.resolve(), small, space_name, seed, settings)
     model = predictor.load(output / "predictor.safetensors")
     assert isinstance(model, EvidencePredictor)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from oneshot.pipeline.kinds import STAGES
 from oneshot.pipeline.settings import StageSettings
@@ -12,6 +13,9 @@ from spaces.errors import UnknownName
 
 GUIDES = {"supernet": "train", "predictor": "predict"}
 """Guide without a location -> stage whose file it scores by."""
+
+Texts: TypeAlias = dict[str, tuple[str, ...]]
+"""Key of an option -> its texts."""
 
 _REFERENCE = re.compile(rf"(?P<before>.*)@\s*(?P<stage>{'|'.join(STAGES)})\s*", re.DOTALL)
 
@@ -97,7 +101,7 @@ class Joints:
         match = _referring(text, key)
         return match is not None and match["stage"] not in self.replaced
 
-    def join(self, settings: StageSettings) -> dict[str, str]:
+    def join(self, settings: StageSettings) -> Texts:
         """Add the positional arguments of a stage; return texts for options that are not set.
 
         Raises:
@@ -125,32 +129,49 @@ def _decides(training: StageSettings) -> bool:
         return False
 
 
-def _join_evaluate(joints: Joints, settings: StageSettings) -> dict[str, str]:
+def _join_evaluate(joints: Joints, settings: StageSettings) -> Texts:
     settings.arguments.append(joints.file("train", settings))
     return {}
 
 
-def _join_predict(joints: Joints, settings: StageSettings) -> dict[str, str]:
+def _join_predict(joints: Joints, settings: StageSettings) -> Texts:
     if settings.get("data") is not None:
         return {}
-    # Without evaluations as labels the proxies vote.
-    if "evaluate" not in joints.files and "proxies" in joints.files:
-        columns = settings.get("columns")
-        return {} if columns is not None else {"columns": joints.file("proxies", settings)}
-    return {"data": joints.file("evaluate", settings, ", or set predict.data")}
+    if _votes(joints, settings):
+        sources = [name for name in ("proxies", "evaluate") if name in joints.files]
+        return {"columns": tuple(joints.file(name, settings) for name in sources)}
+    if settings.get("columns") is not None and "evaluate" not in joints.files:
+        return {}
+    return {"data": (joints.file("evaluate", settings, ", or set predict.data"),)}
 
 
-def _join_search(joints: Joints, settings: StageSettings) -> dict[str, str]:
+def _votes(joints: Joints, settings: StageSettings) -> bool:
+    """Return whether proxies, and a supernet's evaluations with them, vote without labels.
+
+    Evaluations are no labels to weigh proxies by, since a supernet's errors are systematic. They
+    are labels where the pipeline names columns, a metric, a baseline or another encoder.
+    """
+    if "proxies" not in joints.files or settings.get("columns") is not None:
+        return False
+    if "evaluate" not in joints.files:
+        return True
+
+    has_labels = any(settings.get(key) is not None for key in ("metric", "baseline"))
+    encoder = settings.get("encoder")
+    return not has_labels and (encoder is None or encoder.texts[0] == "evidence")
+
+
+def _join_search(joints: Joints, settings: StageSettings) -> Texts:
     if settings.get("guide") is not None:
         return {}
     if "predict" not in joints.files and "train" in joints.files:
-        return {"guide": f"supernet:{joints.file('train', settings)}"}
+        return {"guide": (f"supernet:{joints.file('train', settings)}",)}
 
     hint = ", or set search.guide, such as supernet or benchmark:nasbench201"
-    return {"guide": f"predictor:{joints.file('predict', settings, hint)}"}
+    return {"guide": (f"predictor:{joints.file('predict', settings, hint)}",)}
 
 
-def _join_retrain(joints: Joints, settings: StageSettings) -> dict[str, str]:
+def _join_retrain(joints: Joints, settings: StageSettings) -> Texts:
     joints.index = settings.text("index")
     if settings.get("arch") is not None:
         return {}
@@ -158,18 +179,18 @@ def _join_retrain(joints: Joints, settings: StageSettings) -> dict[str, str]:
     architecture = None if "search" in joints.files else joints.architecture()
     if architecture is not None:
         joints.file("train", settings)
-        return {"arch": architecture}
+        return {"arch": (architecture,)}
 
     hint = ", or train by an algorithm that decides an architecture, or set retrain.arch"
-    return {"arch": joints.file("search", settings, hint)}
+    return {"arch": (joints.file("search", settings, hint),)}
 
 
-def _join_export(joints: Joints, settings: StageSettings) -> dict[str, str]:
+def _join_export(joints: Joints, settings: StageSettings) -> Texts:
     settings.arguments.append(joints.file("retrain", settings))
     return {}
 
 
-def _join_measure(joints: Joints, settings: StageSettings) -> dict[str, str]:
+def _join_measure(joints: Joints, settings: StageSettings) -> Texts:
     """Measure the architecture in the table's runtime, and the exported network."""
     architecture = None if "search" in joints.files else joints.architecture()
     if "search" in joints.files:
@@ -184,18 +205,18 @@ def _join_measure(joints: Joints, settings: StageSettings) -> dict[str, str]:
     if not settings.arguments:
         raise UnresolvedJoint("has nothing to measure; add the stage search or export")
 
-    texts = {}
+    texts: Texts = {}
     if settings.get("table") is None and "profile" in joints.files:
-        texts["table"] = joints.file("profile", settings)
+        texts["table"] = (joints.file("profile", settings),)
 
     # The network that was trained, not the best one.
     if settings.get("index") is None and joints.index not in (None, "0"):
-        texts["index"] = str(joints.index)
+        texts["index"] = (str(joints.index),)
 
     return texts
 
 
-_JOINTS: Mapping[str, Callable[[Joints, StageSettings], dict[str, str]]] = {
+_JOINTS: Mapping[str, Callable[[Joints, StageSettings], Texts]] = {
     "evaluate": _join_evaluate,
     "predict": _join_predict,
     "search": _join_search,

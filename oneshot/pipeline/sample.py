@@ -17,13 +17,13 @@ from oneshot.pipeline.kinds import GENERAL_KEYS, PLUGINS, STAGES, StageKind
 from oneshot.pipeline.options import StageOptions, key_of
 from spaces.plugins import REQUIRED, Option
 
+VOTING_PROXIES = ("jacob_cov", "trainability", "meco", "ntk_logdet")
+"""Proxies that vote for a ranking: of different kinds, and none grows with the size alone."""
+
 _WIDTH = 96
 
 # Stages that remain where the algorithm itself decides an architecture.
 _WITHOUT_SEARCH = ("profile", "train", "retrain", "export", "measure")
-
-# Stages that take the place of others, which the sample has.
-_ALTERNATIVES = ("proxies",)
 
 # Texts that need no quotes in YAML.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+][A-Za-z0-9_./+-]*")
@@ -63,7 +63,9 @@ def sample_text(space: str, algorithm: str, task: str | None = None) -> str:
     lines = [_HEADER, *_general_lines(general)]
     for kind in STAGES.values():
         stage_lines = list(_stage_lines(kind, _active(kind, algorithm)))
-        if kind.name in _ALTERNATIVES or (searches and kind.name not in _WITHOUT_SEARCH):
+        is_left_out = searches and kind.name not in _WITHOUT_SEARCH
+        # Proxies of other tasks than the default one were not compared with true accuracies.
+        if is_left_out or (kind.name == "proxies" and task is not None):
             stage_lines = [f"# {line}".rstrip() for line in stage_lines]
         lines += ["", *stage_lines]
 
@@ -81,6 +83,15 @@ def _active(kind: StageKind, algorithm: str) -> Mapping[str, str]:
         # Small networks gain little from a second thread, and lose much where work shares cores.
         "profile": {"threads": "1"},
         "train": {"algorithm": algorithm},
+        # Proxies of different kinds that are normalised, see docs/results/accuracy.md; they vote
+        # with the supernet's evaluations.
+        "proxies": {
+            "proxy": f"[{', '.join(VOTING_PROXIES)}]",
+            "n": "96",
+            "images": "32",
+            "repeats": "2",
+            "threads": "1",
+        },
         # No limit is reasonable on all machines, while a front of two objectives always exists.
         "search": {"strategy": "pareto", "objective": "[latency_ms@profile]"},
     }

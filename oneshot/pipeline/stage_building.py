@@ -150,12 +150,12 @@ class StageBuilder:
             self.faults.append(settings.fault(str(error)))
             return
 
-        for key, text in texts.items():
+        paths = {self.joints.files[name] for name in self.joints.replaced}
+        for key, values in texts.items():
             option = settings.options.find(key)
             assert option is not None
-            paths = {self.joints.files[name] for name in self.joints.replaced}
-            unwritten = frozenset() if text in paths else frozenset({text})
-            settings.add(Setting(option, (text,), f"{kind.name}.{key}", settings.line, unwritten))
+            unwritten = frozenset(values) - paths
+            settings.add(Setting(option, values, f"{kind.name}.{key}", settings.line, unwritten))
 
     def _add_outputs(self, settings: StageSettings) -> Path:
         """Add the files that the stage writes; return the one that later stages read."""

@@ -7,8 +7,10 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from oneshot.training.execution import Execution
+from spaces.space import Codes
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -56,3 +58,47 @@ def test_effort_multiplies_only_the_updates(script: ModuleType) -> None:
     assert twice.supernet == {**script.SMOKE.supernet, "steps": 2 * script.SMOKE.supernet["steps"]}
     assert twice.network == {**script.SMOKE.network, "steps": 2 * script.SMOKE.network["steps"]}
     assert (twice.space, twice.evolution) == (script.SMOKE.space, script.SMOKE.evolution)
+
+
+def test_spread_is_what_the_noise_of_trainings_does_not_explain(script: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    networks = rng.normal(0, 3, size=(4000, 1))
+    top1 = 50 + networks + rng.normal(0, 1, size=(4000, 2))
+
+    figures = script.spread_and_noise(top1)
+
+    assert figures["spread"] == pytest.approx(3, rel=0.05)
+    assert figures["noise"] == pytest.approx(1, rel=0.05)
+    assert figures["ratio"] == pytest.approx(3, rel=0.1)
+    # Equal networks have no spread, however noisy their trainings are.
+    assert script.spread_and_noise(np.array([[1.0, 3.0], [3.0, 1.0]]))["spread"] == 0
+
+
+def test_cells_are_searched_by_a_vote_under_the_limit(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import trial
+
+    from oneshot.search.guide import PredictorGuide
+
+    monkeypatch.setattr(trial, "load_data", lambda *given, **options: None)
+    execution = Execution(accelerator="cpu")
+    bench = trial.Trial(script.CELLS, "cifar10", "test", execution, 0, tmp_path)
+    sizes = bench.space.macs
+
+    class LargestFirst(PredictorGuide):
+        def __init__(self) -> None:
+            self.name = "sizes"
+
+        def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            return sizes(codes).astype(float), np.zeros(len(codes))
+
+        def to_dict(self) -> dict[str, str]:
+            return {"kind": "sizes"}
+
+    monkeypatch.setattr(bench, "votes", lambda number, settings: LargestFirst())
+    found = bench.found(0)
+
+    every = np.concatenate(list(bench.space.enumerate_codes()))
+    within = sizes(every)[sizes(every) <= bench.limit.maximum]
+    assert sizes(bench.space.encode([found]))[0] == within.max()

@@ -43,11 +43,13 @@ class Commands:
 def test_stages_are_the_commands_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands = Commands(monkeypatch)
 
-    stages = run_stages(tmp_path, "nasbench201", 3, PipelineSettings())
+    stages = run_stages(tmp_path, "nasbench201(channels=4)", "nasbench201", 3, PipelineSettings())
 
     assert commands.names() == ["proxies", "train"]
     assert [call[1] for call in commands.calls] == ["oneshot", "predictor"]
     assert all(call[call.index("--seed") + 1] == "3" for call in commands.calls)
+    named = [call[call.index("--space") + 1] for call in commands.calls]
+    assert named == ["nasbench201(channels=4)", "nasbench201"]
     assert sum(stages.minutes.values()) == pytest.approx(2 * 1.5)
 
 
@@ -56,10 +58,10 @@ def test_finished_stages_are_not_repeated_and_minutes_add_up(
 ) -> None:
     Commands(monkeypatch, fails="predictor")
     with pytest.raises(click.ClickException, match="the stage predictor ended with 1"):
-        run_stages(tmp_path, "nasbench-macro", 0, PipelineSettings())
+        run_stages(tmp_path, "nasbench-macro", "nasbench-macro", 0, PipelineSettings())
 
     commands = Commands(monkeypatch)
-    stages = run_stages(tmp_path, "nasbench-macro", 0, PipelineSettings())
+    stages = run_stages(tmp_path, "nasbench-macro", "nasbench-macro", 0, PipelineSettings())
 
     assert commands.names() == ["train"]
     # Both attempts count: the minutes are those from nothing.
