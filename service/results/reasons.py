@@ -93,17 +93,24 @@ def _evidence(
 
     title = _GUIDES.get(str(kind), kind)
     parts = [f"ranked by the {title} {guide.get('name')}"]
+    recorded = str(record.get("evidence") or "").removeprefix("evidence: ")
+    judged = _judged(record, verdict)
+    if recorded:
+        parts.append(recorded)
+        parts += [judged] if judged else []
+        return ", ".join(parts)
+
+    # Predictors of older versions have recorded numbers alone.
     trained_on = record.get("architectures")
     if trained_on:
         parts[0] += f", trained on {trained_on:,} networks"
-    correlation = _correlation(record, verdict)
-    parts.append(correlation or "how well it ranks was not recorded")
+    parts.append(judged or _tested(record) or "how well it ranks was not recorded")
 
     return ", ".join(parts)
 
 
-def _correlation(record: JsonObject, verdict: Mapping[str, Any] | None) -> str | None:
-    """Describe the rank correlation that is known, first that of this search's own networks."""
+def _judged(record: JsonObject, verdict: Mapping[str, Any] | None) -> str | None:
+    """Describe the rank correlation with true accuracies, first of this search's own networks."""
     verdicts = (
         (verdict, "on the networks of this search"),
         (record.get("verdict"), "on a benchmark"),
@@ -113,9 +120,12 @@ def _correlation(record: JsonObject, verdict: Mapping[str, Any] | None) -> str |
         for figure in figures:
             if figure["name"] == "kendall_tau" and figure.get("percent") is None:
                 return f"rank correlation {figure['value']:.2f} {where}"
+    return None
 
+
+def _tested(record: JsonObject) -> str | None:
+    """Describe the rank correlation on the evaluations that a predictor was not trained on."""
     test = record.get("test") or {}
-    if test.get("kendall_tau") is not None:
-        return f"rank correlation {test['kendall_tau']:.2f} on {test['networks']:,} others"
-    evidence = str(record.get("evidence") or "").removeprefix("evidence: ")
-    return evidence or None
+    if test.get("kendall_tau") is None:
+        return None
+    return f"rank correlation {test['kendall_tau']:.2f} on {test['networks']:,} others"

@@ -48,11 +48,12 @@ def commands(text: str) -> dict[str, str]:
     return {stage.name: " ".join(stage.arguments) for stage in build(text).stages}
 
 
-def test_proxies_vote_where_no_stage_evaluates() -> None:
+def test_proxies_vote_unless_evaluations_are_labels() -> None:
     proxies = "space: spos-tiny\ndata: digits\nproxies: {n: 96, proxy: [meco, naswot]}\n"
     alone = commands(proxies + "predict: {}\nsearch: {}\n")
     evaluated = commands(proxies + "train: {}\nevaluate: {}\npredict: {columns: '@proxies'}\n")
-    evaluated_alone = commands(proxies + "train: {}\nevaluate: {}\npredict: {}\n")
+    voting = commands(proxies + "train: {}\nevaluate: {}\npredict: {}\n")
+    labelled = commands(proxies + "train: {}\nevaluate: {}\npredict: {metric: top1}\n")
 
     assert alone["proxies"] == (
         "oneshot proxies --space spos-tiny --data digits -n 96 --proxy meco --proxy naswot"
@@ -66,7 +67,13 @@ def test_proxies_vote_where_no_stage_evaluates() -> None:
     assert evaluated["predict"].startswith(
         "predictor train --data out/evaluate.jsonl --columns out/proxies.jsonl"
     )
-    assert "--columns" not in evaluated_alone["predict"]
+    # A supernet's evaluations vote too, unless the pipeline makes them labels.
+    assert voting["predict"].startswith(
+        "predictor train --columns out/proxies.jsonl --columns out/evaluate.jsonl"
+    )
+    assert "--data" not in voting["predict"]
+    assert labelled["predict"].startswith("predictor train --data out/evaluate.jsonl --metric top1")
+    assert "--columns" not in labelled["predict"]
 
 
 def test_stages_are_joined_by_the_files_of_the_folder() -> None:
@@ -183,7 +190,7 @@ def test_general_keys_do_not_replace_options_of_another_meaning() -> None:
     built = commands(WHOLE)
     assert "--data digits" not in built["predict"]
     assert "--space" not in built["retrain"]
-    # Proxies take the place of evaluations, in pipelines of their own.
+    # The pipeline of this test has no proxies.
     assert commands(WHOLE + "\n").keys() == STAGES.keys() - {"proxies"}
 
 

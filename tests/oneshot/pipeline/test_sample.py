@@ -22,10 +22,13 @@ def build(text: str) -> Pipeline:
 @pytest.mark.parametrize("algorithm", ["spos"])
 def test_a_supernet_is_searched_in_all_stages(algorithm: str) -> None:
     pipeline = build(sample_text("spos-tiny", algorithm))
-    # The stage that takes the place of others is a comment.
-    expected = [name for name in STAGES if name != "proxies"]
-    assert [stage.name for stage in pipeline.stages] == expected
-    assert "\n# proxies:\n" in sample_text("spos-tiny", algorithm)
+    assert [stage.name for stage in pipeline.stages] == list(STAGES)
+    predict = " ".join(pipeline.stage("predict").arguments)
+    assert "--columns out/proxies.jsonl --columns out/evaluate.jsonl" in predict
+
+
+def test_proxies_are_a_comment_for_other_tasks() -> None:
+    assert "\n# proxies:\n" in sample_text("ssdlite-tiny", "spos", "detection")
 
 
 @pytest.mark.parametrize("algorithm", ["darts", "enas", "fbnet"])

@@ -15,6 +15,8 @@ from oneshot.run import begin
 from oneshot.run_settings import RunSettings
 from oneshot.search.guide import Describing, LowerBoundGuide
 from oneshot.search.guide_registry import guide_named
+from oneshot.search.loop import run_search
+from oneshot.search.problem import SearchProblem
 from oneshot.training.recipe import Recipe
 from predictor.base import Predictor
 from predictor.errors import NotRelaxable
@@ -88,3 +90,17 @@ def test_lower_bound_guide_of_another_space_is_refused(
 
     with pytest.raises(InvalidGuide, match="is one for"):
         guide_named(f"lower-bound:{tmp_path}/forest.safetensors", tiny)
+
+
+def test_result_of_a_search_has_the_evidence_of_its_predictor(small: ChainSpace) -> None:
+    codes = np.unique(small.sample(np.random.default_rng(0), 40), axis=0)
+    model = predictor.make("forest", small)
+    model.fit(codes, np.log(small.macs(codes)))
+    evidence = "evidence: 40 supernet evaluations; Kendall's tau 0.78 on 10 others"
+    model.record_training({"evidence": evidence})
+
+    problem = SearchProblem(small, PredictorGuide(model, "mine"))
+    result = run_search(problem, "random", options={"evaluations": 3})
+
+    assert result.to_dict()["guide"]["evidence"] == evidence
+    assert LowerBoundGuide(model, "mine").to_dict()["evidence"] == evidence

@@ -95,6 +95,9 @@ def test_from_evaluations_to_predictions(evaluations: Path, tmp_path: Path) -> N
     assert (found["trained_on"], found["tested_on"], found["seed"]) == (45, 15, 0)
     assert set(found["figures"]) == {"forest", "gp"}
     assert f"{found['figures']['forest']['kendall_tau']:.3f}" in trained.output
+    evidence = predictor.load(output).trained_on["evidence"]
+    tau = found["figures"]["gp"]["kendall_tau"]
+    assert re.fullmatch(rf"evidence: 45 [a-z ]+; Kendall's tau {tau:.2f} on 15 others", evidence)
 
     evaluated = json.loads(run("evaluate", output, "--data", evaluations).stdout)
     assert evaluated["evaluations"] == 60
@@ -166,6 +169,9 @@ def test_fraction_refit_and_metric(evaluations: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "top1 of 30 unseen" in result.output
     assert "trained on 60 evaluations" in result.output
+    evidence = predictor.load(output).trained_on["evidence"]
+    assert evidence.startswith("evidence: 60 ")
+    assert evidence.endswith(" on 30 of them before the last fit")
 
 
 def test_bad_input_is_one_line(evaluations: Path, tmp_path: Path) -> None:

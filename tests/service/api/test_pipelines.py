@@ -16,6 +16,7 @@ from service.admission import pipeline
 from service.admission.tasks import PipelineTask
 from service.context import service_of
 from service.pipelines.checking import CheckedPipeline
+from service.pipelines.files import published_files
 from tables.lookup_table import LookupTable
 
 SMALL = "space: spos-tiny\ndata: digits\ntrain: {epochs: 1}\nsearch: {constraint: %s}\n"
@@ -184,3 +185,24 @@ def test_files_are_published_once_and_outlive_a_restart(
     assert not any(map(service.artifacts.exists, kept))
     assert service.artifacts.exists(needed)
     assert service.artifacts.exists(f"{job_id}/1/search.json")
+
+
+def test_proxies_of_a_pipeline_are_evaluations_of_their_own_name(
+    app: APIFlask, http: FlaskClient, evaluations: Any
+) -> None:
+    service = service_of(app)
+    lines = [json.dumps(entry) for entry in evaluations(12)["evaluations"]]
+    content = ("\n".join(lines) + "\n").encode()
+    task = PipelineTask("phone", "{}", ["evaluate", "proxies"])
+    job, _ = service.store.jobs.create("pipeline", {"name": "phone"}, task.to_dict())
+    service.store.leases.claim("engine")
+    service.artifacts.write(job.id, 1, "evaluate.jsonl", content)
+    service.artifacts.write(job.id, 1, "proxies.jsonl", content)
+    result = {"name": "phone", "stages": [], "published": dict(published_files(task))}
+
+    service.store.jobs.finish(job.id, 1, result, f"{job.id}/1/summary.json")
+
+    names = [item["name"] for item in http.get("/evaluations").json["items"]]
+    assert sorted(names) == ["phone", "phone-proxies"]
+    body = {"name": "votes", "columns": names}
+    assert http.post("/predictors", json=body).status_code == 202

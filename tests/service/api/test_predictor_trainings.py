@@ -108,3 +108,84 @@ def test_repeated_evaluations_do_not_count_as_networks(
     body = {"name": "mine", "evaluations": "measured", "options": options}
     answer = http.post("/predictors", json=body)
     assert (answer.status_code, json.loads(answer.data)["field"]) == (422, "evaluations")
+
+
+def proxies_of(upload: dict[str, Any], name: str = "proxies") -> dict[str, Any]:
+    """Proxies of the networks of an upload of evaluations."""
+    entries = [
+        {**entry, "metrics": {"meco": 1.0, "naswot": 2.0}, "source": {"kind": "proxies"}}
+        for entry in upload["evaluations"]
+    ]
+    return {"name": name, "evaluations": entries}
+
+
+def test_columns_are_pinned_with_or_without_labels(
+    app: APIFlask, http: FlaskClient, evaluations: Any
+) -> None:
+    upload = evaluations(30)
+    for body in (upload, proxies_of(upload)):
+        assert http.post("/evaluations", json=body).status_code == 201
+
+    votes = {"name": "votes", "columns": ["proxies:meco", "measured:top1"], "space": SPACE}
+    voting = http.post("/predictors", json=votes)
+    weighed = http.post(
+        "/predictors",
+        json={
+            "name": "weighed",
+            "evaluations": "measured",
+            "columns": ["proxies"],
+            "options": {"metric": "top1"},
+        },
+    )
+
+    assert (voting.status_code, weighed.status_code) == (202, 202), weighed.json
+    assert voting.json["request"]["evaluations"] is None
+    store = service_of(app).store
+    task = PredictorTask.from_dict(store.jobs.get(voting.json["id"]).task)
+    assert task.evaluations is None
+    assert [column.to_text() for column in task.columns] == votes["columns"]
+    assert len(read(task.columns[0].file.checked())) == 30
+    task = PredictorTask.from_dict(store.jobs.get(weighed.json["id"]).task)
+    assert task.evaluations is not None
+    assert (task.options, task.columns[0].metric) == ({"metric": "top1"}, "")
+    # A request that is sent again as it was recorded gives the same task.
+    recorded = {**weighed.json["request"], "shared": False}
+    again = http.post("/predictors", json=recorded)
+    assert store.jobs.get(again.json["id"]).task == store.jobs.get(weighed.json["id"]).task
+
+
+@pytest.mark.parametrize(
+    ("parts", "field", "words"),
+    [
+        ({}, "evaluations", "evaluations or columns are needed"),
+        ({"columns": ["nothing"]}, "columns.0", "unknown evaluations 'nothing'"),
+        ({"columns": ["measured", "few"]}, "columns.1", "few has 4 networks; at least 10"),
+        ({"columns": ["proxies:tpo1"]}, "columns.0", "tpo1"),
+        ({"columns": ["proxies"], "space": "nasbench201"}, "columns.0", "proxies: "),
+        ({"columns": ["proxies"], "options": {"refit": True}}, "options.refit", "remove it"),
+        ({"columns": ["proxies"], "options": {"encoder": "gates"}}, "options.encoder", "evidence"),
+        ({"columns": ["proxies"], "options": {"metric": "top1"}}, "options.metric", "evaluations"),
+        (
+            {"columns": ["proxies"], "evaluations": "measured", "options": {"metric": ["a", "b"]}},
+            "options.metric",
+            "one metric",
+        ),
+        ({"columns": ["proxies"], "evaluations": "few"}, "evaluations", "few has 4 networks"),
+        ({"evaluations": "measured", "space": "nasbench201"}, "space", "spos-tiny, not"),
+    ],
+)
+def test_impossible_columns_are_refused_at_their_field(
+    http: FlaskClient, evaluations: Any, parts: dict[str, Any], field: str, words: str
+) -> None:
+    upload = evaluations(30)
+    few = {"name": "few", "evaluations": upload["evaluations"][:4]}
+    for body in (upload, few, proxies_of(upload)):
+        http.post("/evaluations", json=body)
+
+    answer = http.post("/predictors", json={"name": "mine", **parts})
+
+    assert answer.status_code == 422
+    assert answer.json["field"] == field
+    assert words in answer.json["detail"]
+    # No path of the service is told.
+    assert "/" not in answer.json["detail"]

@@ -87,3 +87,14 @@ def test_a_search_explains_each_candidate(app: APIFlask, http: FlaskClient, prob
     assert last["limits"][0]["upper"] <= 0.8
     assert last["sentence"].startswith("Rank 12 of 12 networks")
     problem(http.get(f"{path}/architectures/99/reasons"), 422, "invalid-value", "place")
+
+
+def test_lower_bounds_are_named_with_their_evidence() -> None:
+    record = {"evidence": "evidence: 96 networks' proxies, no labels", "architectures": 96}
+    guided = result(guide={"kind": "lower-bound", "name": "votes"})
+
+    evidence = explain(guided, {}, 0, record).evidence
+
+    assert evidence == (
+        "ranked by the lower bound of the predictor votes, 96 networks' proxies, no labels"
+    )

@@ -16,7 +16,7 @@ import pytest
 import predictor
 import spaces
 from oneshot.errors import InvalidOption
-from service.admission.tasks import PredictorTask, RetrainTask, SearchTask
+from service.admission.tasks import ColumnFile, PredictorTask, RetrainTask, SearchTask
 from service.artifacts import ArtifactFailed, Artifacts
 from service.catalog.files import FileReference
 from service.engine.attempt import Attempt
@@ -27,6 +27,7 @@ from service.kinds.base import Context, Progress
 from service.kinds.command import CommandFailed, run
 from service.kinds.options import allowed, to_arguments
 from service.kinds.ray_train import GroupReports
+from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from spaces.files import write_text
 from tables.benchmarks import compact
@@ -417,3 +418,44 @@ def test_a_command_ends_with_its_error_or_when_cancelled(bench: Bench, tmp_path:
         run(["http.server", "0"], context, 1)
     assert time.monotonic() - begin < 5
     assert threading.active_count() < 20
+
+
+def test_columns_are_named_as_in_the_catalog(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = evaluations(tmp_path / "evaluations.jsonl", 20)
+    mine = replace(file, name="ada/proxies")
+    theirs = replace(file, name="bob/proxies")
+    linked: dict[str, bytes] = {}
+    commands: list[list[str]] = []
+
+    def remember(command: list[str], context: Context, *_: Any) -> None:
+        commands.append(command)
+        linked.update({path.name: path.read_bytes() for path in context.folder.glob("*.jsonl")})
+        raise CommandFailed("enough")
+
+    monkeypatch.setattr("service.kinds.predictor.run", remember)
+    columns = [ColumnFile(mine, "meco"), ColumnFile(mine, "naswot"), ColumnFile(theirs)]
+    task = PredictorTask(SPACE, None, "votes", columns=columns)
+    bench.run("predictor", json.loads(json.dumps(task.to_dict())))
+
+    texts = [part for part in commands[0] if part.startswith("--columns=")]
+    assert texts == [
+        "--columns=proxies.jsonl:meco",
+        "--columns=proxies.jsonl:naswot",
+        "--columns=_proxies.jsonl",
+    ]
+    assert linked == dict.fromkeys(("proxies.jsonl", "_proxies.jsonl"), Path(file.path).read_bytes())
+    assert "--data" not in commands[0]
+
+
+def test_lower_bounds_guide_a_search(bench: Bench, world: Any) -> None:
+    by_mean = bench.run("search", search_task(world).to_dict()).result
+    bounded = bench.run("search", search_task(world, lower_bound=True).to_dict(), attempt=2).result
+
+    assert by_mean["guide"]["kind"] == "predictor"
+    assert bounded["guide"]["kind"] == "lower-bound"
+    best = bounded["best"][0]
+    codes = spaces.get(SPACE).encode([Architecture.from_dict(best["architecture"])])
+    mean, deviation = predictor.load(world.predictors / "small.safetensors").predict(codes)
+    assert best["score"] == pytest.approx(float(mean[0] - deviation[0]))
