@@ -1,6 +1,7 @@
 """`python -m predictor`."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+import predictor
 import spaces
 from predictor.commands import main
 from spaces.architecture import Architecture
