@@ -10,7 +10,9 @@ time.
 from __future__ import annotations
 
 import argparse
+import resource
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -47,6 +49,13 @@ def products_of(model: GaussianProcess, count: int) -> float:
     )
 
 
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds by the clock and those of the processor that a call takes."""
+    begin, processor_begin = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - begin, time.process_time() - processor_begin
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -63,20 +72,21 @@ def main() -> None:
     rows = np.random.default_rng(0).permutation(len(codes))[: arguments.train]
     model = predictor.make(arguments.kind, benchmark.space)
     benchmark.space.graphs(codes[:2])
-    begin = time.perf_counter()
-    model.fit(codes[rows], values[rows])
-    fitting_s = time.perf_counter() - begin
-    print(f"{arguments.kind}: {arguments.train} architectures fitted in {fitting_s:.1f} s")
-    seconds = []
-    for _ in range(arguments.repeats):
-        begin = time.perf_counter()
-        model.predict(codes)
-        seconds.append(time.perf_counter() - begin)
-    best = min(seconds)
+    fit_s, fit_processor_s = timed(lambda: model.fit(codes[rows], values[rows]))
     print(
-        f"{len(codes)} cells scored with mean and deviation in {best:.2f} s ({arguments.threads}"
-        " threads)"
+        f"{arguments.kind}: {arguments.train} architectures fitted in {fit_s:.1f} s,"
+        f" {fit_processor_s:.1f} s of the processor ({arguments.threads} threads)"
     )
+
+    times = [timed(lambda: model.predict(codes)) for _ in range(arguments.repeats)]
+    best, best_processor = map(min, zip(*times, strict=True))
+    print(
+        f"{len(codes)} cells scored with mean and deviation in {best:.2f} s,"
+        f" {best_processor:.2f} s of the processor; the best of {arguments.repeats}"
+    )
+    # In KiB on Linux.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"at most {peak / 1024:.0f} MiB of memory")
     if isinstance(model, GaussianProcess):
         rate = product_rate()
         work = products_of(model, len(np.unique(benchmark.space.representatives(codes), axis=0)))
