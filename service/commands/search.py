@@ -159,6 +159,8 @@ def _write(result: SearchResult, count: int, output: Path | None) -> None:
     for note in result.margin_notes():
         click.echo(note, err=True)
     click.echo(result.summary())
+    if evidence := result.guide.get("evidence"):
+        click.echo(evidence)
     if output is None:
         for rank in range(min(count, len(result))):
             click.echo(json.dumps(result.candidate(rank).architecture.to_dict()))
