@@ -116,7 +116,7 @@ export class SearchForm {
     const about = bound || (metric ? `Predicts ${metricName(metric.metric, metric)} (${unit})` : guide?.task ? `Trained for ${guide.task}` : "");
     const tau = guide?.verdict?.figures.find(({ name }) => name === "kendall_tau")?.value;
     const verdict = tau !== undefined && `Kendall's tau ${signed(digits(tau, 3))} with ${guide.verdict.truth}`;
-    this.guide.help([about, verdict].filter(Boolean).join("; "));
+    this.guide.help([about, guide?.evidence, verdict].filter(Boolean).join("; "));
   }
 
   // Loads the bounds of the limits; `bounding` resolves when they are known.
