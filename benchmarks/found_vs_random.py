@@ -14,8 +14,8 @@ same command resumes after an interruption.
 A setting must be chosen before the test images are used: `--part validation` reports accuracies on
 validation images by which no supernet ranks, and does not use the test images. Choose with it, and
 with another --seed; `--pilot 8` trains random networks alone, each twice, and compares their spread
-with the noise of the trainings. With `--cells` four proxies of untrained networks vote in place of a
-supernet.
+with the noise of the trainings. With `--cells` four proxies of untrained networks vote in place of
+a supernet.
 
 Data: `packed_cifar.py` in this folder documents where the images are searched for.
 """

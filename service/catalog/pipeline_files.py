@@ -1,4 +1,4 @@
-"""Tables, evaluations, proxies and predictors of finished pipelines, which become files of the catalog."""
+"""Files of finished pipelines that become the catalog's: tables, evaluations, predictors."""
 
 from __future__ import annotations
 

@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service.artifacts import Artifacts
-from service.catalog.files import metric_of_predictor, space_of_predictor, verdict_on_predictor
+from service.catalog.files import (
+    metric_of_predictor,
+    space_of_predictor,
+    training_of_predictor,
+    verdict_on_predictor,
+)
 from service.jobs import JsonObject
 from spaces.errors import InvalidFile, PathfitError
 from spaces.files import digest
@@ -59,10 +64,12 @@ def summarise_file(kind: str, path: Path) -> JsonObject:
     if kind == "table":
         return summarise_table(LookupTable.read(path))
     if kind == "predictor":
+        evidence = training_of_predictor(path).get("evidence")
         return {
             "space": space_of_predictor(path),
             **metric_of_predictor(path),
             "verdict": verdict_on_predictor(path),
+            **({"evidence": evidence} if evidence else {}),
         }
 
     from tables.evaluation import read

@@ -73,7 +73,7 @@ class Client(CatalogClient):
             objectives: Costs that are traded for the score.
             strategy: Name of the strategy.
             options: Options of the strategy.
-            guide: Name of a predictor, or `lower-bound:NAME` (a predictor's mean less one deviation),
+            guide: Name of a predictor, or `lower-bound:NAME` (its mean less one deviation),
                 `supernet:NAME` or `benchmark:NAME`.
             rank_by: Metric by which a supernet ranks networks, or several with their weights, such
                 as `top1=1,top1_pgd=0.5`. None: the score of its task.

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 @click.option(
     "--name",
     default=None,
-    help="Name of the new table, evaluations and predictor; proxies get it with -proxies.  [default: the file's name]",
+    help="Name of the new table, evaluations and predictor; proxies get it with -proxies."
+    "  [default: the file's name]",
 )
 @click.option(
     "--shared",

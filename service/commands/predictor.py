@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--evaluations",
     default=None,
-    help="Name of evaluations of the service; required unless --columns are to vote without labels.",
+    help="Name of evaluations of the service; required unless --columns vote without labels.",
 )
 @click.option(
     "--columns",

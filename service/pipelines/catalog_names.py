@@ -130,7 +130,9 @@ class CatalogNames:
             return f"{kind}:{self._supernet(name)}"
         if text.startswith(SHORT_TRAININGS):
             return f"{kind}:{self._data_or_supernet(name)}"
-        raise UnknownName("kind of guide", kind, (*PREDICTOR_KINDS, "supernet", "benchmark", "train"))
+        raise UnknownName(
+            "kind of guide", kind, (*PREDICTOR_KINDS, "supernet", "benchmark", "train")
+        )
 
     def _data_or_supernet(self, name: str) -> str:
         """Resolve the beginning of short trainings: a data set, or else a supernet's weights."""

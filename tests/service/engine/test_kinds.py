@@ -445,7 +445,9 @@ def test_columns_are_named_as_in_the_catalog(
         "--columns=proxies.jsonl:naswot",
         "--columns=_proxies.jsonl",
     ]
-    assert linked == dict.fromkeys(("proxies.jsonl", "_proxies.jsonl"), Path(file.path).read_bytes())
+    assert linked == dict.fromkeys(
+        ("proxies.jsonl", "_proxies.jsonl"), Path(file.path).read_bytes()
+    )
     assert "--data" not in commands[0]
 
 
