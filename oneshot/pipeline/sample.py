@@ -54,6 +54,7 @@ def sample_text(space: str, algorithm: str, task: str | None = None) -> str:
         InvalidPipeline: Space, algorithm and task do not fit together.
     """
     from oneshot.algorithms.registry import algorithm as algorithm_named
+    from oneshot.tasks.registry import DEFAULT
 
     searches = algorithm_named(algorithm).searches_architecture
     general = {"space": space, "data": "digits", "seed": "0"}
@@ -65,7 +66,7 @@ def sample_text(space: str, algorithm: str, task: str | None = None) -> str:
         stage_lines = list(_stage_lines(kind, _active(kind, algorithm)))
         is_left_out = searches and kind.name not in _WITHOUT_SEARCH
         # Proxies of other tasks than the default one were not compared with true accuracies.
-        if is_left_out or (kind.name == "proxies" and task is not None):
+        if is_left_out or (kind.name == "proxies" and task not in (None, DEFAULT)):
             stage_lines = [f"# {line}".rstrip() for line in stage_lines]
         lines += ["", *stage_lines]
 

@@ -72,7 +72,7 @@ def test_proxies_vote_unless_evaluations_are_labels() -> None:
         "predictor train --columns out/proxies.jsonl --columns out/evaluate.jsonl"
     )
     assert "--data" not in voting["predict"]
-    assert labelled["predict"].startswith("predictor train --data out/evaluate.jsonl --metric top1")
+    assert labelled["predict"].startswith("predictor train --data out/evaluate.jsonl")
     assert "--columns" not in labelled["predict"]
 
 

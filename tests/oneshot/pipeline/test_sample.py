@@ -28,7 +28,9 @@ def test_a_supernet_is_searched_in_all_stages(algorithm: str) -> None:
 
 
 def test_proxies_are_a_comment_for_other_tasks() -> None:
-    assert "\n# proxies:\n" in sample_text("ssdlite-tiny", "spos", "detection")
+    assert "\n# proxies:\n" in sample_text(
+        "ofa-mobilenetv3(input_size=160, head=ssdlite)", "spos", "detection"
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["darts", "enas", "fbnet"])
