@@ -64,7 +64,8 @@ class OfaOptions(ElasticOptions):
             (`num_arch_training: 4`).
         sandwich: Whether the largest and the smallest sub-network are trained in every update.
         distillation: Fraction of the sub-networks' loss that is the cross-entropy with the largest
-            network's probabilities, in place of the labels; above 0 it needs the sandwich.
+            network's probabilities, in place of the labels; above 0 it needs the sandwich. Where
+            the teacher cannot replace the labels, as of detectors, the factor of its added loss.
         largest_epochs: Number of first epochs in which only the largest network is trained; then
             its channels are sorted by importance.
     """
@@ -181,10 +182,11 @@ class Ofa(ElasticTraining):
             soft: Soft targets of the largest network; None: targets only.
         """
         fraction = self.options.distillation if soft is not None else 0.0
+        weight = 1 - fraction if self.task.distils_everything else 1.0
         losses = []
-        if fraction < 1:
+        if weight:
             loss = self.task.loss(outputs, targets, self.recipe.label_smoothing)
-            losses.append((1 - fraction) * loss)
+            losses.append(weight * loss)
         if soft is not None:
             losses.append(fraction * self.task.distillation_loss(outputs, soft))
         return functools.reduce(operator.add, losses)

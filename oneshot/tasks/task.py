@@ -50,6 +50,9 @@ class Task(ABC):
     distils: ClassVar[bool] = False
     """Whether `soft_targets` and `distillation_loss` exist."""
 
+    distils_everything: ClassVar[bool] = True
+    """Whether a teacher can replace the targets; otherwise its loss is only added to theirs."""
+
     carries_state: ClassVar[bool] = False
     """Whether `forward` carries a state from each batch to the next, as for text."""
 
@@ -134,7 +137,12 @@ class Task(ABC):
         raise NotImplementedError(f"{type(self).__name__} has no distillation")
 
     def distillation_loss(self, outputs: Any, soft: Any) -> Tensor:
-        """Return the mean loss of a batch to the targets that `soft_targets` returned."""
+        """Return the mean loss of a batch to a teacher alone, without that to the targets.
+
+        Args:
+            outputs: Outputs of the network.
+            soft: What `soft_targets` returned.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no distillation")
 
     # State between batches

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from oneshot.data.padded import Padded
-
 BETA, GAMMA, TEMPERATURE, WEIGHT = 1.5, 1.0, 2.0, 0.1
 """Weight of the teacher's entropy, exponent, temperature and weight of the loss, as in aw_nas."""
 
@@ -20,12 +18,10 @@ class Teaching(NamedTuple):
     Args:
         scores: Its logits [b, locations, channels].
         positive: Locations with an object, bool [b, locations].
-        targets: Targets of the batch, which the others learn as well.
     """
 
     scores: Tensor
     positive: Tensor
-    targets: Padded
 
 
 def adaptive_loss(scores: Tensor, teacher: Tensor, sigmoid: bool) -> Tensor:

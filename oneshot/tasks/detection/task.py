@@ -72,6 +72,8 @@ class Detection(Task):
         "map": Metric("percent", higher_is_better=True, title="mAP@.5:.95"),
     }
     distils = True
+    # A teacher has no say about locations without an object.
+    distils_everything = False
 
     def __init__(
         self,
@@ -274,14 +276,10 @@ class Detection(Task):
         """Return a teacher's scores, and the locations with an object."""
         locations = self.locations(outputs)
         positive = torch.stack([locations.assign(rows).positive for rows in targets.rows()])
-        return Teaching(outputs["scores"].detach(), positive, targets)
+        return Teaching(outputs["scores"].detach(), positive)
 
     def distillation_loss(self, outputs: Any, soft: Teaching) -> Tensor:
-        """Return the loss to the targets, plus a tenth of the adaptive loss to the teacher.
-
-        The teacher says nothing about locations without an object, so that the targets are always
-        part of the loss, whatever the fraction of the distillation.
-        """
+        """Return a tenth of the adaptive loss to the teacher, at locations with an object."""
         sigmoid = self.is_focal(self.locations(outputs))
         losses = [
             adaptive_loss(scores[positive], teacher[positive], sigmoid)
@@ -290,7 +288,7 @@ class Detection(Task):
                 outputs["scores"], soft.scores, soft.positive, strict=True
             )
         ]
-        return self.loss(outputs, soft.targets) + WEIGHT * torch.stack(losses).mean()
+        return WEIGHT * torch.stack(losses).mean()
 
 
 def _image(outputs: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
