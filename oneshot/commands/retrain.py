@@ -190,9 +190,11 @@ def retrain(
     )
 
     # Wrong settings are refused before anything is written.
-    check(Run(options["output"], settings), data)
+    copied = check(Run(options["output"], settings), data)
     if space.initial_weights and settings.init is None:
         click.echo(f"initial weights: {space.initial_weights}")
+    if backbone is not None:
+        click.echo(f"initial weights: the first {copied} blocks of {backbone}")
 
     run = begin_run(settings, options)
     with resumable(), Bar(f"training {Path(arch).name}") as bar:

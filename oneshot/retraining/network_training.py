@@ -62,7 +62,8 @@ def train_network(
     seed = run.settings.seed
     data = data or run.data()
     train = data.train
-    algorithm = Retraining(_initial_network(run, options), recipe, options, run.passes(data), data)
+    network, _ = _initial_network(run, options)
+    algorithm = Retraining(network, recipe, options, run.passes(data), data)
     source = augmented(train, options)
 
     fit(
@@ -87,8 +88,12 @@ def train_network(
     return network.eval()
 
 
-def check(run: Run, data: ImageData) -> None:
-    """Raise the errors of `train_network` before anything is trained or written."""
+def check(run: Run, data: ImageData) -> int:
+    """Raise the errors of `train_network` before anything is trained or written.
+
+    Returns:
+        Number of the first blocks that begin with the weights of another network.
+    """
     options = run.settings.retraining or RetrainOptions()
     check_inputs(data, run.space)
     data.check_batch(run.settings.recipe.batch_size)
@@ -98,8 +103,9 @@ def check(run: Run, data: ImageData) -> None:
             f"mixup is for images; the examples of {data.title} are several tensors"
         )
     run.task.check(data)
-    network = _initial_network(run, options)
+    network, copied = _initial_network(run, options)
     Retraining(network, run.settings.recipe, options, run.passes(data), data)
+    return copied
 
 
 def delivered(run: Run, trained: nn.Module) -> nn.Module:
@@ -118,12 +124,15 @@ def device_of(execution: Execution) -> torch.device:
     return torch.device("cuda" if gpu else "cpu")
 
 
-def _initial_network(run: Run, options: RetrainOptions) -> nn.Module:
-    """Return the network with random or another run's weights, and an auxiliary head if needed."""
+def _initial_network(run: Run, options: RetrainOptions) -> tuple[nn.Module, int]:
+    """Return the network with random or another run's weights, and an auxiliary head if needed.
+
+    The second value is the number of first blocks that have those of another network.
+    """
     network = _with_head(run) if options.auxiliary else run.build()
     init = run.settings.init
     if init is None:
-        return network
+        return network, 0
 
     source = read_run(init.run, SUPERNET if init.kind == SUPERNET else NETWORK)
     if init.kind == SUPERNET:
@@ -139,12 +148,12 @@ def _initial_network(run: Run, options: RetrainOptions) -> nn.Module:
     if init.kind == SUPERNET:
         assert isinstance(trained, Supernet)
         inherit(network, trained, run.architecture)
-    elif init.kind == MORPHISM:
+        return network, 0
+    if init.kind == MORPHISM:
         _morph(network, trained, run, source)
-    else:
-        inherit_first_layers(network, trained, source.folder)
+        return network, 0
 
-    return network
+    return network, inherit_first_layers(network, trained, source.folder)
 
 
 def _morph(network: nn.Module, trained: nn.Module, run: Run, source: Run) -> None:

@@ -64,7 +64,7 @@ def inherit_first_layers(network: nn.Module, source: nn.Module, folder: Path) ->
         folder: Folder of the trained network, for the error.
 
     Returns:
-        Number of copied layers.
+        Number of copied blocks.
 
     Raises:
         InvalidRun: The networks are no sequences of blocks, or already the first ones differ.

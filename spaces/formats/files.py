@@ -193,11 +193,27 @@ class ArchitectureFile(Sequence[Architecture]):
 
 
 def adopted(architecture: Architecture, space: SearchSpace) -> Architecture:
-    """Return the architecture of `space` with the same choices; raises InvalidArchitecture."""
+    """Return the architecture of `space` with the same choices.
+
+    The choices of a head are left out where `space` has another one, so that a classifier takes
+    the backbone of a detector.
+
+    Args:
+        architecture: Architecture of any space.
+        space: Space of the result.
+
+    Raises:
+        InvalidArchitecture: The space has other choices.
+    """
     if architecture.space == space.name:
         return architecture
+
+    choices = architecture.choices
+    keys = {choice.key for choice in space.choices}
+    if choices.keys() - keys and get(architecture.space).head != space.head:
+        choices = {key: choices[key] for key in choices if key in keys}
     try:
-        return space.architecture(architecture.choices)
+        return space.architecture(choices)
     except InvalidArchitecture as error:
         raise InvalidArchitecture(
             f"an architecture of {architecture.space} has other choices than {space.name}: {error}"

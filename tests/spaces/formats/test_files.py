@@ -11,6 +11,7 @@ import spaces
 from spaces.errors import InvalidArchitecture, InvalidFile
 from spaces.formats import read_architectures, register_collection
 from spaces.formats.collections import COLLECTIONS
+from spaces.formats.files import adopted
 
 
 def test_read_architectures_takes_an_object_a_list_or_lines(tmp_path: Path) -> None:
@@ -46,9 +47,26 @@ def test_read_architectures_adopts_the_choices_of_another_space(tmp_path: Path) 
     file = tmp_path / "archs.jsonl"
     architecture = spaces.published("spos")
     file.write_text(f"{architecture.to_json()}\n{architecture.to_json()}\n")
-    adopted = read_architectures(file, space, adopt=True)
-    assert [one.space for one in adopted] == [space.name] * 2
-    assert adopted[0].choices == architecture.choices
+    carried = read_architectures(file, space, adopt=True)
+    assert [one.space for one in carried] == [space.name] * 2
+    assert carried[0].choices == architecture.choices
+
+
+def test_classifier_adopts_the_backbone_of_a_detector() -> None:
+    detectors = spaces.get("spos-tiny(head=ssdlite, input_size=64)")
+    classifiers = spaces.get("spos-tiny")
+    detector = detectors.architecture([1] * len(detectors.choices))
+
+    backbone = adopted(detector, classifiers)
+
+    assert backbone == classifiers.architecture([1] * len(classifiers.choices))
+    # Of a smaller backbone nothing is left out, whatever its head.
+    shorter = spaces.get("spos-tiny(repeats=(1, 1, 1))")
+    with pytest.raises(InvalidArchitecture, match="other choices"):
+        adopted(classifiers.architecture([1] * len(classifiers.choices)), shorter)
+    # A detector's own choices cannot be made up.
+    with pytest.raises(InvalidArchitecture, match="other choices"):
+        adopted(backbone, detectors)
 
 
 def collection(value: "dict[str, object]", every: bool) -> "list[object] | None":
