@@ -150,6 +150,7 @@ def retrain(
     from oneshot.retraining.network_training import check, device_of, train_network
     from oneshot.retraining.published import published
     from oneshot.retraining.report import in_words, report_on_test
+    from oneshot.retraining.result_sheet import result_sheet
     from oneshot.retraining.source import deployed, read_source
     from oneshot.run import Run
     from oneshot.run_settings import NETWORK
@@ -200,8 +201,11 @@ def retrain(
     with resumable(), Bar(f"training {Path(arch).name}") as bar:
         network = train_network(run, bar.update, execution(options), data)
 
-    report = report_on_test(network, data, device_of(execution(options)), task, run.conditions)
+    device = device_of(execution(options))
+    report = report_on_test(network, data, device, task, run.conditions)
     report["task"] = settings.task
+    if task.has_pictures:
+        result_sheet(network, data, task, run.folder / "test.png", device)
     write_text(run.folder / "test.json", json.dumps(report, indent=1) + "\n")
     click.echo(in_words(report, task))
     click.echo(

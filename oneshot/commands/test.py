@@ -32,6 +32,7 @@ def _data_options(command: Any) -> Any:
         """
         python -m oneshot test runs/network
         python -m oneshot test network.onnx --data cifar10
+        python -m oneshot test runs/detector --picture found.png
         """
     )
 )
@@ -57,14 +58,28 @@ def _data_options(command: Any) -> Any:
     default=None,
     help="JSON file for the report.",
 )
-def test(network: Path, task_name: str | None, output: Path | None, **options: Any) -> None:
+@click.option(
+    "--picture",
+    type=OUTPUT_FILE,
+    default=None,
+    help="PNG file for test images with the boxes or masks that are labelled and found.",
+)
+def test(
+    network: Path,
+    task_name: str | None,
+    output: Path | None,
+    picture: Path | None,
+    **options: Any,
+) -> None:
     """Test a retrained or exported network on the test part of a data set.
 
     The report has the metrics of the network's task; of a classification the top-1 and top-5
     accuracies and the cross-entropy.
     """
+    from oneshot.errors import InvalidOption
     from oneshot.perturbations.conditions import Conditions
     from oneshot.retraining.report import in_words, report_on_test
+    from oneshot.retraining.result_sheet import result_sheet
     from oneshot.tasks.registry import DEFAULT, canonical, make_task
     from spaces.files import write_text
     from spaces.registry import get
@@ -83,6 +98,9 @@ def test(network: Path, task_name: str | None, output: Path | None, **options: A
         space = get(architecture.space)
     task = make_task(task_name, space, architecture)
     task.check(data)
+    if picture is not None and not task.has_pictures:
+        raise InvalidOption(f"picture: results of the task {task.name} have none; leave it out")
+
     report = {
         **report_on_test(model, data, task=task, conditions=conditions),
         "task": task_name,
@@ -93,6 +111,9 @@ def test(network: Path, task_name: str | None, output: Path | None, **options: A
     click.echo(in_words(report, task))
     if output is not None:
         click.echo(f"wrote {output}")
+    if picture is not None:
+        result_sheet(model, data, task, picture)
+        click.echo(f"wrote {picture}")
 
 
 def _from_run(

@@ -51,6 +51,7 @@ class Segmentation(Task):
         "cross_entropy": Metric("nats", title="cross-entropy"),
     }
     distils = True
+    has_pictures = True
 
     def __init__(self, *, ignore: int = -1):
         if ignore < -1:
@@ -93,6 +94,10 @@ class Segmentation(Task):
             outputs = outputs.clone()
             outputs[:, self.ignore] = -torch.inf
         return outputs.argmax(1)
+
+    def found_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the predicted masks; what is beside the image stays `IGNORED`."""
+        return self.predictions(outputs).cpu().masked_fill(targets == IGNORED, IGNORED)
 
     def check(self, data: ImageData) -> None:
         """Check that the targets are masks.

@@ -53,6 +53,9 @@ class Task(ABC):
     distils_everything: ClassVar[bool] = True
     """Whether a teacher can replace the targets; otherwise its loss is only added to theirs."""
 
+    has_pictures: ClassVar[bool] = False
+    """Whether `found_targets` exists, so that results can be drawn over their images."""
+
     carries_state: ClassVar[bool] = False
     """Whether `forward` carries a state from each batch to the next, as for text."""
 
@@ -124,6 +127,15 @@ class Task(ABC):
             The network; None: the file holds the model as it is.
         """
         return None
+
+    def found_targets(self, outputs: Any, targets: Any) -> Any:
+        """Return what a network found as targets on the CPU, for pictures.
+
+        Args:
+            outputs: Outputs of the network.
+            targets: Targets of the batch on the CPU, where they say what does not count.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no pictures")
 
     # Distillation
 

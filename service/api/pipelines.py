@@ -1,6 +1,8 @@
-"""`POST /pipelines`, and the files of finished pipelines."""
+"""`POST /pipelines`, and the files of finished pipelines and trainings."""
 
 from __future__ import annotations
+
+import mimetypes
 
 from apiflask import APIBlueprint
 from flask import Response
@@ -15,6 +17,8 @@ from service.context import current_service
 from service.jobs import state_phrase
 from service.problems import Problem
 from service.schemas.jobs import JobStatus, PipelineRequest
+
+_PNG = "image/png"
 
 blueprint = APIBlueprint("pipelines", __name__, tag="jobs")
 
@@ -44,26 +48,31 @@ def create(body: PipelineRequest) -> Accepted:
 
 @blueprint.get("/jobs/<job_id>/files/<name>")
 @blueprint.doc(
-    summary="A file that a stage of a pipeline wrote",
-    responses=reading(404, 409, 410) | content("The file", "application/octet-stream"),
+    summary="A file that a stage of a pipeline, or the training of a network, wrote",
+    responses=reading(404, 409, 410) | content("The file", "application/octet-stream", _PNG),
 )
 def file(job_id: str, name: str) -> Response:
-    """Send a file that the result of a pipeline lists."""
+    """Send a file that the result of a job lists."""
     service = current_service()
     job = get_owned_job(service, job_id)
     if job.artifact is None:
         detail = f"the job {job_id} {state_phrase(job.state)} and has no files"
         raise Problem(409, "conflict", "Conflict", detail, "id", state=job.state)
 
-    stages = (job.result or {}).get("stages", [])
-    names = [listed for stage in stages for listed in stage["files"]]
+    result = job.result or {}
+    lists = [stage["files"] for stage in result.get("stages", [])]
+    names = [listed for files in [*lists, result.get("files", [])] for listed in files]
     # Only names of the list: no other text becomes part of a path.
     if name not in names:
-        detail = f"the job {job_id} has no file {name!r:.80}; available: {', '.join(names)}"
+        available = ", ".join(names) or "none"
+        detail = f"the job {job_id} has no file {name!r:.80}; available: {available}"
         raise Problem(404, "unknown-file", "Unknown file", detail, "name", known=names)
 
+    # Only pictures have a type of their own, which lets pages show them.
+    is_picture = mimetypes.guess_type(name)[0] == _PNG
     response = Response(
-        service.artifacts.read(path_of_file(job, name)), content_type="application/octet-stream"
+        service.artifacts.read(path_of_file(job, name)),
+        content_type=_PNG if is_picture else "application/octet-stream",
     )
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response

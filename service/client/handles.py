@@ -85,6 +85,18 @@ class JobHandle:
         """
         return self.client.transport.request("GET", f"{self.path}/artifact")
 
+    def file(self, name: str) -> bytes:
+        """Return the content of a file that the result lists, such as `test.png` of a detector.
+
+        Args:
+            name: Name of the file.
+
+        Raises:
+            ServiceProblem: The job has no such file.
+        """
+        path = f"{self.path}/files/{quote(name, safe='')}"
+        return self.client.transport.request("GET", path)
+
 
 @dataclass(frozen=True)
 class SearchHandle:

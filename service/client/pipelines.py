@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import quote
 
 from service.client.errors import ServiceProblem
 from service.client.handles import JobHandle
@@ -45,11 +44,6 @@ class PipelineHandle(JobHandle):
                 f"the pipeline {self.id} {state_phrase(status.state)} and has no files"
             )
         return {stage["name"]: list(stage["files"]) for stage in status.result["stages"]}
-
-    def file(self, name: str) -> bytes:
-        """Return the content of a file; raises ServiceProblem if the pipeline has none of it."""
-        path = f"{self.path}/files/{quote(name, safe='')}"
-        return self.client.transport.request("GET", path)
 
     def download(self, folder: str | Path) -> list[Path]:
         """Write every file to a folder, and return their paths.

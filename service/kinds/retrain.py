@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,9 @@ _CHECKPOINT = "last.ckpt"
 _TEST = "test.json"
 _FILES = ("weights.safetensors", _SETTINGS, _TEST)
 
+_PICTURE = "test.png"
+"""Picture of the results, which networks of some tasks have, such as detectors."""
+
 
 class Retrain:
     """The job kind `retrain`."""
@@ -61,16 +64,20 @@ class Retrain:
             processes = Processes(training.workers, training.threads, _uses_gpu(training))
             ray_train.run(PROGRAM, task, context, processes)
             # Process 0 may have run on another node, so that its folder is not here.
-            test = context.artifacts.read(f"{context.job_id}/{context.attempt}/{_TEST}")
+            stored = f"{context.job_id}/{context.attempt}"
+            test = context.artifacts.read(f"{stored}/{_TEST}")
+            pictures = [_PICTURE] if context.artifacts.exists(f"{stored}/{_PICTURE}") else []
+            names = [*_FILES, *pictures]
             # Process 0 has stored the files already.
-            return Outcome(_result(training, test), dict.fromkeys(_FILES))
+            return Outcome(_result(training, test, names), dict.fromkeys(names))
 
         _restore(context)
         run(_command(training, context), context, training.threads, _checkpointing(context))
         folder = context.folder / RUN
         test = (folder / _TEST).read_bytes()
+        files = _public_files(folder)
 
-        return Outcome(_result(training, test), dict(_public_files(folder)))
+        return Outcome(_result(training, test, list(files)), dict(files))
 
 
 def run_in_group(
@@ -120,6 +127,8 @@ def _public_files(folder: Path) -> dict[str, bytes | Path]:
     settings = without_folders(json.loads((folder / _SETTINGS).read_bytes()))
     files: dict[str, bytes | Path] = {name: folder / name for name in _FILES}
     files[_SETTINGS] = (json.dumps(settings, indent=1) + "\n").encode()
+    if (folder / _PICTURE).exists():
+        files[_PICTURE] = folder / _PICTURE
     return files
 
 
@@ -153,7 +162,7 @@ def _uses_gpu(training: RetrainTask) -> bool:
     return training.options.get("accelerator") == "gpu"
 
 
-def _result(training: RetrainTask, test: bytes) -> JsonObject:
+def _result(training: RetrainTask, test: bytes, files: Sequence[str]) -> JsonObject:
     task = training.options.get("task", DEFAULT)
     metrics = {name: metric.to_dict() for name, metric in metrics_of(task).items()}
     return {
@@ -162,6 +171,7 @@ def _result(training: RetrainTask, test: bytes) -> JsonObject:
         "task": canonical(task),
         "metrics": metrics,
         "seed": training.seed,
+        "files": list(files),
     }
 
 

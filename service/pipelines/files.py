@@ -23,7 +23,7 @@ KINDS = {
 
 _PROXIES = "proxies"
 
-_SUFFIXES = (".json", ".jsonl", ".safetensors", ".onnx")
+_SUFFIXES = (".json", ".jsonl", ".safetensors", ".onnx", ".png")
 
 _SETTINGS = "run.json"
 

@@ -14,8 +14,10 @@ from oneshot.data.scenes.views import IGNORED
 COLOURS = (
     *((230, 25, 75), (60, 180, 75), (0, 130, 200), (255, 225, 25), (245, 130, 48)),
     *((145, 30, 180), (70, 240, 240), (240, 50, 230), (210, 245, 60), (250, 190, 212)),
+    *((0, 128, 128), (220, 190, 255), (170, 110, 40), (255, 250, 200), (128, 0, 0)),
+    *((170, 255, 195), (128, 128, 0), (255, 215, 180), (0, 0, 128), (128, 128, 128)),
 )
-"""Colours of the classes, which repeat."""
+"""Colours of the classes, which repeat from the 21st on."""
 
 OPACITY = 0.5
 """Fraction of the class's colour in a pixel of a mask."""

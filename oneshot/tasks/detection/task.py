@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 CLASS_LOSSES = ("auto", "hardest", "focal")
 BOX_LOSSES = ("auto", "smooth-l1", "giou")
 
+PICTURED = 0.3
+"""Least probability of an object in a picture, where those of `confidence` would hide the image."""
+
 CANDIDATES = 500
 """Most probable boxes of an image among which the suppression chooses."""
 
@@ -72,6 +75,7 @@ class Detection(Task):
         "map": Metric("percent", higher_is_better=True, title="mAP@.5:.95"),
     }
     distils = True
+    has_pictures = True
     # A teacher has no say about locations without an object.
     distils_everything = False
 
@@ -215,6 +219,16 @@ class Detection(Task):
             detect(*image, confidence=self.confidence, overlap=self.overlap, limit=self.limit)
             for image in zip(*self.candidates(outputs), strict=True)
         ]
+
+    def found_targets(self, outputs: Mapping[str, Tensor], targets: Padded) -> Padded:
+        """Return the objects that are found with a probability of at least .3."""
+        rows = []
+        for found in self.detections(outputs):
+            certain = found.scores >= PICTURED
+            labels = found.labels[certain, None].to(found.boxes.dtype)
+            flags = torch.zeros_like(labels)
+            rows.append(torch.cat([found.boxes[certain], labels, flags], 1).cpu())
+        return Padded.from_rows(rows)
 
     def candidates(self, outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return the most probable boxes, probabilities and classes; see `suppression.candidates`.

@@ -9,6 +9,7 @@ const FINAL = ["done", "failed", "cancelled"];
 export const over = (job) => FINAL.includes(job.state);
 export const pathOf = (id) => `/search/${encodeURIComponent(id)}`;
 export const jobPath = (id) => `/jobs/${encodeURIComponent(id)}`; // also valid for searches
+export const filePath = (id, name) => `${jobPath(id)}/files/${encodeURIComponent(name)}`;
 
 // The address on this page that shows a job.
 export const hashOf = ({ kind, id }) => `#/${kind === "search" ? "search" : "job"}/${id}`;

@@ -2,8 +2,9 @@
 
 import { el } from "./dom.js";
 import { nextSteps } from "./example.js";
-import { jobPath } from "./follow.js";
+import { filePath } from "./follow.js";
 import { seconds } from "./format.js";
+import { testPicture } from "./picture.js";
 
 // Commands print deviations in ASCII.
 const resultText = (result) => result.replaceAll(" +- ", " ± ");
@@ -30,12 +31,13 @@ export function finishedPipeline(job, search) {
   const kinds = Object.keys(published).map((kind) => (kind === "proxies" ? `proxies (as ${name}-proxies)` : kind));
   const added = kinds.length ? `Added to the service as ${name}: ${kinds.join(", ")}.` : "";
   const files = (stage) => stage.files.map((file) => el("a", {
-    class: "button", href: `${jobPath(job.id)}/files/${encodeURIComponent(file)}`, download: file,
+    class: "button", href: filePath(job.id, file), download: file,
   }, file));
   return [
     el("div", { class: "scroll" }, table(stages, ["Stage", "Time", "Result", "Files"], (stage) => [
       seconds(stage.seconds), resultText(stage.result), el("div", { class: "bar" }, files(stage)),
     ])),
+    testPicture(job, stages.flatMap(({ files }) => files)),
     added && el("p", { class: "hint" }, added),
     ...(published.predictor ? following(job, search) : []),
   ].filter(Boolean);

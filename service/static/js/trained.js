@@ -5,6 +5,7 @@ import { el } from "./dom.js";
 import { figures } from "./figures.js";
 import { jobPath } from "./follow.js";
 import { capital, count, digits, encoderName, metricName, metricUnit, seconds, signed } from "./format.js";
+import { testPicture } from "./picture.js";
 import { verdictSection } from "./verdict.js";
 
 export function trainedPredictor(job, search) {
@@ -62,11 +63,12 @@ export function trainedNetwork(job) {
   const { test, architecture } = job.result;
   return [
     figures([...testFigures(job.result), ["Tested on", count(test.images), "inputs"]]),
+    testPicture(job, job.result.files ?? []),
     el("h3", {}, "The network"),
     el("p", { class: "names" }, Object.values(architecture.choices).join(" ")),
     el("div", { class: "bar" }, file(job, `network-${job.id.slice(0, 8)}.safetensors`, "Download the weights"),
       el("a", { class: "button", href: compareHash({ a: `job:${job.id}` }), title: "Compare this network with another" }, "Compare")),
-  ];
+  ].filter(Boolean);
 }
 
 // Units of the metrics that results of older services have, which do not describe them.

@@ -147,6 +147,27 @@ def test_files_of_a_pipeline_are_those_of_its_list(
     problem(http.get(f"/jobs/{job_id}/files/x"), 404, "unknown-file", "name")
 
 
+def test_picture_of_a_trained_network_is_a_file_with_a_type(
+    http: FlaskClient, app: APIFlask, problem: Any
+) -> None:
+    service = service_of(app)
+    job, _ = service.store.jobs.create("retrain", {}, {}, None)
+    service.store.leases.claim("engine")
+    path = service.artifacts.write(job.id, 1, "weights.safetensors", b"weights")
+    service.artifacts.write(job.id, 1, "test.png", b"picture")
+    service.artifacts.write(job.id, 1, "kept-last.ckpt", b"checkpoint")
+    files = ["weights.safetensors", "test.png"]
+    service.store.jobs.finish(job.id, 1, {"files": files}, path)
+
+    picture = http.get(f"/jobs/{job.id}/files/test.png")
+    weights = http.get(f"/jobs/{job.id}/files/weights.safetensors")
+
+    assert (picture.data, picture.content_type) == (b"picture", "image/png")
+    assert (weights.data, weights.content_type) == (b"weights", "application/octet-stream")
+    answer = http.get(f"/jobs/{job.id}/files/kept-last.ckpt")
+    problem(answer, 404, "unknown-file", "name")
+
+
 def test_files_belong_to_the_owner_of_the_pipeline(app: APIFlask) -> None:
     service = service_of(app)
     secrets = {name: service.store.tokens.create(name) for name in ("ada", "bob")}

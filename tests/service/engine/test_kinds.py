@@ -327,6 +327,10 @@ def test_served_settings_contain_no_folder(tmp_path: Path) -> None:
         "init": {"run": "supernet", "weights": "0123"},
     }
     assert json.loads((tmp_path / "run.json").read_text()) == settings
+    # Of tasks without pictures there is none.
+    assert "test.png" not in _public_files(tmp_path)
+    (tmp_path / "test.png").write_bytes(b"picture")
+    assert _public_files(tmp_path)["test.png"] == tmp_path / "test.png"
 
 
 def test_a_killed_command_counts_as_a_lost_process(

@@ -1,11 +1,13 @@
 """Pipelines on the page: their steps, their files and their cancellation."""
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from service.jobs import Job, JobError
@@ -63,12 +65,25 @@ def test_a_pipeline_is_shown_by_its_steps_until_its_files(
     stages = [
         {"name": "train", "seconds": 2.5, "result": "tau 0.81 +- 0.05", "files": []},
         {"name": "search", "seconds": 2.5, "result": "good", "files": ["search.json"]},
+        {"name": "retrain", "seconds": 2.5, "result": "", "files": ["retrain-test.png"]},
     ]
+    sheet = io.BytesIO()
+    Image.new("RGB", (798, 440), "teal").save(sheet, "PNG")
+    unattended.service.artifacts.write(
+        job.id, job.attempt, "retrain-test.png", sheet.getvalue()
+    )
     result = {"name": "phone", "stages": stages, "published": {}}
     unattended.finish(job, result, "summary.json", b"{}")
     expect(page.locator("#result h2")).to_have_text("The pipeline phone")
     expect(rows.nth(0)).to_contain_text("tau 0.81 \N{PLUS-MINUS SIGN} 0.05")
+    found = page.locator(".found img")
+    expect(found).to_be_visible()
+    # A picture that cannot be read has no size of its own.
+    page.wait_for_function("document.querySelector('.found img').naturalWidth === 798")
     picture(page, "pipeline-done")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    picture(page, "pipeline-done-narrow")
     assert find_violations(page, "pipeline") == []
     with page.expect_download() as download:
         page.get_by_role("link", name="search.json").click()
