@@ -55,17 +55,29 @@ class AugmentationSettings:
         augment: Whether the images are augmented as their data set is by default.
         colour_jitter: Brightness, contrast and saturation are scaled by factors in 1 +- this; None:
             the data set's value.
+        mosaic: Probability that four images with boxes or masks share the input.
     """
 
     augment: bool = False
     colour_jitter: float | None = None
+    mosaic: float = 0.0
 
     def apply(self, split: Split) -> Augmented:
-        """Return a split's images with this colour jitter."""
+        """Return a split's images with this colour jitter and these mosaics."""
         augmentation = split.augmentation
+        if self.mosaic:
+            augmentation = replace(augmentation, mosaic=self.mosaic)
         if self.colour_jitter is not None:
             augmentation = replace(augmentation, jitter=self.colour_jitter)
         return Augmented(split, augmentation)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings by name."""
+        values = asdict(self)
+        # Absent without it, as in runs that were recorded before it existed.
+        if not self.mosaic:
+            del values["mosaic"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -225,7 +237,7 @@ class RunSettings:
         if self.affine:
             values["affine"] = True
         if self.augmentation is not None:
-            values["augmentation"] = asdict(self.augmentation)
+            values["augmentation"] = self.augmentation.to_dict()
         if self.architecture is not None:
             values["architecture"] = self.architecture.to_dict()
 

@@ -130,7 +130,11 @@ def train_supernet(
 
 
 def augmentation_settings(
-    space: str, images: int, augment: bool | None = None, colour_jitter: float | None = None
+    space: str,
+    images: int,
+    augment: bool | None = None,
+    colour_jitter: float | None = None,
+    mosaic: float | None = None,
 ) -> AugmentationSettings:
     """Return the augmentation of a supernet's training images, with defaults for None.
 
@@ -139,18 +143,20 @@ def augmentation_settings(
         images: Number of training images; small data sets are not augmented by default.
         augment: Whether the images are augmented.
         colour_jitter: Brightness, contrast and saturation are scaled by factors in 1 +- this.
+        mosaic: Probability that four images with boxes or masks share the input.
 
     Raises:
-        InvalidOption: There is a jitter without augmentation.
+        InvalidOption: There is a jitter or a mosaic without augmentation.
     """
     if augment is None:
         augment = images >= AUGMENTED_FROM
 
-    if colour_jitter and not augment:
-        raise InvalidOption("colour_jitter needs augmented images: add --augment")
+    for name, value in (("colour_jitter", colour_jitter), ("mosaic", mosaic)):
+        if value and not augment:
+            raise InvalidOption(f"{name} needs augmented images: add --augment")
 
     if colour_jitter is None:
         published = supernet_recipe(space, images) is not SMALL
         colour_jitter = SPOS_JITTER if published and augment else 0.0
 
-    return AugmentationSettings(augment, colour_jitter)
+    return AugmentationSettings(augment, colour_jitter, mosaic or 0.0)

@@ -242,6 +242,12 @@ AUGMENT = [
         default=None,
         help="Strength for brightness, contrast and saturation, 0 to 1.",
     ),
+    click.option(
+        "--mosaic",
+        type=click.FloatRange(0, 1),
+        default=None,
+        help="Probability that four images with boxes or masks share the input.  [default: 0]",
+    ),
 ]
 
 MARGIN_OPTION = click.option(

@@ -24,8 +24,13 @@ from oneshot.commands.options import (
 from spaces.console.group import example
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from oneshot.data.images import ImageData
     from oneshot.retraining.options import RetrainOptions
     from oneshot.retraining.published import Published
+    from oneshot.run import Run
     from oneshot.run_settings import Initialisation
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -149,15 +154,12 @@ def retrain(
     """
     from oneshot.retraining.network_training import check, device_of, train_network
     from oneshot.retraining.published import published
-    from oneshot.retraining.report import in_words, report_on_test
-    from oneshot.retraining.result_sheet import result_sheet
     from oneshot.retraining.source import deployed, read_source
     from oneshot.run import Run
     from oneshot.run_settings import NETWORK
     from oneshot.tasks.registry import DEFAULT, make_task
     from oneshot.training.recipe import Recipe
     from spaces.console.progress import Bar
-    from spaces.files import write_text
     from spaces.formats.files import adopted
     from spaces.registry import get
 
@@ -201,17 +203,27 @@ def retrain(
     with resumable(), Bar(f"training {Path(arch).name}") as bar:
         network = train_network(run, bar.update, execution(options), data)
 
-    device = device_of(execution(options))
-    report = report_on_test(network, data, device, task, run.conditions)
-    report["task"] = settings.task
-    if task.has_pictures:
-        result_sheet(network, data, task, run.folder / "test.png", device)
-    write_text(run.folder / "test.json", json.dumps(report, indent=1) + "\n")
-    click.echo(in_words(report, task))
+    click.echo(_tested(run, network, data, device_of(execution(options))))
     click.echo(
         f"wrote {run.weights}; export it with: python -m oneshot export {run.folder} -o"
         " network.onnx"
     )
+
+
+def _tested(run: Run, network: nn.Module, data: ImageData, device: torch.device) -> str:
+    """Write the report of the test, and the picture of its results, and return it in words."""
+    from oneshot.retraining.report import in_words, report_on_test
+    from oneshot.retraining.result_sheet import result_sheet
+    from spaces.files import write_text
+
+    task = run.task
+    report = report_on_test(network, data, device, task, run.conditions)
+    report["task"] = run.settings.task
+    if task.has_pictures:
+        result_sheet(network, data, task, run.folder / "test.png", device)
+    write_text(run.folder / "test.json", json.dumps(report, indent=1) + "\n")
+
+    return in_words(report, task)
 
 
 def _regularisation(
@@ -231,8 +243,9 @@ def _regularisation(
         values.pop("norm_batches", None)
     values |= {name: options[name] for name in names if options[name] is not None}
 
-    # Cutout and colour jitter are augmentations, so that they imply the others.
-    is_augmented = images >= AUGMENTED_FROM or values.get("cutout") or values.get("colour_jitter")
+    # These are augmentations, so that they imply the others.
+    implying = any(values.get(name) for name in ("cutout", "colour_jitter", "mosaic"))
+    is_augmented = images >= AUGMENTED_FROM or implying
     return RetrainOptions(**{"augment": bool(is_augmented), **values})
 
 

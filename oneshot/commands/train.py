@@ -193,7 +193,11 @@ def _settings(
         algorithm=name,
         affine=algorithm_class.affine_supernet,
         augmentation=augmentation_settings(
-            space.name, num_images, options["augment"], options["colour_jitter"]
+            space.name,
+            num_images,
+            options["augment"],
+            options["colour_jitter"],
+            options["mosaic"],
         ),
     )
     if algorithm_class.searches_architecture:

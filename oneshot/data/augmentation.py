@@ -40,6 +40,10 @@ class Augmentation:
             applies to data sets in memory only.
         cutout: Side in pixels of a square that is set to the mean (arXiv 1708.04552); 0 disables
             it.
+        zoom_out: Greatest factor by which the sides of an image are made smaller. It applies to
+            scenes only.
+        mosaic: Probability that four images share the input, each in a corner (arXiv 2004.10934).
+            Only scenes have mosaics.
     """
 
     flip: float = 0.5
@@ -47,6 +51,8 @@ class Augmentation:
     area: tuple[float, float] = (0.08, 1.0)
     padding: int = 0
     cutout: int = 0
+    zoom_out: float = 1.0
+    mosaic: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.flip <= 1:
@@ -60,6 +66,24 @@ class Augmentation:
         if self.padding < 0 or self.cutout < 0:
             raise InvalidOption(
                 f"padding and cutout must not be negative, not {self.padding} and {self.cutout}"
+            )
+        if self.zoom_out < 1:
+            raise InvalidOption(f"zoom_out must be at least 1, not {self.zoom_out}")
+        if not 0 <= self.mosaic <= 1:
+            raise InvalidOption(f"mosaic must lie in [0, 1], not {self.mosaic}")
+
+    def check_mosaic(self, joins_images: bool) -> None:
+        """Check that a part can join images, where some are to be joined.
+
+        Args:
+            joins_images: Whether the part can.
+
+        Raises:
+            InvalidOption: It cannot.
+        """
+        if self.mosaic and not joins_images:
+            raise InvalidOption(
+                "mosaic joins images with boxes or masks, which this data set does not have"
             )
 
     def factors(self, numbers: np.ndarray) -> np.ndarray:
@@ -75,6 +99,11 @@ class Augmentation:
         """Return which images are flipped, bool [n], from random numbers [n, NUMBERS]."""
         flipped: np.ndarray = numbers[:, FLIP] < self.flip
         return flipped
+
+    def joins(self, numbers: np.ndarray) -> bool:
+        """Return whether an image begins a mosaic, from its random numbers [NUMBERS]."""
+        # A number of its own, so that single images are the same with and without mosaics.
+        return bool(numbers[-1] < self.mosaic)
 
     def crop(self, width: int, height: int, numbers: np.ndarray) -> tuple[int, int, int, int]:
         """Return the box (left, top, right, bottom) of a random resized crop, in whole pixels.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import io
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation, cut_out
@@ -25,12 +28,22 @@ from oneshot.data.split import Batch
 
 
 @dataclass(frozen=True)
-class _Read:
-    """A batch on its way through the pipeline."""
+class Read:
+    """A batch on its way through the pipeline.
+
+    Args:
+        task: Specification of the batch.
+        targets: Its targets.
+        numbers: Random numbers [b, NUMBERS] of its images; None: they are not augmented.
+    """
 
     task: Task
-    labels: Tensor
+    targets: Any
     numbers: np.ndarray | None
+
+
+MakeSource: TypeAlias = "Callable[[Iterable[Task], bool], Source]"
+"""Function of the tasks, and of whether Pillow decodes the whole first batch."""
 
 
 def batches(
@@ -52,16 +65,27 @@ def batches(
     Raises:
         InvalidData: DALI cannot decode an image that Pillow can.
     """
+    return read_batches(
+        partial(_LabelledSource, split, augmentation), tasks, augmentation, batch_size, workers
+    )
+
+
+def read_batches(
+    make_source: MakeSource,
+    tasks: Iterable[Task],
+    augmentation: Augmentation,
+    batch_size: int,
+    workers: int,
+) -> Iterator[Batch]:
+    """Yield the batches that a source reads; see `batches`."""
     remaining = iter(tasks)
-    pending: deque[_Read] = deque()
+    pending: deque[Read] = deque()
     careful = False
     while True:
         # After a failure the batches that were in the pipeline are read again.
-        source = _Source(
-            split, chain([read.task for read in pending], remaining), augmentation, careful
-        )
+        source = make_source(chain([read.task for read in pending], remaining), careful)
         pending = source.pending
-        pipeline = _pipeline(source, split.preprocessing, augmentation, batch_size, max(workers, 1))
+        pipeline = _pipeline(source, augmentation, batch_size, max(workers, 1))
         try:
             while True:
                 try:
@@ -72,40 +96,43 @@ def batches(
                 careful = False
                 if augmentation.cutout and read.numbers is not None:
                     images = cut_out(images, read.numbers, augmentation.cutout)
-                yield images, read.labels.to(images.device)
+                yield images, read.targets.to(images.device)
         except RuntimeError as error:
             # A file is broken although its header is not: read again, and let Pillow name it.
             if careful or not pending:
                 raise InvalidData(
-                    f"DALI failed on images of {split.root}: {str(error).splitlines()[0]}"
+                    f"DALI failed on images of {source.split.root}: {str(error).splitlines()[0]}"
                 ) from error
             careful = True
         finally:
             del pipeline
 
 
-class _Source:
+class Source(ABC):
     """Reads files for the pipeline, one batch per call.
-
-    Plain JPEG files are passed on unchanged. All others are decoded by Pillow and passed on as
-    uncompressed images, so that both loaders agree on every format.
 
     Args:
         split: Split whose files are read.
-        tasks: Specifications of the batches.
         augmentation: Augmentation of training images.
+        tasks: Specifications of the batches.
         careful: Whether Pillow decodes the whole first batch.
     """
 
+    places_images: ClassVar[bool] = False
+    """Whether regions have a size and a place on the input of their own, in `placements`."""
+
+    fill: Sequence[int] = ()
+    """Colour of the input beside placed regions."""
+
     def __init__(
-        self, split: FolderSplit, tasks: Iterable[Task], augmentation: Augmentation, careful: bool
+        self, split: FolderSplit, augmentation: Augmentation, tasks: Iterable[Task], careful: bool
     ):
         self.split = split
-        self.tasks = iter(tasks)
         self.augmentation = augmentation
+        self.tasks = iter(tasks)
         self.careful = careful
         self.size = (split.preprocessing.input_shape[1], split.preprocessing.input_shape[2])
-        self.pending: deque[_Read] = deque()
+        self.pending: deque[Read] = deque()
 
     def __call__(self) -> tuple[Any, ...]:
         while True:
@@ -113,8 +140,8 @@ class _Source:
             task = next(self.tasks)
             skipped: list[Skipped] = []
             loaded = [
-                self.split.load(index, task.replace, self._checked, skipped)
-                for index in task.indices.tolist()
+                self.load(task, row, index, skipped)
+                for row, index in enumerate(task.indices.tolist())
             ]
             self.split.note(skipped)
             self.careful = False
@@ -124,9 +151,69 @@ class _Source:
 
         images = [image for image in loaded if image is not None]
         numbers = None if task.numbers is None else task.numbers[rows]
-        labels = self.split.labels[[index for index, _ in images]]
-        self.pending.append(_Read(task, labels, numbers))
+        self.pending.append(Read(task, self.targets(images), numbers))
 
+        factors = np.ones((len(rows), 3), np.float32)
+        if numbers is not None:
+            factors = self.augmentation.factors(numbers)
+        columns = (column.copy() for column in factors.T)
+        return *self.regions(images, numbers), *columns, *self.placements(images)
+
+    @abstractmethod
+    def load(self, task: Task, row: int, index: int, skipped: list[Skipped]) -> Any | None:
+        """Read one image; see `FolderSplit.load_by`.
+
+        Args:
+            task: Specification of the batch.
+            row: Row of the image in the batch.
+            index: Index of the image.
+            skipped: List that unreadable images are appended to.
+        """
+
+    @abstractmethod
+    def targets(self, images: Sequence[Any]) -> Any:
+        """Return the targets of loaded images as those of a batch."""
+
+    @abstractmethod
+    def regions(
+        self, images: Sequence[Any], numbers: np.ndarray | None
+    ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+        """Return the files, the regions that are seen, and which images are flipped.
+
+        Args:
+            images: Loaded images.
+            numbers: Random numbers [b, NUMBERS]; None: they are not augmented.
+
+        Returns:
+            Bytes of each file, (top, left) and (bottom, right) of each region, float32 [b, 2], and
+            int32 [b].
+        """
+
+    def placements(self, images: Sequence[Any]) -> tuple[np.ndarray, ...]:
+        """Return height and width of each region on the input, and where the input begins.
+
+        The second is (top, left) of the input's window in pixels of the resized region, which are
+        not positive. Both are [b, 2]; there are none where regions fill the input.
+        """
+        return ()
+
+
+class _LabelledSource(Source):
+    """Reads images of classes, of which a region fills the input."""
+
+    def load(self, task: Task, row: int, index: int, skipped: list[Skipped]) -> Any | None:
+        """Return the index, the bytes and the size of an image."""
+        read = partial(encoded, careful=self.careful)
+        return self.split.load(index, task.replace, read, skipped)
+
+    def targets(self, images: Sequence[Any]) -> Any:
+        """Return the classes of images."""
+        return self.split.labels[[index for index, _ in images]]
+
+    def regions(
+        self, images: Sequence[Any], numbers: np.ndarray | None
+    ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+        """Return random regions of training images, and the centres of others."""
         boxes = np.array(
             [
                 self._box(size, None if numbers is None else numbers[row])
@@ -134,29 +221,10 @@ class _Source:
             ],
             np.float32,
         )
-
-        flips = np.zeros(len(rows), np.int32)
-        factors = np.ones((len(rows), 3), np.float32)
+        flips = np.zeros(len(images), np.int32)
         if numbers is not None:
             flips = self.augmentation.flips(numbers).astype(np.int32)
-            factors = self.augmentation.factors(numbers)
-
-        # DALI takes regions as (top, left) and (bottom, right).
-        contents = [content for _, (content, _) in images]
-        starts = boxes[:, [1, 0]]
-        ends = boxes[:, [3, 2]]
-        return contents, starts.copy(), ends.copy(), flips, *(column.copy() for column in factors.T)
-
-    def _checked(self, content: bytes) -> tuple[np.ndarray, tuple[int, int]]:
-        file_header = header(content)
-        if file_header.plain and not self.careful:
-            size = (file_header.width, file_header.height)
-            return np.frombuffer(content, np.uint8), size
-
-        image, _ = decode(content)
-        uncompressed = io.BytesIO()
-        image.save(uncompressed, "PPM")
-        return np.frombuffer(uncompressed.getvalue(), np.uint8), image.size
+        return [content for _, (content, _) in images], *corners(boxes), flips
 
     def _box(self, size: tuple[int, int], numbers: np.ndarray | None) -> Box:
         if numbers is not None:
@@ -164,17 +232,45 @@ class _Source:
         return centre(*size, self.size, self.split.preprocessing.rounds_sizes)
 
 
-def _pipeline(
-    source: _Source,
-    preprocessing: Preprocessing,
-    augmentation: Augmentation,
-    batch_size: int,
-    threads: int,
-) -> Any:
+def encoded(content: bytes, careful: bool) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return the bytes of an image that DALI decodes, uint8, and its width and height.
+
+    Plain JPEG files are passed on unchanged. All others are decoded by Pillow and passed on as
+    uncompressed images, so that both loaders agree on every format.
+
+    Args:
+        content: Bytes of the file.
+        careful: Whether Pillow decodes plain JPEG files as well.
+
+    Raises:
+        UnreadableImage: The image is broken.
+    """
+    file_header = header(content)
+    if file_header.plain and not careful:
+        return np.frombuffer(content, np.uint8), (file_header.width, file_header.height)
+
+    image, _ = decode(content)
+    return uncompressed(image), image.size
+
+
+def uncompressed(image: Image.Image) -> np.ndarray:
+    """Return an image as an uncompressed file, uint8."""
+    file = io.BytesIO()
+    image.save(file, "PPM")
+    return np.frombuffer(file.getvalue(), np.uint8)
+
+
+def corners(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (top, left) and (bottom, right) of boxes [b, 4], as DALI takes regions."""
+    return boxes[:, [1, 0]].copy(), boxes[:, [3, 2]].copy()
+
+
+def _pipeline(source: Source, augmentation: Augmentation, batch_size: int, threads: int) -> Any:
     # Imported by name: DALI's type hints do not cover the functions used here.
     fn, types = (importlib.import_module(f"nvidia.dali.{name}") for name in ("fn", "types"))
     pipeline_class: Any = importlib.import_module("nvidia.dali.pipeline").Pipeline
 
+    preprocessing = source.split.preprocessing
     cuda = torch.cuda.is_available()
     pipeline = pipeline_class(
         batch_size=batch_size,
@@ -183,8 +279,8 @@ def _pipeline(
         prefetch_queue_depth=2,
     )
     with pipeline:
-        content, start, end, flip, brightness, contrast, saturation = fn.external_source(
-            source=source, num_outputs=7
+        content, start, end, flip, brightness, contrast, saturation, *placement = (
+            fn.external_source(source=source, num_outputs=9 if source.places_images else 7)
         )
 
         # "mixed" decodes on the GPU.
@@ -196,12 +292,22 @@ def _pipeline(
         )
         images = fn.resize(
             images,
-            size=list(source.size),
+            size=placement[0] if placement else list(source.size),
             roi_start=start,
             roi_end=end,
             interp_type=types.INTERP_LINEAR,
             antialias=preprocessing.antialias,
         )
+        if placement:
+            # A window of the input's size around the region, which begins above and left of it.
+            images = fn.slice(
+                images,
+                start=placement[1],
+                shape=list(source.size),
+                axes=[0, 1],
+                out_of_bounds_policy="pad",
+                fill_values=source.fill,
+            )
         if augmentation.jitter:
             images = fn.color_twist(
                 images, brightness=brightness, contrast=contrast, saturation=saturation

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 
@@ -56,6 +56,9 @@ class FolderSplit:
     workers: int | None = None
     unreadable: dict[str, str] = field(default_factory=dict, compare=False)
 
+    joins_images: ClassVar[bool] = False
+    """Whether mosaics of several images can be made."""
+
     def __len__(self) -> int:
         return len(self.files)
 
@@ -73,6 +76,7 @@ class FolderSplit:
         An unreadable image is replaced by the next readable one.
         """
         augmentation = augment if isinstance(augment, Augmentation) else self.augmentation
+        augmentation.check_mosaic(self.joins_images)
         order = EpochOrder(len(self), batch_size, seed, rank, ranks)
         return OrderLoader(
             order,

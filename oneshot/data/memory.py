@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -18,6 +19,9 @@ class MemorySplit(ABC):
 
     labels: Targets
     augmentation: Augmentation
+
+    joins_images: ClassVar[bool] = False
+    """Whether mosaics of several images can be made."""
 
     @abstractmethod
     def make_batch(self, task: Task, augmentation: Augmentation) -> Batch:
@@ -42,6 +46,7 @@ class MemorySplit(ABC):
     ) -> OrderLoader:
         """Return shuffled batches for training; see `Split.epochs`."""
         augmentation = augment if isinstance(augment, Augmentation) else self.augmentation
+        augmentation.check_mosaic(self.joins_images)
         order = EpochOrder(len(self), batch_size, seed, rank, ranks)
         return OrderLoader(
             order, bool(augment), lambda tasks: self._make_batches(tasks, augmentation)

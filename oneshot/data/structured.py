@@ -61,8 +61,8 @@ class StructuredSplit(MemorySplit):
         """
         if isinstance(augment, Augmentation) and augment != AS_IS:
             raise InvalidOption(
-                "cutout and colour_jitter are for images; the examples of this data set are several"
-                " tensors"
+                "cutout, colour_jitter and mosaic are for images; the examples of this data set are"
+                " several tensors"
             )
         return super().epochs(batch_size, seed, augment=augment, rank=rank, ranks=ranks)
 

@@ -12,12 +12,14 @@ from oneshot.errors import InvalidOption
 
 
 def augmented(split: Split, options: RetrainOptions) -> Augmented:
-    """Return a split with the colour jitter and the cutout of a retraining."""
+    """Return a split with the colour jitter, the cutout and the mosaics of a retraining."""
     augmentation = split.augmentation
     if options.colour_jitter is not None:
         augmentation = dataclasses.replace(augmentation, jitter=options.colour_jitter)
     if options.cutout is not None:
         augmentation = dataclasses.replace(augmentation, cutout=options.cutout)
+    if options.mosaic:
+        augmentation = dataclasses.replace(augmentation, mosaic=options.mosaic)
     return Augmented(split, augmentation)
 
 
@@ -39,6 +41,7 @@ class RetrainOptions:
         average_after: Number of epochs without a better score on the validation part after which
             the weights of all later updates are averaged, which is the final network (AWD-LSTM's
             averaged SGD, arXiv 1708.02182, section 3); 0 for no average.
+        mosaic: Probability that four images with boxes or masks share the input.
         norm_batches: Number of batches of training images in the final pass, which computes the
             statistics of batch normalisation; 0 for no pass, so that those of the updates stay.
 
@@ -55,6 +58,7 @@ class RetrainOptions:
     auxiliary: float = 0.0
     norm_batches: int = 200
     average_after: int = 0
+    mosaic: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("ema", "drop_path"):
@@ -66,8 +70,12 @@ class RetrainOptions:
                 raise InvalidOption(f"{name} must be at least 0, not {value}")
         if self.colour_jitter is not None and not 0 <= self.colour_jitter <= 1:
             raise InvalidOption(f"colour_jitter must lie in [0, 1], not {self.colour_jitter}")
+        if not 0 <= self.mosaic <= 1:
+            raise InvalidOption(f"mosaic must lie in [0, 1], not {self.mosaic}")
         if not self.augment and (self.cutout or self.colour_jitter):
             raise InvalidOption("cutout and colour_jitter are augmentations: remove --no-augment")
+        if not self.augment and self.mosaic:
+            raise InvalidOption("mosaic is an augmentation: remove --no-augment")
         for name in ("norm_batches", "average_after"):
             if getattr(self, name) < 0:
                 raise InvalidOption(f"{name} must be at least 0, not {getattr(self, name)}")
@@ -82,7 +90,8 @@ class RetrainOptions:
     def to_dict(self) -> dict[str, Any]:
         """Return the options by name."""
         values = asdict(self)
-        # Absent without it, as in runs that were recorded before it existed.
-        if not self.average_after:
-            del values["average_after"]
+        # Absent without them, as in runs that were recorded before they existed.
+        for name in ("average_after", "mosaic"):
+            if not values[name]:
+                del values[name]
         return values

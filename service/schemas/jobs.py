@@ -221,6 +221,7 @@ class RetrainOptions(Strict):
     )
     augment: bool | None = None
     colour_jitter: float | None = Field(default=None, ge=0, le=1)
+    mosaic: float | None = Field(default=None, ge=0, le=1)
     cutout: int | None = Field(default=None, ge=0, le=4096)
     mixup: float | None = Field(default=None, ge=0, le=10)
     ema: float | None = Field(default=None, ge=0, lt=1)

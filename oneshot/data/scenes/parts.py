@@ -13,11 +13,12 @@ import numpy as np
 
 from oneshot.data import validation_split
 from oneshot.data.errors import InvalidData
+from oneshot.data.folder import resolve_loader
 from oneshot.data.folder_split import FolderSplit
 from oneshot.data.images import ImageData
 from oneshot.data.preprocessing import Preprocessing
 from oneshot.data.request import DataRequest
-from oneshot.data.scenes.scene import BoxTargets, MaskTargets, SceneTargets, fill_of
+from oneshot.data.scenes.scene import SceneTargets, fill_of
 from oneshot.data.scenes.splits import SceneFolder
 from oneshot.data.scenes.views import SCENES
 from oneshot.data.split import Split
@@ -78,11 +79,9 @@ def scene_data(
         num_classes: Number of classes; None: that of the names.
 
     Raises:
-        InvalidData: A part is missing or empty, or the loader cannot read scenes.
+        InvalidData: A part is missing or empty.
+        MissingExtra: The loader is DALI, which is not installed.
     """
-    if request.loader == "dali":
-        raise InvalidData("--loader dali reads images of classes; scenes need --loader torch")
-
     trainable = parts.get("train")
     test = parts.get("test") or parts.get("val")
     if not trainable or not test:
@@ -107,7 +106,7 @@ def scene_data(
         classes,
         len(classes) if num_classes is None else num_classes,
         [
-            ([*map(os.fsencode, part.files), *_content(part.targets)], np.empty(0))
+            ([*map(os.fsencode, part.files), *part.targets.content()], np.empty(0))
             for part in (trainable, validation, test)
         ],
     )
@@ -152,12 +151,8 @@ def preprocessing_of(request: DataRequest) -> Letterbox:
 
 def merged(parts: Sequence[Part]) -> Part:
     """Return the images of several parts as one."""
-    targets: Any = [part.targets for part in parts]
-    files = [file for part in parts for file in part.files]
-    if isinstance(targets[0], BoxTargets):
-        return Part(files, BoxTargets([rows for part in targets for rows in part.rows]))
-    masks = [file for part in targets for file in part.files]
-    return Part(files, MaskTargets(targets[0].root, masks, targets[0].num_classes))
+    first, *others = (part.targets for part in parts)
+    return Part([file for part in parts for file in part.files], first.joined(others))
 
 
 def read_classes(folder: Path) -> list[str] | None:
@@ -230,13 +225,6 @@ def _folder(request: DataRequest, root: Path, part: Part) -> FolderSplit:
         limited.targets,
         preprocessing_of(request),
         SCENES,
-        "torch",
+        resolve_loader(request.loader),
         request.workers,
     )
-
-
-def _content(targets: Any) -> list[bytes]:
-    """Return what the digest covers: the boxes, or the names of the masks."""
-    if isinstance(targets, BoxTargets):
-        return [rows.tobytes() for rows in targets.rows]
-    return [os.fsencode(file) for file in targets.files]

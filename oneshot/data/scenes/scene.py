@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,19 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from oneshot.data.augmentation import NUMBERS, Augmentation
 from oneshot.data.decoding import read_mask
 from oneshot.data.errors import UnreadableImage
 from oneshot.data.padded import Padded
 from oneshot.data.preprocessing import Preprocessing
-from oneshot.data.scenes.views import (
-    IGNORED,
-    SceneAugmentation,
-    View,
-    generator_of,
-    letterbox,
-    random_view,
-)
+from oneshot.data.scenes.views import IGNORED, View
 
 DIFFICULT = 1
 """Flag of an object that is hard to see (VOC): it counts neither as found nor as missed."""
@@ -57,10 +50,14 @@ class Scene:
             [height, width].
         """
         pixels = view.pixels(self.image, fill_of(preprocessing), preprocessing.antialias)
+        return pixels, self.target(view)
+
+    def target(self, view: View) -> np.ndarray:
+        """Return the boxes or the mask of a view; see `seen`."""
         if self.mask is not None:
-            return pixels, view.mask(self.mask)
+            return view.mask(self.mask)
         assert self.boxes is not None
-        return pixels, view.boxes(self.boxes)
+        return view.boxes(self.boxes)
 
 
 class SceneTargets(Protocol):
@@ -80,6 +77,12 @@ class SceneTargets(Protocol):
 
     def collate(self, targets: Sequence[np.ndarray], canvas: tuple[int, int]) -> Any:
         """Return targets of views as those of a batch."""
+
+    def joined(self, others: Sequence[Any]) -> Any:
+        """Return these targets followed by those of other parts, which are of the same kind."""
+
+    def content(self) -> list[bytes]:
+        """Return what the digest of a part covers, in addition to the names of its images."""
 
 
 class BoxTargets:
@@ -111,6 +114,14 @@ class BoxTargets:
         if not targets:
             return Padded(torch.empty(0, 0, 6), torch.empty(0, dtype=torch.int64))
         return Padded.from_rows([torch.from_numpy(rows) for rows in targets])
+
+    def joined(self, others: Sequence[BoxTargets]) -> BoxTargets:
+        """Return these boxes followed by those of other parts."""
+        return BoxTargets([rows for part in (self, *others) for rows in part.rows])
+
+    def content(self) -> list[bytes]:
+        """Return the boxes."""
+        return [rows.tobytes() for rows in self.rows]
 
 
 class MaskTargets:
@@ -156,80 +167,17 @@ class MaskTargets:
             return torch.empty(0, *canvas, dtype=torch.uint8)
         return torch.from_numpy(np.stack(targets))
 
+    def joined(self, others: Sequence[MaskTargets]) -> MaskTargets:
+        """Return these masks followed by those of other parts, below the same folder."""
+        files = [file for part in (self, *others) for file in part.files]
+        return MaskTargets(self.root, files, self.num_classes)
+
+    def content(self) -> list[bytes]:
+        """Return the names of the masks."""
+        return [os.fsencode(file) for file in self.files]
+
 
 def fill_of(preprocessing: Preprocessing) -> np.ndarray:
     """Return the colour beside an image, uint8 [3]: the mean, which is 0 after normalisation."""
     mean: np.ndarray = np.rint(255 * np.array(preprocessing.mean)).astype(np.uint8)
     return mean
-
-
-def render(
-    scene_at: Callable[[int], Scene],
-    index: int,
-    count: int,
-    numbers: np.ndarray | None,
-    preprocessing: Preprocessing,
-    augmentation: Augmentation,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixels and the target of an image of a batch, as `Scene.seen` does.
-
-    Args:
-        scene_at: Function that reads a scene by its index.
-        index: Index of the image.
-        count: Number of images of the part, from which a mosaic takes three more.
-        numbers: Random numbers [NUMBERS] of a training image; None: it is seen as in evaluation.
-        preprocessing: Size and colours of the network's input.
-        augmentation: Random changes of training images.
-    """
-    canvas = preprocessing.input_shape[1], preprocessing.input_shape[2]
-    scene = scene_at(index)
-    if numbers is None:
-        return scene.seen(letterbox(*scene.image.size, canvas), preprocessing)
-
-    changes = scene_augmentation(augmentation)
-    rng = generator_of(numbers)
-    # A number of its own, so that single images are the same with and without mosaics.
-    if numbers[-1] >= changes.mosaic:
-        view = random_view(*scene.image.size, canvas, scene.boxes, numbers, changes)
-        return scene.seen(view, preprocessing)
-
-    scenes = [scene, *(scene_at(int(rng.integers(count))) for _ in range(3))]
-    return _mosaic(scenes, canvas, rng, preprocessing, changes)
-
-
-def scene_augmentation(augmentation: Augmentation) -> SceneAugmentation:
-    """Return the changes of scenes; of another augmentation only the common ones apply."""
-    if isinstance(augmentation, SceneAugmentation):
-        return augmentation
-    return SceneAugmentation(
-        augmentation.flip, augmentation.jitter, augmentation.area, cutout=augmentation.cutout
-    )
-
-
-def _mosaic(
-    scenes: Sequence[Scene],
-    canvas: tuple[int, int],
-    rng: np.random.Generator,
-    preprocessing: Preprocessing,
-    augmentation: SceneAugmentation,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return four scenes around a random point of the canvas."""
-    y, x = (round(side * rng.uniform(0.35, 0.65)) for side in canvas)
-    pixels = np.empty((*canvas, 3), np.uint8)
-    mask = np.empty(canvas, np.uint8)
-    boxes = []
-    corners = ((0, 0, y, x), (0, x, y, canvas[1]), (y, 0, canvas[0], x), (y, x, *canvas))
-    for scene, (top, left, bottom, right) in zip(scenes, corners, strict=True):
-        window = slice(top, bottom), slice(left, right)
-        numbers = rng.random(NUMBERS, dtype=np.float32)
-        view = random_view(
-            *scene.image.size, (bottom - top, right - left), scene.boxes, numbers, augmentation
-        )
-        pixels[window], target = scene.seen(view, preprocessing)
-        if scene.mask is not None:
-            mask[window] = target
-        else:
-            target[:, :4] += (left, top, left, top)
-            boxes.append(target)
-
-    return pixels, np.concatenate(boxes) if boxes else mask

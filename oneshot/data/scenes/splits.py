@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from oneshot.data.folder_split import CHUNK, FolderSplit, Skipped
 from oneshot.data.memory import MemorySplit
 from oneshot.data.padded import Padded
 from oneshot.data.preprocessing import Preprocessing
-from oneshot.data.scenes.scene import Scene, SceneTargets, render
+from oneshot.data.scenes.rendering import render
+from oneshot.data.scenes.scene import Scene, SceneTargets
 from oneshot.data.scenes.views import SCENES
 from oneshot.data.split import Batch, Indices
 from oneshot.data.torch_engine import in_chunks
@@ -33,6 +34,8 @@ class SceneFolder(FolderSplit):
     `SceneTargets` in pixels of the images; those of a batch are in pixels of the input.
     """
 
+    joins_images: ClassVar[bool] = True
+
     def scene(self, index: int) -> Scene:
         """Return an image with its targets.
 
@@ -45,6 +48,34 @@ class SceneFolder(FolderSplit):
         scene: Scene = self.labels.scene(index, decode(content)[0])
         return scene
 
+    def rendered(
+        self,
+        index: int,
+        numbers: np.ndarray | None,
+        augmentation: Augmentation,
+        skipped: list[Skipped],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pixels and the target of an image; see `render`.
+
+        Args:
+            index: Index of the image.
+            numbers: Random numbers [NUMBERS] of a training image; None: it is seen as in
+                evaluation.
+            augmentation: Random changes of training images.
+            skipped: List that unreadable further images of a mosaic are appended to.
+
+        Raises:
+            UnreadableImage: The image or its mask is broken, or their sizes differ.
+        """
+
+        def draw_scene(rng: np.random.Generator) -> Scene:
+            loaded = self.load_by(int(rng.integers(len(self))), True, self.scene, skipped)
+            assert loaded is not None, "an unreadable image is replaced"
+            return loaded[1]
+
+        scene = self.scene(index)
+        return render(scene, numbers, self.preprocessing, augmentation, draw_scene)
+
     def tensors(self, indices: Indices | None = None) -> Batch:
         """Return the preprocessed images and the targets, without unreadable files."""
         return joined(self.batches(CHUNK, indices), self.labels, self.preprocessing)
@@ -52,6 +83,14 @@ class SceneFolder(FolderSplit):
     def _read(
         self, tasks: Iterable[Task], augmentation: Augmentation, batch_size: int, ranks: int = 1
     ) -> Iterator[Batch]:
+        if self.loader == "dali":
+            # Imported on demand: DALI is an extra.
+            from oneshot.data.dali_engine import read_batches
+            from oneshot.data.scenes.dali_reader import SceneSource
+
+            source = functools.partial(SceneSource, self, augmentation)
+            return read_batches(source, tasks, augmentation, batch_size, self.parallel(ranks))
+
         def join(chunks: list[_Chunk]) -> Batch:
             for chunk in chunks:
                 self.note(chunk.skipped)
@@ -76,6 +115,8 @@ class SceneMemory(MemorySplit):
     targets: SceneTargets
     preprocessing: Preprocessing
     augmentation: Augmentation = SCENES
+
+    joins_images: ClassVar[bool] = True
 
     # Computed, while other parts in memory store them.
     @functools.cached_property
@@ -104,9 +145,13 @@ class SceneMemory(MemorySplit):
         self, task: Task, row: int, augmentation: Augmentation
     ) -> tuple[np.ndarray, np.ndarray]:
         numbers = None if task.numbers is None else task.numbers[row]
-        index = int(task.indices[row])
+        scene = self.scenes[int(task.indices[row])]
         return render(
-            self.scenes.__getitem__, index, len(self), numbers, self.preprocessing, augmentation
+            scene,
+            numbers,
+            self.preprocessing,
+            augmentation,
+            lambda rng: self.scenes[int(rng.integers(len(self)))],
         )
 
 
@@ -121,9 +166,10 @@ def joined(batches: Iterable[Batch], targets: SceneTargets, preprocessing: Prepr
     images: list[Tensor] = [torch.empty(0, *preprocessing.input_shape)]
     rows: list[np.ndarray] = []
     for batch, batch_targets in batches:
-        images.append(batch)
-        of_batch = batch_targets.rows() if isinstance(batch_targets, Padded) else batch_targets
-        rows += [row.numpy() for row in of_batch]
+        # DALI may have them on a GPU.
+        images.append(batch.cpu())
+        on_cpu = batch_targets.to("cpu")
+        rows += [row.numpy() for row in (on_cpu.rows() if isinstance(on_cpu, Padded) else on_cpu)]
 
     canvas = preprocessing.input_shape[1], preprocessing.input_shape[2]
     together = torch.cat(images).contiguous(memory_format=torch.channels_last)
@@ -188,7 +234,12 @@ class _Chunks(Dataset[_Chunk]):
         skipped: list[Skipped] = []
         for row, index in enumerate(task.indices.tolist()):
             numbers = None if task.numbers is None else task.numbers[row]
-            read = functools.partial(self._rendered, numbers=numbers)
+            read = functools.partial(
+                self.split.rendered,
+                numbers=numbers,
+                augmentation=self.augmentation,
+                skipped=skipped,
+            )
             loaded = self.split.load_by(index, task.replace, read, skipped)
             if loaded is not None:
                 rendered.append(loaded[1])
@@ -196,9 +247,3 @@ class _Chunks(Dataset[_Chunk]):
 
         numbers = None if task.numbers is None else task.numbers[rows]
         return _chunk(rendered, numbers, self.split.preprocessing, self.augmentation, skipped)
-
-    def _rendered(self, index: int, numbers: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        split = self.split
-        return render(
-            split.scene, index, len(split), numbers, split.preprocessing, self.augmentation
-        )

@@ -9,7 +9,6 @@ from PIL import Image
 
 from oneshot.data.augmentation import CROPS, FLIP, NUMBERS, Augmentation
 from oneshot.data.resampling import resample
-from oneshot.errors import InvalidOption
 
 IGNORED = 255
 """Value of pixels of a mask that have no class, such as those beside the image."""
@@ -19,33 +18,8 @@ OVERLAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 """Least overlaps of a crop with a box, one of which is drawn, and attempts at a crop (SSD)."""
 
 
-@dataclass(frozen=True)
-class SceneAugmentation(Augmentation):
-    """Random changes of training images that move boxes and masks along.
-
-    A third of the images is seen whole, a third is made smaller on the canvas, and of a third a
-    crop is seen, as by Liu et al. (SSD, ECCV 2016, arXiv 1512.02325). Shapes are never stretched.
-
-    Args:
-        zoom_out: Greatest factor by which the sides of an image are made smaller.
-        mosaic: Probability that four images share the canvas, a quarter each (arXiv 2004.10934).
-    """
-
-    jitter: float = 0.4
-    area: tuple[float, float] = (0.1, 1.0)
-    zoom_out: float = 2.0
-    mosaic: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.zoom_out < 1:
-            raise InvalidOption(f"zoom_out must be at least 1, not {self.zoom_out}")
-        if not 0 <= self.mosaic <= 1:
-            raise InvalidOption(f"mosaic must lie in [0, 1], not {self.mosaic}")
-
-
-SCENES = SceneAugmentation()
-"""The default changes."""
+SCENES = Augmentation(jitter=0.4, area=(0.1, 1.0), zoom_out=2.0)
+"""The default changes of scenes, which move boxes and masks along; see `random_view`."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +138,12 @@ def random_view(
     canvas: tuple[int, int],
     boxes: np.ndarray | None,
     numbers: np.ndarray,
-    augmentation: SceneAugmentation,
+    augmentation: Augmentation,
 ) -> View:
     """Return the view of a training image.
+
+    A third of the images is seen whole, a third is made smaller on the canvas, and of a third a
+    crop is seen, as by Liu et al. (SSD, ECCV 2016, arXiv 1512.02325). Shapes are never stretched.
 
     Args:
         width: Width of the image in pixels.
@@ -207,7 +184,7 @@ def _crop(
     height: int,
     boxes: np.ndarray | None,
     rng: np.random.Generator,
-    augmentation: SceneAugmentation,
+    augmentation: Augmentation,
 ) -> tuple[int, int, int, int] | None:
     """Return a random region that overlaps a box by a random least IoU; None: there is none."""
     overlap = OVERLAPS[int(rng.integers(len(OVERLAPS)))]

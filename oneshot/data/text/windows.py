@@ -107,7 +107,7 @@ class TextSplit:
             InvalidOption: The augmentation is one of images, or the text has too few tokens.
         """
         if isinstance(augment, Augmentation) and augment != AS_IS:
-            raise InvalidOption("cutout and colour_jitter are for images, not for a text")
+            raise InvalidOption("cutout, colour_jitter and mosaic are for images, not for a text")
 
         rows = batch_size * ranks
         self.check_rows(rows)

@@ -105,11 +105,6 @@ def test_missing_files_are_refused_by_name(folder: Path) -> None:
         load(f"masks:{folder}", SHAPE)
 
 
-def test_dali_is_refused(folder: Path) -> None:
-    with pytest.raises(InvalidData, match="--loader torch"):
-        load(f"masks:{folder}", SHAPE, loader="dali")
-
-
 @pytest.mark.reference_data
 def test_camvid_is_read(reference_data: Path) -> None:
     data = load(f"masks:{reference_data / 'camvid'}", SHAPE, workers=0)

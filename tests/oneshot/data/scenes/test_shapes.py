@@ -11,7 +11,7 @@ from oneshot.data.images import ImageData
 from oneshot.data.padded import Padded
 from oneshot.data.registry import reload
 from oneshot.data.scenes.shapes import draw
-from oneshot.data.scenes.views import SceneAugmentation
+from oneshot.data.scenes.views import SCENES
 from oneshot.errors import InvalidOption
 
 SHAPE = (3, 32, 48)
@@ -77,7 +77,7 @@ def test_epoch_that_starts_late_is_the_same(scenes: ImageData) -> None:
 
 
 def test_mosaics_have_targets_of_four_images(scenes: ImageData) -> None:
-    changes = SceneAugmentation(mosaic=1.0)
+    changes = replace(SCENES, mosaic=1.0)
     images, targets = next(iter(scenes.train.epochs(16, 0, augment=changes)))
     single, fewer = next(iter(scenes.train.epochs(16, 0, augment=replace(changes, mosaic=0.0))))
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from oneshot.data.augmentation import NUMBERS
-from oneshot.data.scenes.views import IGNORED, SceneAugmentation, View, letterbox, random_view
+from oneshot.data.augmentation import NUMBERS, Augmentation
+from oneshot.data.scenes.views import IGNORED, SCENES, View, letterbox, random_view
 from oneshot.errors import InvalidOption
 
 GREY = np.full(3, 99, np.uint8)
@@ -21,7 +21,7 @@ def numbers(seed: int) -> np.ndarray:
 
 
 def random(width: int, height: int, seed: int, boxes: np.ndarray | None = None) -> View:
-    return random_view(width, height, (48, 64), boxes, numbers(seed), SceneAugmentation())
+    return random_view(width, height, (48, 64), boxes, numbers(seed), SCENES)
 
 
 @given(sides, sides, sides, sides)
@@ -111,4 +111,4 @@ def test_random_views_depend_on_their_numbers_alone() -> None:
 @pytest.mark.parametrize("options", [{"zoom_out": 0.5}, {"mosaic": 1.5}, {"area": (0.0, 1.0)}])
 def test_changes_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidOption, match=next(iter(options))):
-        SceneAugmentation(**options)
+        Augmentation(**options)
