@@ -21,7 +21,7 @@ from oneshot.retraining.algorithm import Retraining
 from oneshot.retraining.network_training import check, train_network
 from oneshot.retraining.options import RetrainOptions
 from oneshot.run import Run, begin
-from oneshot.run_settings import RunSettings
+from oneshot.run_settings import AugmentationSettings, RunSettings
 from oneshot.tasks import Task
 from oneshot.training.execution import Execution
 from oneshot.training.passes import Passes
@@ -305,6 +305,8 @@ def test_what_a_network_has_no_place_for_is_refused(make: Make, images: ImageDat
         check(make("head", RetrainOptions(auxiliary=0.4)), images)
     with pytest.raises(InvalidOption, match="jitter needs pixels"):
         check(make("jitter", RetrainOptions(colour_jitter=0.4)), images)
+    with pytest.raises(InvalidOption, match="mosaic joins images with boxes or masks"):
+        check(make("mosaic", RetrainOptions(mosaic=0.5)), images)
     check(make("plain"), images)
 
 
@@ -317,6 +319,7 @@ def test_what_a_network_has_no_place_for_is_refused(make: Make, images: ImageDat
         ("auxiliary", -0.4),
         ("cutout", -1),
         ("colour_jitter", 1.5),
+        ("mosaic", 1.5),
         ("norm_batches", -1),
     ],
 )
@@ -328,6 +331,16 @@ def test_impossible_options_are_refused(field: str, value: float) -> None:
 def test_cutout_without_augmentation_is_refused() -> None:
     with pytest.raises(InvalidOption, match="remove --no-augment"):
         RetrainOptions(augment=False, cutout=8)
+    with pytest.raises(InvalidOption, match="mosaic is an augmentation"):
+        RetrainOptions(augment=False, mosaic=0.5)
+
+
+def test_mosaics_are_recorded_where_there_are_any() -> None:
+    assert RetrainOptions(mosaic=0.5).to_dict()["mosaic"] == 0.5
+    # A run that was recorded before mosaics existed is resumed.
+    assert "mosaic" not in RetrainOptions().to_dict()
+    assert AugmentationSettings(True, mosaic=0.5).to_dict()["mosaic"] == 0.5
+    assert "mosaic" not in AugmentationSettings(True).to_dict()
 
 
 @pytest.mark.slow

@@ -155,12 +155,31 @@ def test_boxes_beyond_the_image_are_cut_and_counted(
     ]
 
 
-def test_broken_image_is_skipped_by_name(voc_folder: Path) -> None:
-    (voc_folder / "JPEGImages" / "test0.jpg").write_bytes(b"no image")
-    data = read(f"voc:{voc_folder}")
+@pytest.mark.parametrize("loader", ["torch", "dali"])
+@pytest.mark.parametrize("content", [b"no image", b"", "truncated"])
+def test_broken_image_is_skipped_by_name(
+    voc_folder: Path, loader: str, content: bytes | str
+) -> None:
+    if loader == "dali":
+        pytest.importorskip("nvidia.dali", reason="needs the extra dali")
+    path = voc_folder / "JPEGImages" / "test0.jpg"
+    whole = path.read_bytes()
+    path.write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
+    data = read(f"voc:{voc_folder}", loader=loader)
     images, targets = data.test.tensors()
     assert len(images) == len(targets) == 1
     assert list(data.test.unreadable) == ["JPEGImages/test0.jpg"]
+
+
+@pytest.mark.parametrize("loader", ["torch", "dali"])
+def test_image_without_objects_has_no_boxes_in_training(voc_folder: Path, loader: str) -> None:
+    if loader == "dali":
+        pytest.importorskip("nvidia.dali", reason="needs the extra dali")
+    data = read(f"voc:{voc_folder}", loader=loader)
+    lengths = []
+    for _, targets in data.train.epochs(3, 0):
+        lengths += targets.lengths.tolist()
+    assert sorted(lengths) == [0, 1, 2]
 
 
 def remove_annotation(root: Path) -> None:

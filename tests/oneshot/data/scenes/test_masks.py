@@ -1,6 +1,7 @@
 """Folders of images and masks."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from oneshot.data import load
 from oneshot.data.errors import InvalidData
+from oneshot.data.scenes.views import SCENES
 
 SHAPE = (3, 24, 32)
 
@@ -63,15 +65,17 @@ def test_values_beyond_the_named_classes_are_ignored(folder: Path) -> None:
     assert set(masks.unique().tolist()) == {0, 1, 255}
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(("loader", "workers"), [("torch", 0), ("torch", 1), ("dali", 1)])
 def test_broken_pairs_are_named_counted_and_skipped(
-    folder: Path, workers: int, caplog: pytest.LogCaptureFixture
+    folder: Path, loader: str, workers: int, caplog: pytest.LogCaptureFixture
 ) -> None:
+    if loader == "dali":
+        pytest.importorskip("nvidia.dali", reason="needs the extra dali")
     Image.new("L", (7, 7)).save(folder / "test" / "masks" / "1.png")
     content = (folder / "test" / "images" / "2.jpg").read_bytes()
     (folder / "test" / "images" / "2.jpg").write_bytes(content[: len(content) // 2])
     Image.new("RGB", (40, 30)).save(folder / "test" / "masks" / "3.png")
-    data = load(f"masks:{folder}", SHAPE, workers=workers)
+    data = load(f"masks:{folder}", SHAPE, loader=loader, workers=workers)
 
     with caplog.at_level(logging.WARNING, "oneshot.data"):
         images, masks = data.test.tensors()
@@ -85,11 +89,18 @@ def test_broken_pairs_are_named_counted_and_skipped(
     assert len(caplog.records) == 3
 
 
-def test_training_takes_the_next_image_for_a_broken_one(folder: Path) -> None:
+@pytest.mark.parametrize("loader", ["torch", "dali"])
+@pytest.mark.parametrize("mosaic", [0.0, 1.0])
+def test_training_takes_the_next_image_for_a_broken_one(
+    folder: Path, loader: str, mosaic: float
+) -> None:
+    if loader == "dali":
+        pytest.importorskip("nvidia.dali", reason="needs the extra dali")
     (folder / "train" / "masks" / "2.png").write_bytes(b"no mask")
-    data = load(f"masks:{folder}", SHAPE, workers=0)
-    batches = list(data.train.epochs(4, 0, augment=True))
+    data = load(f"masks:{folder}", SHAPE, loader=loader, workers=0)
+    batches = list(data.train.epochs(4, 0, augment=replace(SCENES, mosaic=mosaic)))
     assert [len(images) for images, _ in batches] == [4, 4]
+    # Also where it is one of the further images of a mosaic.
     assert list(data.train.unreadable) == ["train/images/2.jpg"]
 
 
