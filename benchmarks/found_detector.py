@@ -4,11 +4,13 @@
     python benchmarks/found_detector.py runs/detection -o runs/found-detector
 
 The folder is that of a pipeline with the stages `search`, with a limit on the latency, and
-`retrain`. Random networks whose predicted latency is 95 to 100% of the limit are trained as the
+`retrain`; of several, such as of other seeds, the mean difference is reported too. Random networks whose predicted latency is 95 to 100% of the limit are trained as the
 found one was, each with a seed of its own, and all are tested: their metric with its interval over
 images, the difference of the found one from the mean of the random ones with its interval over the
-same samples of images, and predicted next to measured latencies under torch and onnxruntime. It
-works for segmentation likewise. The same command resumes after an interruption.
+same samples of images, and predicted next to measured latencies under torch and onnxruntime. In the
+runtime of the table, latencies are also normalised: as they would have been in the state that the
+machine had at the table's build, since a machine that others use too may be several times slower
+now. It works for segmentation likewise. The same command resumes after an interruption.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from spaces.architecture import Architecture
 from spaces.codes import distinct
 from spaces.console.progress import Bar
 from spaces.files import write_text
+from tables.lookup_table import LookupTable
 from tables.store import load as load_table
 
 LEAST = 0.95
@@ -49,34 +52,75 @@ BATCH = 50
 
 
 @click.command()
-@click.argument("pipeline", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "pipelines",
+    metavar="PIPELINE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
 @click.option(
     "--random",
     "num_random",
     type=click.IntRange(min=1),
     default=3,
     show_default=True,
-    help="Number of random networks.",
+    help="Number of random networks for each found one.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random networks.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--table",
+    "table_path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="Table of the limits.  [default: profile.json of each pipeline]",
+)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
-def main(pipeline: Path, num_random: int, seed: int, threads: int, output: Path) -> None:
-    """Train random networks like the found one of PIPELINE, and compare them."""
-    result = read_result(pipeline / "search.json")
+def main(
+    pipelines: tuple[Path, ...],
+    num_random: int,
+    seed: int,
+    table_path: Path | None,
+    output: Path,
+) -> None:
+    """Train random networks like the found one of each PIPELINE, and compare them."""
+    groups = []
+    for number, pipeline in enumerate(pipelines):
+        folder = output if len(pipelines) == 1 else output / pipeline.name
+        table = table_path or pipeline / "profile.json"
+        groups.append(compare(pipeline, table, num_random, seed + number, folder))
+    if len(groups) == 1:
+        return
+
+    # All have the same test images, so that their samples are joint ones.
+    report = compared(*groups)
+    write_text(output / "comparison.json", json.dumps(report, indent=1) + "\n")
+    click.echo(f"{len(groups)} searches: {in_words(report)}")
+
+
+def compare(
+    pipeline: Path, table: Path, num_random: int, seed: int, output: Path
+) -> Sequence[Tally]:
+    """Compare the found network of a pipeline with random ones, and return their results.
+
+    Args:
+        pipeline: Folder of the pipeline.
+        table: File of the table that its limit is of.
+        num_random: Number of random networks.
+        seed: Seed of the random networks.
+        output: Folder for the random networks and the report.
+    """
     found = read_run(pipeline / "retrain", "network")
-    table = pipeline / "profile.json"
-    constraint = latency_constraint(result, found, table)
-    architectures = random_within(constraint, num_random, seed)
+    constraint = latency_constraint(read_result(pipeline / "search.json"), found, table)
 
     runs = {"found": found}
-    for number, architecture in enumerate(architectures):
+    for number, architecture in enumerate(random_within(constraint, num_random, seed)):
         settings = replace(
             found.settings, architecture=architecture, seed=found.settings.seed + 1 + number
         )
         runs[f"random {number}"] = begin(output / f"random-{number}", settings, resume=True)
     tallies = {name: tested(name, run) for name, run in runs.items()}
-    measured = latencies(runs, output, threads)
+    measured = latencies(runs, output, load_table(table))
 
     codes = found.space.encode([run.architecture for run in runs.values()])
     report = {
@@ -98,6 +142,8 @@ def main(pipeline: Path, num_random: int, seed: int, threads: int, output: Path)
     }
     write_text(output / "comparison.json", json.dumps(report, indent=1) + "\n")
     show(report, found)
+
+    return list(tallies.values())
 
 
 def latency_constraint(result: SearchResult, run: Run, table: Path) -> Constraint:
@@ -132,11 +178,14 @@ def tested(name: str, run: Run) -> Tally:
     return tally_of(network.to(device).eval(), run.data().test.batches(BATCH), device, run.task)
 
 
-def latencies(runs: Mapping[str, Run], output: Path, threads: int) -> dict[str, dict[str, float]]:
+def latencies(
+    runs: Mapping[str, Run], output: Path, table: LookupTable
+) -> dict[str, dict[str, float]]:
     """Return the measured milliseconds of each network under torch and onnxruntime.
 
     All are timed in interleaved rounds, detectors without decoding and suppression, which no table
-    predicts.
+    predicts. `normalised` is the latency in the table's runtime and the machine's state at its
+    build, by the reference networks of the table that run in every round.
     """
     output.mkdir(parents=True, exist_ok=True)
     files: dict[str, tuple[Path, Path]] = {}
@@ -146,42 +195,55 @@ def latencies(runs: Mapping[str, Run], output: Path, threads: int) -> dict[str, 
         write_text(files[name][0], run.architecture.to_json() + "\n")
         export(run, files[name][1], raw=run.task.exported(run.build()) is not None)
 
-    conditions = Conditions("cpu", 1, "fp32", threads, 0)
+    conditions = Conditions("cpu", 1, "fp32", int(table.conditions["threads"]), 0)
+    backend = make_backend("torch", conditions)
+    same_runtime = backend.name == table.conditions["backend"]
     measured = measure_files(
         [file for pair in files.values() for file in pair],
-        make_backend("torch", conditions),
+        backend,
         conditions,
+        table=table if same_runtime else None,
     )
-    by_file = {entry["file"]: entry["latency_ms"] for entry in measured.entries}
-    return {
-        name: {"torch": by_file[str(pair[0])], "onnxruntime": by_file[str(pair[1])]}
-        for name, pair in files.items()
-    }
+    by_file = {entry["file"]: entry for entry in measured.entries}
+    answer = {}
+    for name, (architecture, model) in files.items():
+        by_torch = by_file[str(architecture)]
+        answer[name] = {
+            "torch": by_torch["latency_ms"],
+            "onnxruntime": by_file[str(model)]["latency_ms"],
+        }
+        if "normalised_ms" in by_torch:
+            answer[name]["normalised"] = by_torch["normalised_ms"]
+    return answer
 
 
-def compared(tallies: Sequence[Any]) -> dict[str, Any]:
-    """Return the difference of the first tally from the mean of the others, with its interval.
+def compared(*groups: Sequence[Any]) -> dict[str, Any]:
+    """Return the difference of found networks from the mean of random ones, with its interval.
 
     Args:
-        tallies: Results of the found network and of the random ones on the same images.
+        groups: Results of a found network and of its random ones, all on the same images; of
+            several groups the differences are averaged.
     """
-    weights = resampled(tallies[0].num_images)
-    ones = np.ones((1, tallies[0].num_images))
-    differences = [
-        tallies[0].score_samples(samples)
-        - np.mean([tally.score_samples(samples) for tally in tallies[1:]], axis=0)
-        for samples in (ones, weights)
-    ]
-    return {
-        "difference": float(differences[0][0]),
-        "difference_interval": percentile_interval(differences[1]),
-    }
+    num_images = groups[0][0].num_images
+    every, drawn = (
+        np.mean([_lead(tallies, samples) for tallies in groups], axis=0)
+        for samples in (np.ones((1, num_images)), resampled(num_images))
+    )
+    return {"difference": float(every[0]), "difference_interval": percentile_interval(drawn)}
+
+
+def _lead(tallies: Sequence[Any], samples: np.ndarray) -> np.ndarray:
+    """Return how far the first result is ahead of the mean of the others in samples of images."""
+    others = [tally.score_samples(samples) for tally in tallies[1:]]
+    lead: np.ndarray = tallies[0].score_samples(samples) - np.mean(others, axis=0)
+    return lead
 
 
 def show(report: dict[str, Any], found: Run) -> None:
     """Print every network, and the comparison."""
     task = found.task
-    table = Table("network", task.title(task.score), "95%", "predicted ms", "torch", "onnxruntime")
+    title = task.title(task.score)
+    table = Table("network", title, "95%", "predicted ms", "normalised", "torch", "onnxruntime")
     for entry in report["networks"]:
         low, high = entry["interval"]
         measured = entry["measured_ms"]
@@ -190,14 +252,20 @@ def show(report: dict[str, Any], found: Run) -> None:
             f"{entry[task.score]:.2f}",
             f"{low:.2f} to {high:.2f}",
             f"{entry['predicted_ms']:.3f}",
+            f"{measured['normalised']:.3f}" if "normalised" in measured else "",
             f"{measured['torch']:.3f}",
             f"{measured['onnxruntime']:.3f}",
         )
     Console().print(table)
+    click.echo(f"limit {report['limit_ms']} ms; {in_words(report)}")
+
+
+def in_words(report: dict[str, Any]) -> str:
+    """Describe a difference with its interval."""
     low, high = report["difference_interval"]
-    click.echo(
-        f"limit {report['limit_ms']} ms; found ahead of the mean of random ones by"
-        f" {report['difference']:.2f} points (95%: {low:.2f} to {high:.2f})"
+    return (
+        f"found ahead of the mean of random ones by {report['difference']:.2f} points"
+        f" (95%: {low:.2f} to {high:.2f})"
     )
 
 

@@ -49,6 +49,18 @@ def test_difference_is_from_the_mean_of_the_random_ones(script: ModuleType) -> N
     assert script.compared([tallies[0], tallies[0]])["difference_interval"] == (0, 0)
 
 
+def test_differences_of_several_searches_are_averaged(script: ModuleType) -> None:
+    # The same images, on which other networks are correct in other pixels.
+    groups = [[tally(0.9, 0), tally(0.7, 0)], [tally(0.8, 0), tally(0.75, 0)]]
+
+    answer = script.compared(*groups)
+
+    alone = [script.compared(group)["difference"] for group in groups]
+    assert answer["difference"] == pytest.approx(np.mean(alone))
+    low, high = answer["difference_interval"]
+    assert low < answer["difference"] < high
+
+
 def test_random_networks_use_the_limit(script: ModuleType) -> None:
     space = spaces.get("spos-tiny")
     model = counting_model(space, "macs")
