@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DEFAULT = "classification"
 """Task where none is named, and of runs and evaluations that record none."""
 
+_OF_HEADS = {"boxes": "detection", "mask": "segmentation", "tokens": "language"}
+
 TASKS = Registry["type[Task]"](
     "task",
     "pathfit.tasks",
@@ -81,6 +83,19 @@ def make_task(
             f" {space.head!r}"
         )
     return task if space is None else task.bound(space, architecture)
+
+
+def default_task(head: str) -> str:
+    """Return the name of the task of networks with a head, where no other one is named.
+
+    Args:
+        head: Head of the networks; `SearchSpace.head` is that of a space.
+
+    Example:
+        >>> default_task("boxes"), default_task("classes")
+        ('detection', 'classification')
+    """
+    return _OF_HEADS.get(head, DEFAULT)
 
 
 def canonical(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from oneshot.retraining.source import deployed
-from oneshot.tasks.registry import DEFAULT, with_task
+from oneshot.tasks.registry import DEFAULT, default_task, with_task
 from predictor.registry import DEFAULT as DEFAULT_ENCODER
 from predictor.verdict.benchmark import benchmark_name
 from service.admission.tasks import Admission, PredictorTask, RetrainTask
@@ -19,6 +19,7 @@ from service.schemas.jobs import PredictorRequest, RetrainRequest
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from spaces.registry import get
+from spaces.space import SearchSpace
 from tables.evaluation import Evaluation, default_metric, read, scores
 
 MIN_TRAINED = 10
@@ -166,13 +167,7 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
     supernet = _resolve_supernet(request, catalog, architecture.space)
     options = _non_default_options(request.options)
     _check_steps(options, request.workers)
-    if "task" in options:
-        # Imported on demand: tasks import torch, which the web process does without.
-        from oneshot.tasks.registry import make_task
-
-        with blaming("options.task"):
-            make_task(options["task"], get(architecture.space))
-
+    _set_task(options, get(architecture.space), search)
     task = RetrainTask(
         architecture.to_dict(),
         data,
@@ -181,13 +176,15 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
         supernet=supernet,
         workers=request.workers,
     )
+    recorded = request.model_dump(mode="json")
     # `auto` takes no GPU, since the engine would not have reserved one.
     uses_gpu = options.get("accelerator") == "gpu"
 
     return Admission(
         kind="retrain",
         request={
-            **request.model_dump(mode="json"),
+            **recorded,
+            "options": {**recorded["options"], "task": options.get("task")},
             "architecture": architecture.to_dict(),
             "space": architecture.space,
         },
@@ -235,6 +232,24 @@ def _resolve_supernet(
         raise invalid(f"the supernet {run.name!r} is of {run.space}, not {space}", "supernet")
 
     return weights
+
+
+def _set_task(options: JsonObject, space: SearchSpace, search: Job | None) -> None:
+    """Set the task where a request names none, and check that it is one of the space's networks.
+
+    It is the task of the search's guide, or else the one of the head of the networks.
+    """
+    result = (search.result if search is not None else None) or {}
+    task = options.get("task") or result.get("guide", {}).get("task") or default_task(space.head)
+    if task == DEFAULT and "task" not in options:
+        return
+
+    # Imported on demand: tasks import torch, which the web process does without.
+    from oneshot.tasks.registry import make_task
+
+    with blaming("options.task"):
+        make_task(task, space)
+    options["task"] = task
 
 
 def _check_steps(options: JsonObject, workers: int) -> None:

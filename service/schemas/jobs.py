@@ -189,7 +189,10 @@ class RetrainOptions(Strict):
         default=None,
         min_length=1,
         max_length=NAME,
-        description="Task, such as a plug-in's. Default: classification.",
+        description=(
+            "Task, such as a plug-in's. Default: that of the search's guide, or of the networks'"
+            " head, such as detection."
+        ),
     )
     epochs: int | None = Field(default=None, ge=1, le=100_000)
     steps: int | None = Field(

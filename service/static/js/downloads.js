@@ -69,7 +69,9 @@ export function retrainCommand(search, rank) {
   const url = new URL(networkPath(search, rank, "pathfit"), location.href);
   const name = `network-${search.id.slice(0, 8)}-${rank}`;
   const token = signedIn() ? `-H "Authorization: Bearer $PATHFIT_TOKEN" ` : "";
-  return `curl ${token}-o ${name}.json '${url}'\npython -m oneshot retrain --arch ${name}.json --data digits -o runs/${name}`;
+  const task = search.result?.guide?.task ?? "classification";
+  const data = task === "classification" ? "--data digits" : `--data DATA --task '${task}'`;
+  return `curl ${token}-o ${name}.json '${url}'\npython -m oneshot retrain --arch ${name}.json ${data} -o runs/${name}`;
 }
 
 export function commandBox(text) {
