@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from PIL import Image
 
-from oneshot.data.dali_engine import Source, corners, encoded, uncompressed
+from oneshot.data.dali_source import Source, corners, encoded, uncompressed
 from oneshot.data.decoding import read_file
 from oneshot.data.epoch_order import Task
 from oneshot.data.folder_split import Skipped
