@@ -4,13 +4,13 @@
     python benchmarks/found_detector.py runs/detection -o runs/found-detector
 
 The folder is that of a pipeline with the stages `search`, with a limit on the latency, and
-`retrain`; of several, such as of other seeds, the mean difference is reported too. Random networks whose predicted latency is 95 to 100% of the limit are trained as the
-found one was, each with a seed of its own, and all are tested: their metric with its interval over
-images, the difference of the found one from the mean of the random ones with its interval over the
-same samples of images, and predicted next to measured latencies under torch and onnxruntime. In the
-runtime of the table, latencies are also normalised: as they would have been in the state that the
-machine had at the table's build, since a machine that others use too may be several times slower
-now. It works for segmentation likewise. The same command resumes after an interruption.
+`retrain`; of several, such as of other seeds, the mean difference is reported too. Random networks
+whose predicted latency is 95 to 100% of the limit are trained as the found one was, each with a
+seed of its own, and all are tested: their metric with its interval over images, the difference of
+the found one from the mean of the random ones with its interval over the same samples of images,
+and predicted next to measured latencies under torch and onnxruntime. In the runtime of the table,
+latencies are also normalised: as they would have been in the state that the machine had at the
+table's build, since a machine that others use too may be several times slower now. It works for segmentation likewise. The same command resumes after an interruption.
 """
 
 from __future__ import annotations

@@ -175,7 +175,8 @@ def retrain(
             )
 
     space = get(architecture.space)
-    task = make_task(options["task"] or DEFAULT, space, architecture)
+    # A task of another head is refused before the data set is read.
+    make_task(options["task"] or DEFAULT, space, architecture)
     data = load_data(options, space.input_shape_of(architecture))
     space = space.for_vocabulary(data.num_classes)
     architecture = adopted(architecture, space)

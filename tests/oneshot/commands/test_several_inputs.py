@@ -189,7 +189,10 @@ def test_data_of_another_structure_is_refused_before_work(
 
 @pytest.mark.parametrize(
     ("option", "fault"),
-    [(("--mixup", 0.2), "mixup is for images"), (("--cutout", 4), "cutout, colour_jitter and mosaic are")],
+    [
+        (("--mixup", 0.2), "mixup is for images"),
+        (("--cutout", 4), "cutout, colour_jitter and mosaic are"),
+    ],
 )
 def test_regularisation_of_images_is_refused(
     option: tuple[str, float], fault: str, tmp_path: Path

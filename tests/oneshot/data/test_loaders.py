@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from oneshot.data import dali_source
 from oneshot.data.augmentation import Augmentation
 from oneshot.data.folder_split import FolderSplit
 from oneshot.data.images import ImageData
@@ -277,21 +278,20 @@ def test_both_read_odd_formats_alike(broken: Path) -> None:
 def test_a_file_that_dali_alone_cannot_decode_is_decoded_by_pillow(
     photographs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = pytest.importorskip("oneshot.data.dali_engine")
     pytest.importorskip("nvidia.dali", reason="needs the extra dali")
     expected = list(loaded(photographs, "dali").test.batches(4))
     once: list[int] = []
-    checked = engine._Source._checked
+    encoded = dali_source.encoded
 
-    def damaged(source: object, content: bytes) -> tuple[np.ndarray, tuple[int, int]]:
-        found, size = checked(source, content)
-        if not source.careful and len(once) < 6:  # type: ignore[attr-defined]
+    def damaged(content: bytes, careful: bool) -> tuple[np.ndarray, tuple[int, int]]:
+        found, size = encoded(content, careful)
+        if not careful and len(once) < 6:
             once.append(1)
             if len(once) == 6:  # of the second batch
                 return np.frombuffer(b"\xff\xd8\xff\xd9", np.uint8), size
         return found, size
 
-    monkeypatch.setattr(engine._Source, "_checked", damaged)
+    monkeypatch.setattr(dali_source, "encoded", damaged)
     found = list(loaded(photographs, "dali").test.batches(4))
     assert len(once) == 6
     assert [labels.tolist() for _, labels in found] == [labels.tolist() for _, labels in expected]

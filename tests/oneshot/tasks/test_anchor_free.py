@@ -39,9 +39,7 @@ def test_detector_is_trained_searched_retrained_exported_and_measured(
     file = tmp_path / "network.onnx"
     done("export", network, "-o", file)
     done("test", file, "-o", tmp_path / "test.json")
-    measured = CliRunner().invoke(
-        profiler, ["measure", str(file), "--threads", "1"]
-    )
+    measured = CliRunner().invoke(profiler, ["measure", str(file), "--threads", "1"])
 
     found = json.loads((tmp_path / "found.json").read_text())
     architecture = json.loads((network / "run.json").read_text())["architecture"]

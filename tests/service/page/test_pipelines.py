@@ -69,9 +69,7 @@ def test_a_pipeline_is_shown_by_its_steps_until_its_files(
     ]
     sheet = io.BytesIO()
     Image.new("RGB", (798, 440), "teal").save(sheet, "PNG")
-    unattended.service.artifacts.write(
-        job.id, job.attempt, "retrain-test.png", sheet.getvalue()
-    )
+    unattended.service.artifacts.write(job.id, job.attempt, "retrain-test.png", sheet.getvalue())
     result = {"name": "phone", "stages": stages, "published": {}}
     unattended.finish(job, result, "summary.json", b"{}")
     expect(page.locator("#result h2")).to_have_text("The pipeline phone")
