@@ -10,7 +10,8 @@ seed of its own, and all are tested: their metric with its interval over images,
 the found one from the mean of the random ones with its interval over the same samples of images,
 and predicted next to measured latencies under torch and onnxruntime. In the runtime of the table,
 latencies are also normalised: as they would have been in the state that the machine had at the
-table's build, since a machine that others use too may be several times slower now. It works for segmentation likewise. The same command resumes after an interruption.
+table's build, since a machine that others use too may be several times slower now. It works for
+segmentation likewise. The same command resumes after an interruption.
 """
 
 from __future__ import annotations
@@ -196,25 +197,27 @@ def latencies(
         export(run, files[name][1], raw=run.task.exported(run.build()) is not None)
 
     conditions = Conditions("cpu", 1, "fp32", int(table.conditions["threads"]), 0)
-    backend = make_backend("torch", conditions)
-    same_runtime = backend.name == table.conditions["backend"]
     measured = measure_files(
         [file for pair in files.values() for file in pair],
-        backend,
+        make_backend("torch", conditions),
         conditions,
-        table=table if same_runtime else None,
     )
-    by_file = {entry["file"]: entry for entry in measured.entries}
-    answer = {}
-    for name, (architecture, model) in files.items():
-        by_torch = by_file[str(architecture)]
-        answer[name] = {
-            "torch": by_torch["latency_ms"],
-            "onnxruntime": by_file[str(model)]["latency_ms"],
+    in_state = measure_files(
+        [architecture for architecture, _ in files.values()],
+        make_backend(str(table.conditions["backend"]), conditions),
+        conditions,
+        table=table,
+    )
+    by_file = {entry["file"]: entry["latency_ms"] for entry in measured.entries}
+    normalised = {entry["file"]: entry["normalised_ms"] for entry in in_state.entries}
+    return {
+        name: {
+            "torch": by_file[str(architecture)],
+            "onnxruntime": by_file[str(model)],
+            "normalised": normalised[str(architecture)],
         }
-        if "normalised_ms" in by_torch:
-            answer[name]["normalised"] = by_torch["normalised_ms"]
-    return answer
+        for name, (architecture, model) in files.items()
+    }
 
 
 def compared(*groups: Sequence[Any]) -> dict[str, Any]:
@@ -252,7 +255,7 @@ def show(report: dict[str, Any], found: Run) -> None:
             f"{entry[task.score]:.2f}",
             f"{low:.2f} to {high:.2f}",
             f"{entry['predicted_ms']:.3f}",
-            f"{measured['normalised']:.3f}" if "normalised" in measured else "",
+            f"{measured['normalised']:.3f}",
             f"{measured['torch']:.3f}",
             f"{measured['onnxruntime']:.3f}",
         )

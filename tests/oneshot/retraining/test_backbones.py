@@ -74,7 +74,7 @@ def test_detector_begins_with_a_trained_classifier(
 def test_network_with_another_beginning_is_refused(
     detector: Path, photographs: Path, tmp_path: Path
 ) -> None:
-    wider = f"spos-tiny({SMALL.replace('stem_channels=4', 'stem_channels=8')}, input_size=32)"
+    wider = f"spos-tiny({SMALL.replace('stem_channels=4', 'stem_channels=6')}, input_size=32)"
     classifier = tmp_path / "classifier"
     done(
         *("retrain", "--arch", detector, "--space", wider, "--data", photographs, *QUICK),

@@ -21,7 +21,9 @@ from oneshot.tasks.registry import make_task
 from tests.oneshot.commands.running import done, run
 
 SIDE = 32
-SMALL = f"channels=(8, 16, 32), head_channels=16, repeats=(1, 1, 1), input_size={SIDE}"
+SMALL = (
+    f"channels=(8, 16, 32), head_channels=16, repeats=(1, 1, 1), stem_channels=4, input_size={SIDE}"
+)
 
 
 class Memory(nn.Module):

@@ -70,42 +70,44 @@ def test_a_retraining_is_requested(app: APIFlask, http: FlaskClient) -> None:
     assert task.options == {"steps": 5, "learning_rate": 0.1}
 
 
-@pytest.mark.parametrize(("head", "task"), [("ssdlite", "detection"), ("mask", "segmentation")])
-def test_network_with_a_head_is_trained_for_its_task(
-    app: APIFlask, http: FlaskClient, problem: Any, head: str, task: str
-) -> None:
-    space = spaces.get(f"spos-tiny(head={head}, input_size=64)")
-    architecture = space.architecture([0] * len(space.choices)).to_dict()
-
-    answer = http.post("/retrain", json={"architecture": architecture})
-    other = http.post(
-        "/retrain", json={"architecture": architecture, "options": {"task": "classification"}}
-    )
-
-    stored = RetrainTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task)
-    assert stored.options == {"task": task}
-    assert answer.json["request"]["options"]["task"] == task
-    body = problem(other, 422, "invalid-value", "options.task")
-    assert "needs networks with the head 'classes'" in body["detail"]
-
-
-def test_network_of_a_search_is_trained_for_the_guides_task(
-    app: APIFlask, http: FlaskClient
-) -> None:
+def searched(app: APIFlask, head: str, guide: dict[str, str]) -> str:
+    """A search that is done, of networks with a head."""
     service = service_of(app)
-    space = spaces.get("spos-tiny(head=mask, input_size=64)")
+    space = spaces.get(f"spos-tiny(head={head}, input_size=64)")
     architecture = space.architecture([0] * len(space.choices)).to_dict()
     search, _ = service.store.jobs.create("search", {}, {}, None)
     service.store.leases.claim("engine")
-    guide = {"kind": "supernet", "task": "segmentation(ignore=3)"}
     result = {"guide": guide, "front": [{"architecture": architecture}]}
     service.store.jobs.finish(search.id, 1, result, None)
+    return search.id
 
-    answer = http.post("/retrain", json={"search": {"id": search.id}})
+
+@pytest.mark.parametrize(
+    ("head", "guide", "task"),
+    [
+        ("ssdlite", {"kind": "predictor"}, "detection"),
+        ("mask", {"kind": "predictor"}, "segmentation"),
+        ("mask", {"kind": "supernet", "task": "segmentation(ignore=3)"}, "segmentation(ignore=3)"),
+    ],
+)
+def test_network_of_a_search_is_trained_for_its_task(
+    app: APIFlask, http: FlaskClient, head: str, guide: dict[str, str], task: str
+) -> None:
+    search_id = searched(app, head, guide)
+
+    answer = http.post("/retrain", json={"search": {"id": search_id}})
 
     assert answer.status_code == 202, answer.json
-    task = RetrainTask.from_dict(service.store.jobs.get(answer.json["id"]).task)
-    assert task.options == {"task": "segmentation(ignore=3)"}
+    assert answer.json["request"]["options"]["task"] == task
+    stored = RetrainTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task)
+    assert stored.options == {"task": task}
+
+
+def test_detector_is_no_classifier(app: APIFlask, http: FlaskClient, problem: Any) -> None:
+    search = {"id": searched(app, "ssdlite", {"kind": "predictor"})}
+    answer = http.post("/retrain", json={"search": search, "options": {"task": "classification"}})
+    body = problem(answer, 422, "invalid-value", "options.task")
+    assert "needs networks with the head 'classes'" in body["detail"]
 
 
 @pytest.mark.parametrize(
