@@ -67,6 +67,12 @@ class SearchSpace(ChoiceSpace, ABC):
     repeats_cells = False
     """Whether graphs show cells that are repeated over the network rather than all its layers."""
 
+    blocks_are_modules = True
+    """Whether networks have the modules of their blocks as the attribute `blocks`.
+
+    It is False for networks of a user's own class, whose attributes are the user's.
+    """
+
     repeats_blocks = False
     """Whether the modules of blocks run several times in a pass, such as once for each token."""
 

@@ -109,7 +109,10 @@ class TorchEager:
             raise _out_of_memory(self.device, self.batch) from error
 
         kind = HookedCudaRunner if self.device.type == "cuda" else HookedRunner
-        return kind(network, list(network.blocks), inputs)  # type: ignore[arg-type]
+        modules: list[nn.Module] = []
+        if space.blocks_are_modules:
+            modules = list(network.blocks)  # type: ignore[arg-type]
+        return kind(network, modules, inputs)
 
     def renew(self) -> None:
         """Forget the modules, so that new runners get rebuilt ones, elsewhere in memory."""

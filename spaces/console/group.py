@@ -37,6 +37,7 @@ EXTRAS = {
     "pydantic": "service",
     "sqlalchemy": "service",
     "nvidia": "dali",
+    "torch_pruning": "elastic",
 }
 """Optional package -> extra of setup.py that installs it."""
 

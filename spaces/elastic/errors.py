@@ -1,0 +1,16 @@
+"""Errors of spaces of smaller versions of a user's network."""
+
+from __future__ import annotations
+
+from spaces.errors import PathfitError
+
+
+class InvalidNetwork(PathfitError):
+    """A network, or the file that builds it, of which no space can be made; the fault is named."""
+
+
+class UnequalCut(PathfitError):
+    """A cut network does not compute what the original without those channels computes.
+
+    It does not reach users: the choice at fault is left out of the space, with this reason.
+    """

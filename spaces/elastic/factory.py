@@ -1,0 +1,189 @@
+"""Make the space of a trained network's smaller versions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from spaces.elastic.choices import ElasticChoice, Kernel, Removal, Width, width_counts
+from spaces.elastic.counting import layers_of
+from spaces.elastic.coupling import ChannelGroup, channel_groups
+from spaces.elastic.errors import InvalidNetwork
+from spaces.elastic.heads import by_heads
+from spaces.elastic.importance import Losses, magnitude_orders, taylor_orders
+from spaces.elastic.randomising import with_random_weights
+from spaces.elastic.removable import croppable_kernels, removable_blocks
+from spaces.elastic.space import ElasticSpace
+from spaces.elastic.tracing import Call, check_decisions, trace
+from spaces.elastic.verification import Verifier
+from spaces.errors import PathfitError
+from spaces.modules.copying import copy_module
+from spaces.user_model.inputs import ModelInput
+
+DIVISOR = 8
+"""Preferred divisor of numbers of channels, which fills the vector units of processors."""
+
+
+def from_network(
+    network: nn.Module,
+    example_input: Any,
+    name: str | None = None,
+    *,
+    losses: Losses | None = None,
+    divisor: int = DIVISOR,
+    num_classes: int | None = None,
+) -> ElasticSpace:
+    """Make the space of a trained network's smaller versions.
+
+    Choices are the widths of coupled channels, heads of attention, sides of depthwise kernels, and
+    residual blocks that can be left out. Each was checked: a cut network computes what the original
+    does without those channels in its products and in the statistics of its normalisations. What
+    cannot be cut stays whole; `ElasticSpace.report` lists it with the reason.
+
+    Args:
+        network: Trained network; it is copied.
+        example_input: Batch for the network, a tensor [n, ...], of which one image is run; for a
+            network of several inputs, a tuple or dictionary of tensors.
+        name: Name of the space; None: `elastic-` and the class in small letters.
+        losses: Losses of a network on batches of data, by which channels are ordered (Molchanov et
+            al., CVPR 2019). None: they are ordered by the norms of their weights.
+        divisor: Preferred divisor of numbers of channels.
+        num_classes: Number of classes; None: that of the network's output.
+
+    Raises:
+        InvalidNetwork: The network fails with the example, depends on data in what it computes, or
+            nothing of it can be cut.
+        MissingExtra: torch-pruning is not installed.
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
+        >>> space = from_network(network, torch.zeros(1, 4))
+        >>> space.choices[0].candidates
+        ('16', '14', '12', '10', '8', '6', '4')
+        >>> print(space.report())
+        1 choices cover 100.0% of 112 MACs
+        2 stays whole: its channels are the network's output
+    """
+    if not isinstance(network, nn.Module):
+        raise InvalidNetwork(f"a network is a torch module, not {type(network).__name__}")
+    if divisor < 1:
+        raise InvalidNetwork(f"divisor must be at least 1, not {divisor}")
+
+    model = copy_module(network).eval()
+    example = ModelInput.from_example(model, example_input)
+    random = with_random_weights(model)
+    value = example.random(1, torch.Generator().manual_seed(0))
+    title = type(model).__name__
+    calls, outputs = _first_run(random, example, value)
+    check_decisions(random, example, value)
+
+    order = list(calls)
+    groups, uncut = channel_groups(random, example, order)
+    variants = _variants(random, calls, groups, divisor)
+    # Their tensors are needed no longer.
+    calls = {path: call.without_values() for path, call in calls.items()}
+    verifier = Verifier(random, example, value, calls)
+    choices, refused = verifier.accepted(variants) if variants else ([], [])
+    uncut = [*uncut, *refused]
+    if not choices:
+        reasons = "; ".join(f"{item.path}: {item.reason}" for item in uncut[:3])
+        raise InvalidNetwork(f"{title}: nothing of it can be cut: {reasons or 'it has no layers'}")
+
+    choices = _by_importance(model, choices, losses)
+    classes, head = _classes(title, outputs, num_classes)
+    layers = layers_of(model, calls, choices)
+    name = name or f"elastic-{re.sub('[^a-z0-9]', '', title.lower())}"
+    return ElasticSpace(name, model, example, choices, layers, classes, uncut, head)
+
+
+def _first_run(
+    model: nn.Module, example: ModelInput, value: Any
+) -> tuple[dict[str, Call], list[torch.Tensor]]:
+    try:
+        return trace(model, example, value, keeps_values=True)
+    except PathfitError:
+        raise
+    # The user's code fails with errors of any kind.
+    except Exception as error:
+        text = str(error).strip().partition("\n")[0]
+        raise InvalidNetwork(
+            f"{type(model).__name__} fails with the example input: {type(error).__name__}:"
+            f" {text:.200}"
+        ) from error
+
+
+def _variants(
+    model: nn.Module, calls: Mapping[str, Call], groups: Sequence[ChannelGroup], divisor: int
+) -> list[list[ElasticChoice]]:
+    """Return the possible choices in the order of execution, each in the forms to try."""
+    position = {path: index for index, path in enumerate(calls)}
+    placed: list[tuple[int, list[ElasticChoice]]] = []
+    for group in groups:
+        forms: list[ElasticChoice] = []
+        heads = by_heads(model, group)
+        if heads is not None:
+            forms.append(_width(heads, f"{heads.path}.heads", divisor, is_heads=True))
+        forms.append(_width(group, group.path, divisor))
+        placed.append((position[group.path], forms))
+
+    for path, sides in croppable_kernels(model, calls).items():
+        placed.append((position[path], [Kernel(path, tuple(sides))]))
+    for path, items in removable_blocks(model, calls, _total_macs(calls)).items():
+        placed.append((position[path], [Removal(path, items)]))
+
+    # Stable: of one module the width comes before the kernel.
+    return [forms for _, forms in sorted(placed, key=lambda item: item[0])]
+
+
+def _width(group: ChannelGroup, key: str, divisor: int, is_heads: bool = False) -> Width:
+    size = group.channels // group.units
+    counts = width_counts(group.units, size, divisor)
+    return Width(key, group, counts, torch.arange(group.units).numpy(), is_heads)
+
+
+def _total_macs(calls: Mapping[str, Call]) -> dict[str, int]:
+    """Return the multiply-accumulates of each module with those of the modules inside."""
+    totals: dict[str, int] = {}
+    for path, call in calls.items():
+        while True:
+            totals[path] = totals.get(path, 0) + call.macs
+            if not path:
+                break
+            path = path.rpartition(".")[0]
+    return totals
+
+
+def _by_importance(
+    model: nn.Module, choices: Sequence[ElasticChoice], losses: Losses | None
+) -> list[ElasticChoice]:
+    widths = [choice for choice in choices if isinstance(choice, Width)]
+    groups = [choice.group for choice in widths]
+    if losses is None:
+        orders = magnitude_orders(model, groups)
+    else:
+        orders = taylor_orders(model, groups, losses)
+    order_of = {choice.key: order for choice, order in zip(widths, orders, strict=True)}
+    return [
+        replace(choice, order=order_of[choice.key]) if isinstance(choice, Width) else choice
+        for choice in choices
+    ]
+
+
+def _classes(
+    title: str, outputs: Sequence[torch.Tensor], num_classes: int | None
+) -> tuple[int, str]:
+    """Return the number of classes and the kind of the head."""
+    first = outputs[0] if outputs else None
+    head = "mask" if first is not None and first.ndim == 4 else "classes"
+    if num_classes is not None:
+        return num_classes, head
+    if first is None or first.ndim < 2:
+        raise InvalidNetwork(
+            f"{title}: its output is no tensor [n, classes, ...]; give num_classes"
+        )
+    return int(first.shape[1] if first.ndim != 3 else first.shape[-1]), head
