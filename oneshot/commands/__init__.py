@@ -37,6 +37,10 @@ LAZY = {
         "Write the search-space file of a space for NNI's tuners.",
     ),
     "retrain": ("oneshot.commands.retrain:retrain", "Train an architecture's network and test it."),
+    "compress": (
+        "oneshot.commands.compress:compress",
+        "Find the smaller version of a trained network that meets limits.",
+    ),
     "test": (
         "oneshot.commands.test:test",
         "Test a retrained or exported network on the test part of a data set.",

@@ -1,0 +1,1 @@
+"""Compression: the smaller version of a trained network that fits a device."""

@@ -1,0 +1,143 @@
+"""Choosing the smaller network: scores of a sample, a predictor, a search, and scores again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot.search.feasible import feasible
+from oneshot.search.guide import PredictorGuide
+from oneshot.search.loop import run_search
+from oneshot.search.problem import SearchProblem
+from spaces.elastic.sampling import sample_sizes
+from spaces.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from oneshot.compression.scoring import Scorer
+    from oneshot.compression.settings import CompressionSettings
+    from oneshot.search.constraint import Constraint
+    from spaces.elastic.space import ElasticSpace
+    from spaces.space import Codes
+
+# Searches, after each of which some of their networks are scored.
+_SEARCHES = 2
+# Networks are sampled at these fractions of the limit, where the search decides.
+_NEAR = (0.6, 1.05)
+_OVERSAMPLING = 20
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The network that is taken.
+
+    Args:
+        codes: Its codes [choices].
+        score: Its score without training, greater is better.
+        scored: Number of networks that were scored.
+        kendall: Kendall's rank correlation of predicted and actual scores of the searches'
+            networks.
+    """
+
+    codes: NDArray[np.signedinteger]
+    score: float
+    scored: int
+    kendall: float
+
+
+def choose_network(
+    space: ElasticSpace,
+    constraints: Sequence[Constraint],
+    scorer: Scorer,
+    settings: CompressionSettings,
+    progress: Progress = silent,
+) -> Choice:
+    """Choose the network with the best score that meets the constraints.
+
+    Args:
+        space: Space of the networks.
+        constraints: Limits.
+        scorer: Scores networks without training.
+        settings: Number of networks.
+        progress: Called with the fraction of scores done.
+    """
+    import predictor
+    from tables.ranks import kendall
+
+    rng = np.random.default_rng(settings.seed)
+    codes = sample_near(space, constraints, rng, settings.scored)
+    scores = np.array(scorer.scores(codes, progress))
+    predicted: list[float] = []
+    actual: list[float] = []
+
+    for number in range(_SEARCHES):
+        model = predictor.default(space, settings.seed)
+        model.fit(codes, scores)
+        problem = SearchProblem(space, PredictorGuide(model, "compression"), constraints)
+        result = run_search(problem, seed=settings.seed + number)
+        known = {row.tobytes() for row in codes}
+        rows = [index for index, row in enumerate(result.codes) if row.tobytes() not in known]
+        rows = rows[: -(-settings.checked // _SEARCHES)]
+        if not rows:
+            break
+        best = np.asfortranarray(result.codes[rows])
+        checked = np.array(scorer.scores(best))
+        predicted += result.scores[rows].tolist()
+        actual += checked.tolist()
+        codes = np.asfortranarray(np.concatenate([codes, best]))
+        scores = np.concatenate([scores, checked])
+
+    # The least network is feasible, since the limits were checked, and may not be in the sample.
+    smallest = space.encode([space.smallest])
+    if not feasible(constraints, codes).any():
+        codes = np.asfortranarray(np.concatenate([codes, smallest]))
+        scores = np.concatenate([scores, scorer.scores(smallest)])
+    allowed = np.where(feasible(constraints, codes), scores, -np.inf)
+    index = int(allowed.argmax())
+    agreement = kendall(np.array(predicted), np.array(actual)) if len(actual) > 1 else 0.0
+    return Choice(codes[index], float(scores[index]), len(codes), float(agreement))
+
+
+def sample_near(
+    space: ElasticSpace, constraints: Sequence[Constraint], rng: np.random.Generator, count: int
+) -> Codes:
+    """Sample distinct networks, half of them close below the limits and the others of any size.
+
+    Args:
+        space: Space of the networks.
+        constraints: Limits.
+        rng: Source of all randomness.
+        count: Number of networks; a small space may have fewer.
+    """
+    sample = sample_sizes(space, rng, _OVERSAMPLING * count)
+    if not constraints:
+        return np.asfortranarray(sample[:count])
+
+    # The limit that a network is closest to decides whether it is near.
+    fractions = np.max([item.upper(sample) / item.maximum for item in constraints], axis=0)
+    near = np.flatnonzero((fractions >= _NEAR[0]) & (fractions <= _NEAR[1]))[: count // 2]
+    others = np.setdiff1d(np.arange(len(sample)), near)
+    rows = np.concatenate([near, others])[:count]
+    return np.asfortranarray(sample[np.sort(rows)])
+
+
+def uniform_network(space: ElasticSpace, constraints: Sequence[Constraint]) -> Codes:
+    """Return the codes [1, choices] of uniform scaling: the widest that meets the constraints.
+
+    All widths have the same ratio, and no block is left out. It is what a compression has to beat.
+
+    Args:
+        space: Space of the networks.
+        constraints: Limits.
+    """
+    from spaces.elastic.choices import Width
+
+    positions = np.linspace(0, 1, 201)[:, None]
+    widths = np.array([isinstance(choice, Width) for choice in space.elastic_choices])
+    codes = np.rint(positions * (space.candidates - 1) * widths).astype(space.dtype)
+    codes = space.canonical(np.asfortranarray(codes))
+    met = np.flatnonzero(feasible(constraints, codes))
+    return codes[met[:1]] if len(met) else codes[-1:]

@@ -1,0 +1,210 @@
+"""The latency of smaller networks on a device, from some that are measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot.errors import InvalidRun
+from profiler.backends.base import Backend, Runner
+from profiler.instruments.references import time_with_references
+from profiler.instruments.timing import quiet, rebuild_runners
+from spaces.elastic.sampling import sample_sizes
+from spaces.files import JsonLines
+from spaces.progress import Progress, silent
+from tables.cost.model import CostModel
+from tables.cost.widths import WidthFit, width_model
+from tables.errors import MissingFigures
+
+if TYPE_CHECKING:
+    from spaces.elastic.space import ElasticSpace
+    from spaces.space import SearchSpace
+
+Array = NDArray[np.float64]
+
+METRIC = "latency_ms"
+
+# Networks that are measured together: few enough for memory, many enough to amortise references.
+_BATCH = 10
+
+
+@dataclass(frozen=True)
+class NetworkTimes:
+    """Latencies of some networks, in one state of the machine.
+
+    Args:
+        codes: Codes [n, choices] of the networks.
+        ratios: Latencies [n, rounds] over those of the reference networks around them.
+        reference_ms: Mean latency of the reference networks.
+    """
+
+    codes: NDArray[Any]
+    ratios: Array
+    reference_ms: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            "codes": self.codes.tolist(),
+            "ratios": np.round(self.ratios, 6).tolist(),
+            "reference_ms": round(self.reference_ms, 6),
+        }
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> NetworkTimes:
+        """Read the object that `to_dict` returned."""
+        codes = np.array(value["codes"], dtype=np.int64)
+        return cls(codes, np.array(value["ratios"], dtype=float), float(value["reference_ms"]))
+
+
+def time_networks(
+    space: ElasticSpace,
+    backend: Backend,
+    codes: NDArray[Any],
+    *,
+    threads: int,
+    rounds: int,
+    seed: int,
+) -> NetworkTimes:
+    """Measure networks in interleaved rounds, with the original and a smaller one as references.
+
+    Args:
+        space: Space of the networks.
+        backend: Backend that runs them.
+        codes: Codes [n, choices].
+        threads: Number of threads on the processor.
+        rounds: Number of rounds.
+        seed: Seed of the orders.
+    """
+    middle = space.canonical(((space.candidates - 1) // 2)[None].astype(space.dtype))
+    references = [space.original, *space.decode(middle)]
+    architectures = space.decode(codes)
+
+    def make() -> tuple[list[Runner], list[Runner]]:
+        runners = rebuild_runners(backend, space, [*architectures, *references])
+        return runners[: len(architectures)], runners[len(architectures) :]
+
+    rng = np.random.default_rng(seed)
+    with quiet(threads):
+        times, states, timed = time_with_references(make, rounds, rng)
+    return NetworkTimes(np.asarray(codes), times / states, timed.reference_ms)
+
+
+def measure_sample(
+    space: ElasticSpace,
+    backend: Backend,
+    path: Path,
+    conditions: dict[str, Any],
+    *,
+    count: int,
+    rounds: int,
+    seed: int,
+    progress: Progress = silent,
+) -> list[NetworkTimes]:
+    """Measure a sample of networks of all sizes, or resume the measurement of a file.
+
+    Args:
+        space: Space of the networks.
+        backend: Backend that runs them.
+        path: File of JSON lines, which holds the batches that are measured.
+        conditions: Conditions of the measurement, which the file records.
+        count: Number of networks, with the original and the smallest.
+        rounds: Number of rounds.
+        seed: Seed of the sample and of the orders.
+        progress: Called with the fraction done.
+
+    Raises:
+        InvalidRun: The file has measurements of other networks or conditions.
+    """
+    sample = sample_sizes(space, np.random.default_rng(seed), max(1, count - 2))
+    extremes = space.encode([space.original, space.smallest])
+    codes = np.concatenate([extremes, sample])
+    batches = [codes[start : start + _BATCH] for start in range(0, len(codes), _BATCH)]
+
+    lines = JsonLines(path)
+    header, done = _read(lines, path)
+    expected = {"space": space.name, "candidates": space.candidates.tolist(), **conditions}
+    if header is None:
+        lines.append(json.dumps(expected))
+    elif header != expected:
+        raise InvalidRun(f"{path} has measurements of another network or device; remove it")
+
+    for number, batch in enumerate(batches):
+        if number < len(done):
+            if done[number].codes.tolist() != batch.tolist():
+                raise InvalidRun(f"{path} has measurements of another sample; remove it")
+            continue
+        times = time_networks(
+            space,
+            backend,
+            batch,
+            threads=int(conditions["threads"]),
+            rounds=rounds,
+            seed=seed + number,
+        )
+        lines.append(json.dumps(times.to_dict()))
+        done.append(times)
+        progress((number + 1) / len(batches), f"{sum(len(item.codes) for item in done)} networks")
+    return done[: len(batches)]
+
+
+def _read(lines: JsonLines, path: Path) -> tuple[dict[str, Any] | None, list[NetworkTimes]]:
+    try:
+        values = [json.loads(text) for _, text in lines.lines()]
+        header = values[0] if values else None
+        return header, [NetworkTimes.from_dict(value) for value in values[1:]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidRun(f"{path}: not a file of measurements: {error}; remove it") from error
+
+
+@dataclass(frozen=True)
+class MeasuredDevice:
+    """A device whose cost model is fitted on whole networks.
+
+    Args:
+        name: Name of the device in constraints and results.
+        batches: Measured networks.
+    """
+
+    name: str
+    batches: Sequence[NetworkTimes]
+
+    def fit(self, space: ElasticSpace) -> tuple[CostModel, WidthFit, Array]:
+        """Fit the latency of a space's networks.
+
+        Returns:
+            The cost model, the fit, and the drift-corrected latencies [n] that it is of.
+        """
+        # The machine's median state over all batches.
+        reference_ms = float(np.median([batch.reference_ms for batch in self.batches]))
+        ratios = np.concatenate([np.median(batch.ratios, axis=1) for batch in self.batches])
+        deviations = np.concatenate([_deviation(batch.ratios) for batch in self.batches])
+        codes = np.concatenate([batch.codes for batch in self.batches])
+        values = ratios * reference_ms
+        model, fit = width_model(space, METRIC, codes, values, deviations * reference_ms, self.name)
+        return model, fit, values
+
+    def cost_model(self, space: SearchSpace, metric: str) -> CostModel:
+        """Return the cost model of a metric.
+
+        Raises:
+            MissingFigures: The metric is no latency.
+        """
+        if metric != METRIC:
+            raise MissingFigures(self.name, metric, "only the latency of its networks is measured")
+        return self.fit(space)[0]  # type: ignore[arg-type]
+
+
+def _deviation(ratios: Array) -> Array:
+    """Return the deviation [n] of the median of each network's rounds."""
+    rounds = ratios.shape[1]
+    if rounds < 2:
+        return np.zeros(len(ratios))
+    # The variance of a median of normal samples, in the limit of many.
+    return np.asarray(ratios.std(axis=1, ddof=1) * np.sqrt(np.pi / 2 / rounds))

@@ -1,0 +1,129 @@
+"""Scores of smaller networks without training: validation loss after recalibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from oneshot.errors import InvalidRun
+from oneshot.evaluation.images import EvaluationImages
+from oneshot.evaluation.recalibration import recalibrate
+from oneshot.evaluation.settings import EvaluationSettings
+from oneshot.evaluation.tallies import tally_of
+from oneshot.training.passes import Passes
+from spaces.progress import Progress, silent
+from tables.evaluation import Evaluation, Journal
+
+if TYPE_CHECKING:
+    from oneshot.compression.settings import CompressionSettings
+    from oneshot.data.images import ImageData
+    from oneshot.tasks.task import Task
+    from spaces.elastic.importance import Losses
+    from spaces.elastic.space import ElasticSpace
+    from spaces.space import Codes
+
+_RECALIBRATION_BATCH = 128
+_IMPORTANCE_BATCH = 64
+
+
+class Scorer:
+    """Scores networks of a space on the same images.
+
+    Args:
+        space: Space of the networks.
+        data: Data set whose training and validation images are used.
+        task: Task that has the score.
+        settings: Number of images.
+        path: File of JSON lines, which holds the scores so far.
+        source: Record of the weights, with which the scores belong together.
+
+    Raises:
+        InvalidRun: The file has scores of other weights or images.
+    """
+
+    def __init__(
+        self,
+        space: ElasticSpace,
+        data: ImageData,
+        task: Task,
+        settings: CompressionSettings,
+        path: Path,
+        source: dict[str, Any],
+    ):
+        self.space = space
+        self.task = task
+        self.source = {
+            "kind": "supernet",
+            "metrics": {name: metric.to_dict() for name, metric in task.metrics.items()},
+            "images": settings.images,
+            "recalibration": settings.recalibration,
+            **source,
+        }
+        images = EvaluationSettings(
+            images=settings.images,
+            recalibration_batches=max(1, settings.recalibration // _RECALIBRATION_BATCH),
+            recalibration_batch_size=_RECALIBRATION_BATCH,
+            seed=settings.seed,
+        )
+        self._images = EvaluationImages.from_data(data, images, torch.device("cpu"))
+        self._recalibrates = settings.recalibration > 0
+        self._journal = Journal(path, space.name)
+        for done in self._journal.done:
+            if dict(done.source) != self.source:
+                raise InvalidRun(f"{path} has scores of other weights or images; remove it")
+        self._done = {done.architecture: done for done in self._journal.done}
+
+    def scores(self, codes: Codes, progress: Progress = silent) -> list[float]:
+        """Return the scores [n] of codes [n, choices], greater is better."""
+        metric = self.task.metrics[self.task.score]
+        scores = []
+        for number, architecture in enumerate(self.space.decode(codes), 1):
+            if architecture not in self._done:
+                network = self.space.network(architecture)
+                evaluation = Evaluation(architecture, self._evaluate(network), self.source)
+                self._journal.append(evaluation)
+                self._done[architecture] = evaluation
+            scores.append(metric.sign * self._done[architecture].metrics[self.task.score])
+            progress(number / len(codes), f"{number}/{len(codes)}")
+        return scores
+
+    def _evaluate(self, network: nn.Module) -> dict[str, float]:
+        if self._recalibrates:
+            recalibrate(network, self._images.recalibration, task=self.task)
+        network.eval()
+        batches = zip(self._images.validation, self._images.targets, strict=True)
+        return tally_of(network, batches, torch.device("cpu"), self.task).metrics()
+
+
+def training_losses(data: ImageData, task: Task, images: int, seed: int) -> Losses | None:
+    """Return the losses by which channels are ordered; None: they are ordered by their weights.
+
+    Args:
+        data: Data set, whose training images are used.
+        task: Task of the network.
+        images: Number of images; 0: none.
+        seed: Seed of the sample.
+    """
+    if not images:
+        return None
+    size = min(_IMPORTANCE_BATCH, len(data.train))
+
+    def losses(network: nn.Module) -> Iterable[Tensor]:
+        loader = data.train.epochs(size, seed)
+        return _losses(network, loader, task, max(1, images // size))
+
+    return losses
+
+
+def _losses(network: nn.Module, loader: Any, task: Task, batches: int) -> Iterator[Tensor]:
+    passes = Passes(task)
+    for number, (inputs, targets) in enumerate(loader):
+        if number == batches:
+            return
+        loss, _ = passes.loss(network, inputs, partial(task.loss, targets=targets))
+        yield loss
