@@ -13,6 +13,7 @@ from service.commands.list_ import REGISTRIES
 
 PACKAGES = (
     "spaces",
+    "spaces.elastic",
     "spaces.heads",
     "tables",
     "profiler",

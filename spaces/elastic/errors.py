@@ -6,7 +6,16 @@ from spaces.errors import PathfitError
 
 
 class InvalidNetwork(PathfitError):
-    """A network, or the file that builds it, of which no space can be made; the fault is named."""
+    """A network, or the file that builds it, of which no space can be made; the fault is named.
+
+    Example:
+        >>> from spaces.elastic import build_network
+        >>> try:
+        ...     build_network("mymodel.py")
+        ... except InvalidNetwork as error:
+        ...     print(error)
+        'mymodel.py' names no network; write FILE.py:FUNCTION, such as mymodel.py:build
+    """
 
 
 class UnequalCut(PathfitError):

@@ -64,7 +64,7 @@ def from_network(
         >>> network = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
         >>> space = from_network(network, torch.zeros(1, 4))
         >>> space.choices[0].candidates
-        ('16', '14', '12', '10', '8', '6', '4')
+        ('16', '12', '8', '4')
         >>> print(space.report())
         1 choices cover 100.0% of 112 MACs
         2 stays whole: its channels are the network's output
