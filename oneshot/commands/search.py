@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
-from oneshot.commands.options import MARGIN_OPTION, SEED, name_and_value
+from oneshot.commands.options import FILE, MARGIN_OPTION, SEED, name_and_value
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _CHUNK = 25
 
 # Kinds of guides whose evaluations take so long that they are stored.
-_JOURNALLED = ("supernet", "train", "sum")
+_JOURNALLED = ("supernet", "train", "tune", "bf_tune", "sum")
 
 
 @click.command(
@@ -52,7 +52,8 @@ _JOURNALLED = ("supernet", "train", "sum")
     help="Score by predictor:FILE, lower-bound:FILE (a predictor's mean less one deviation),"
     " supernet:FOLDER, train:DATA (short trainings; train:FOLDER begins with a supernet's weights),"
     " benchmark:NAME (or NAME:METRIC), or a sum such as"
-    " 'sum:supernet:FOLDER + 0.5*supernet:OTHER'.",
+    " 'sum:supernet:FOLDER + 0.5*supernet:OTHER'. aw_nas's names of train: are tune (all equally"
+    " long) and bf_tune.",
 )
 @click.option(
     "--training",
@@ -111,6 +112,13 @@ _JOURNALLED = ("supernet", "train", "sum")
     help="Evaluate one of several architectures that compute the same function.",
 )
 @click.option(
+    "--candidates",
+    type=FILE,
+    default=None,
+    help="File of the candidates that the search may use, as `python -m tables prune` writes it."
+    "  [default: all]",
+)
+@click.option(
     "--count",
     type=click.IntRange(min=1),
     default=1,
@@ -158,6 +166,7 @@ def search(
     options: tuple[str, ...],
     margin: float,
     isomorphic: bool,
+    candidates: Path | None,
     count: int,
     seed: int,
     plot: Path | None,
@@ -186,6 +195,7 @@ def search(
     from oneshot.strategies.registry import check_options
     from spaces.formats.registry import get as format_of
     from spaces.registry import get
+    from tables.pruning import read_candidates
 
     # All options are checked before a guide is loaded, which may take long.
     space = get(space_name)
@@ -195,7 +205,8 @@ def search(
     if plot is not None:
         check_plot(plot)
     limits, traded, charged = _costs(space, constraints, objectives, charges, margin)
-    SearchProblem(space, _NoGuide(), limits).check_feasible()
+    remaining = None if candidates is None else read_candidates(candidates).masks(space)
+    SearchProblem(space, _NoGuide(), limits, remaining=remaining).check_feasible()
 
     kind = guide_text.partition(":")[0]
     training = _training(guide_text, training_options, output, evaluation)
@@ -210,7 +221,7 @@ def search(
     )
     if charged:
         guide = ChargedGuide(guide, charged)
-    problem = SearchProblem(space, guide, limits, traded, isomorphic)
+    problem = SearchProblem(space, guide, limits, traded, isomorphic, remaining)
 
     # Ray's processes need whole batches, candidates of short trainings compete within one, and a
     # predictor scores one at once.
@@ -319,8 +330,10 @@ def _training(
 ) -> ShortTrainingOptions | None:
     """Return the settings, files and processes of short trainings; None for other guides."""
     from oneshot.errors import InvalidOption
+    from oneshot.search.guide_registry import GUIDES
 
-    if not guide_text.startswith("train:"):
+    kind = guide_text.partition(":")[0]
+    if GUIDES.aliases.get(kind, kind) != "train":
         if texts:
             raise InvalidOption(f"--training {texts[0]!r} is for --guide train:..., not this guide")
         return None
@@ -329,6 +342,9 @@ def _training(
     from oneshot.search.training_guide import ShortTrainingOptions
 
     options = dict(name_and_value(text, "steps=200", "--training") for text in texts)
+    if kind == "tune":
+        # Unlike `bf_tune`, it ends no training early.
+        options.setdefault("rungs", 1)
     names = ("task", "device", "threads", "engine", "workers", "address")
     return ShortTrainingOptions(
         output.with_name(f"{output.name}.trainings"),

@@ -64,6 +64,8 @@ GUIDES = Registry["Callable[[GuideRequest], Guide]"](
         "train": "oneshot.search.guide_registry:short_training_guide",
         "sum": "oneshot.search.sum_guide:sum_guide",
     },
+    # The names of aw_nas: `tune` trains all candidates equally long, `bf_tune` in rungs.
+    aliases={"tune": "train", "bf_tune": "train"},
     broken=InvalidGuide,
 )
 """Kind, the text before the colon -> function that makes the guide of a request."""

@@ -33,6 +33,8 @@ class SearchProblem:
             constraint is traded, or the MACs.
         isomorphic: Whether one of several architectures that compute the same function suffices;
             see `tables.benchmarks.isomorphism`.
+        remaining: For each choice whether each candidate may be used, bool arrays [candidates], as
+            of a pruned space; None: all of them.
 
     Example:
         >>> import spaces
@@ -53,10 +55,18 @@ class SearchProblem:
     constraints: Sequence[Constraint] = ()
     objectives: Sequence[Objective] = ()
     isomorphic: bool = False
+    remaining: Sequence[NDArray[np.bool_]] | None = None
 
     def feasible(self, codes: Codes) -> NDArray[np.bool_]:
         """Return which of codes [n, choices] meet every constraint, bool array [n]."""
-        return sampling.feasible(self.constraints, codes)
+        return sampling.feasible(self.constraints, codes) & self._remain(codes)
+
+    def _remain(self, codes: Codes) -> NDArray[np.bool_]:
+        """Return which of codes [n, choices] use remaining candidates only, bool array [n]."""
+        used = np.ones(len(codes), dtype=bool)
+        for column, mask in enumerate(self.remaining or ()):
+            used &= mask[codes[:, column]]
+        return used
 
     @property
     def network_space(self) -> SearchSpace:
@@ -119,6 +129,8 @@ class SearchProblem:
         allowed = [
             constraint.allowed for constraint in self.constraints if constraint.allowed is not None
         ]
+        if self.remaining is not None:
+            allowed.append(list(self.remaining))
 
         # No rows where no constraint holds choice by choice.
         remaining = [
@@ -146,9 +158,11 @@ class SearchProblem:
         """
         if subspace is not None:
             return sampling.feasible_sample(subspace, self.constraints, rng, count)
-        return sampling.feasible_sample(
+        samples = sampling.feasible_sample(
             self.reduced_space, self.constraints, rng, count, self._cheapest
         )
+        # Walks of mutations, where constraints leave little, know the constraints alone.
+        return samples[self._remain(samples)]
 
     @cached_property
     def _cheapest(self) -> Codes:

@@ -19,6 +19,10 @@ LAZY = {
         "tables.commands.import_:import_",
         "Import a lookup table or a benchmark that others published.",
     ),
+    "prune": (
+        "tables.commands.prune:prune",
+        "Leave out candidates that another one beats in latency and accuracy.",
+    ),
     "estimate": (
         "tables.commands.estimate:estimate",
         "Estimate the costs of an architecture by a table, as JSON.",

@@ -218,3 +218,21 @@ def test_settings_of_trainings_are_refused_for_other_guides(tmp_path: Path) -> N
     ]
     with pytest.raises(InvalidOption, match="--training 'steps=6' is for --guide train:"):
         CliRunner().invoke(search, command, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(("name", "updates"), [("tune", [6, 6]), ("bf_tune", [6, 18])])
+def test_names_of_aw_nas_train_equally_long_or_in_rungs(
+    small: ChainSpace, tmp_path: Path, name: str, updates: list[int]
+) -> None:
+    command = [
+        *("--space", small.name, "--guide", f"{name}:digits", "--strategy", "random"),
+        *("--option", "evaluations=2", "--training", "steps=6", "--training", "images=60"),
+        *("-o", str(tmp_path / "found.json")),
+    ]
+    if name == "bf_tune":
+        command += ["--training", "rungs=2"]
+    result = CliRunner().invoke(search, command, catch_exceptions=False)
+
+    assert result.exit_code == 0
+    evaluations = read(tmp_path / "found.json.evaluations.jsonl", small.name)
+    assert sorted(item.metrics["updates"] for item in evaluations) == updates
