@@ -69,7 +69,7 @@ class Combination(Choice):
     Args:
         inputs: Names of the inputs, in order.
         n_chosen: Number of inputs that an architecture takes. None: any number.
-        repeated: Whether one input may take all the positions, such as `0+0`; these candidates come
+        repeated: Whether an input may take several positions, such as `0+0`; these candidates come
             last.
 
     Example:
@@ -94,7 +94,7 @@ class Combination(Choice):
             key: Name of the choice.
             inputs: Names of the inputs, in order.
             n_chosen: Number of inputs that an architecture takes. None: any number.
-            repeated: Whether one input may take all the positions.
+            repeated: Whether an input may take several positions.
 
         Raises:
             InvalidParameter: There is no combination, there are too many, or a name is unusable.
@@ -184,8 +184,12 @@ class Values(Choice):
 def _subsets(count: int, n_chosen: int | None, repeated: bool) -> tuple[tuple[int, ...], ...]:
     if n_chosen is not None:
         different = itertools.combinations(range(count), n_chosen)
-        equal = ((index,) * n_chosen for index in range(count)) if repeated and n_chosen > 1 else ()
-        return *different, *equal
+        if not repeated:
+            return tuple(different)
+
+        selections = itertools.combinations_with_replacement(range(count), n_chosen)
+        several = (subset for subset in selections if len(set(subset)) < n_chosen)
+        return *different, *several
 
     # Code and bitmask are equal here.
     masks = range(1 << count)

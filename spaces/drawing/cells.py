@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from spaces.cells import darts, nasbench101, nasbench201
+from spaces.cells import nasbench101, nasbench201
+from spaces.cells.darts_design import CELLS, NONE, CellDesign
 from spaces.drawing.sketch import Box, Sketch
 
 
@@ -85,37 +86,38 @@ def nasbench101_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch
     return builder.sketch(title)
 
 
-def darts_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch:
+def darts_sketch(title: str, codes: NDArray[Any], design: CellDesign, channels: int) -> Sketch:
     """Sketch both cells; operations on a reduction cell's inputs have stride 2.
 
     Args:
         title: Title of the picture.
-        codes: Codes of both cells, [24].
+        codes: Codes of both cells, [choices].
+        design: Operations and nodes of the cells.
         channels: Channels of a node in the first cells.
     """
     builder = _SketchBuilder()
-    for index, cell in enumerate(darts.CELLS):
+    for index, cell in enumerate(CELLS):
         width = channels * (2 if index else 1)
         nodes = [
             builder.add(Box(f"{cell} input", (f"the cell {ago} before",)), [])
             for ago in ("two", "one")
         ]
-        for node in range(darts.NODES):
-            pair, *operations = (int(codes[column]) for column in darts.columns(index, node))
+        for node in range(design.nodes):
+            selected, *operations = (int(codes[column]) for column in design.columns(index, node))
             entering = []
-            for source, code in zip(darts.INPUTS[node][pair], operations, strict=True):
-                name = darts.OPERATIONS[code]
+            for source, code in zip(design.sources[node][selected], operations, strict=True):
+                name = design.operations[code]
 
                 # Sources 0 and 1 are the two cells before; only their values are larger.
                 details = ("stride 2",) if index and source < 2 else ()
-                if name != "none":
+                if name != NONE:
                     entering.append(
                         builder.add(Box(_words(name), details, kind=name), [nodes[source]])
                     )
 
             nodes.append(builder.add(Box(f"node {node}", (f"{width} channels",)), entering))
 
-        builder.add(Box(f"{cell} output", (f"{darts.NODES * width} channels",)), nodes[2:])
+        builder.add(Box(f"{cell} output", (f"{design.nodes * width} channels",)), nodes[2:])
 
     return builder.sketch(title)
 

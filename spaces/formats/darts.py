@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from spaces.architecture import Architecture
+from spaces.cells.darts_design import SLOTS
 from spaces.choice import Combination
 from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidArchitecture
@@ -20,13 +21,15 @@ from spaces.formats.genotype import (
     parse_genotype,
 )
 from spaces.registry import get
+from spaces.zoo.darts import ENAS_NODES, ENAS_OPERATIONS
 
 
 class Darts:
     """Genotypes of DARTS; aw_nas's are read too.
 
-    The space is `darts` where no other is named, and `darts(repeated_inputs=True)` for a genotype
-    with a node that reads one input twice.
+    The space is `darts` where no other is named, with as many nodes and inputs as the genotype has,
+    and `repeated_inputs=True` for a node that reads one input twice. Five nodes with operations of
+    ENAS alone are of the space `enas`.
     """
 
     def detects(self, text: str, value: object) -> bool:
@@ -34,16 +37,21 @@ class Darts:
 
     def read(self, source: Source) -> Architecture:
         genotype = parse_genotype(source.text)
-        repeated = any(map(_repeats_inputs, (genotype.normal, genotype.reduce)))
-        default = get("darts", repeated_inputs=repeated)
-        return architecture_of(source.space or default, genotype)
+        return architecture_of(source.space or _space_of(genotype), genotype)
 
     def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
-        return format_darts(genotype_of(space, architecture))
+        genotype = genotype_of(space, architecture)
+        # The text does not say where a node ends.
+        if any(len(node) != SLOTS for node in (*genotype.normal, *genotype.reduce)):
+            raise InvalidArchitecture(
+                f"genotypes of DARTS have {SLOTS} inputs a node, unlike {space.name}; aw-nas writes"
+                " any number"
+            )
+        return format_darts(genotype)
 
 
 class AwNas(Darts):
-    """Genotypes of aw_nas; DARTS's are read too. The space is `darts` where no other is named."""
+    """Genotypes of aw_nas; DARTS's are read too. Its spaces are those of `Darts`."""
 
     def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         return format_aw_nas(genotype_of(space, architecture))
@@ -85,8 +93,17 @@ def genotype_of(space: ChoiceSpace, architecture: Architecture) -> Genotype:
     return Genotype(cell("normal"), cell("reduce"))
 
 
-def _repeats_inputs(cell: Cell) -> bool:
-    return any(len({edge.source for edge in node}) < len(node) for node in cell)
+def _space_of(genotype: Genotype) -> ChoiceSpace:
+    """Return the space of a genotype whose space is not named."""
+    nodes = [*genotype.normal, *genotype.reduce]
+    steps = len(genotype.normal)
+    operations = {edge.operation for node in nodes for edge in node}
+    inputs = max((len(node) for node in nodes), default=SLOTS)
+    if steps == ENAS_NODES and inputs == SLOTS and operations <= {*ENAS_OPERATIONS}:
+        return get("enas")
+
+    repeated = any(len({edge.source for edge in node}) < len(node) for node in nodes)
+    return get("darts", repeated_inputs=repeated, steps=max(steps, 1), inputs=max(inputs, 1))
 
 
 def _node_choices(space: ChoiceSpace, key: str, edges: tuple[Edge, ...]) -> dict[str, str]:
@@ -105,8 +122,8 @@ def _node_choices(space: ChoiceSpace, key: str, edges: tuple[Edge, ...]) -> dict
     sources = [edge.source for edge in ordered]
     if len(set(sources)) < len(sources) and not inputs.repeated:
         raise InvalidArchitecture(
-            f"{key} has the input {sources[0]} twice; {space.name} needs different inputs, unlike a"
-            " space with repeated_inputs=True"
+            f"{key} has the input {_repeated(sources)} twice; {space.name} needs different inputs,"
+            " unlike a space with repeated_inputs=True"
         )
 
     operations = {f"{key}_op_{position}": edge.operation for position, edge in enumerate(ordered)}
@@ -137,3 +154,8 @@ def _input_choices(space: ChoiceSpace) -> list[Combination]:
     if not input_choices or {choice.key for choice in input_choices} != keys:
         raise InvalidArchitecture(f"genotypes are for cells like those of darts, not {space.name}")
     return input_choices
+
+
+def _repeated(sources: list[int]) -> int:
+    """Return the first number that occurs more than once."""
+    return next(source for source in sources if sources.count(source) > 1)

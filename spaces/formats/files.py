@@ -29,8 +29,8 @@ def read_architectures(
     """Read all architectures of a file.
 
     The file holds one architecture in any format of `spaces.formats`, a JSON list of them, one per
-    line, or a registered collection such as a search result. Objects that hold an architecture
-    under `architecture`, as evaluations and predictions do, are read too.
+    line, a list that aw_nas derived, or a registered collection such as a search result. Objects
+    that hold an architecture under `architecture`, as evaluations and predictions do, are read too.
 
     Args:
         path: File to read.
@@ -257,10 +257,16 @@ def _collection(text: str, every: bool, count_from: int) -> list[_Entry] | None:
 
 
 def _entries(text: str, format_name: str | None, every: bool, count_from: int) -> Iterator[_Entry]:
-    """Yield the entries of a JSON text, or of the lines of any other text."""
+    """Yield the entries of a JSON text, a list of aw_nas, or the lines of any other text."""
     try:
         value = json.loads(text, parse_int=bounded_int)
     except (ValueError, RecursionError):
+        listed = _items_of_list(text)
+        for number, item in enumerate(listed, count_from):
+            yield _Entry(f"architecture {number}", item, format_name)
+        if listed:
+            return
+
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
                 yield _line_entry(f"line {number}", line.strip(), format_name)
@@ -273,6 +279,25 @@ def _entries(text: str, format_name: str | None, every: bool, count_from: int) -
         values = value if isinstance(value, list) else [value]
     for number, item in enumerate(values, count_from):
         yield _entry(f"architecture {number}", item, format_name)
+
+
+def _items_of_list(text: str) -> list[str]:
+    """Return the items of a YAML list of plain texts, as aw_nas derives it; empty: it is none.
+
+    Each item begins with `- ` and may continue on indented lines; comments are left out.
+    """
+    items: list[str] = []
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        if line.startswith("- "):
+            items.append(line[2:].strip())
+        elif line[0].isspace() and items:
+            items[-1] += f" {line.strip()}"
+        else:
+            return []
+
+    return [item.strip("\"'") for item in items]
 
 
 def _line_entry(position: str, line: str, format_name: str | None) -> _Entry:

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spaces.cells.darts import CELLS, INPUTS, NODES, OPERATIONS, SLOTS
+from spaces.cells.darts_design import CELLS, CellDesign
 from spaces.modules.edge_choices import edge_choice
 
 if TYPE_CHECKING:
+    from spaces.cells.darts import Skeleton
     from spaces.modules.cells import CellSupernet
 
 
@@ -27,10 +28,13 @@ class DartsEdges(nn.Module):
 
     Args:
         supernet: Supernet of DARTS whose modules are shared.
+        skeleton: Cells of the supernet.
     """
 
-    def __init__(self, supernet: CellSupernet):
+    def __init__(self, supernet: CellSupernet, skeleton: Skeleton):
         super().__init__()
+        design = skeleton.design
+        self.nodes = design.nodes
         places = supernet.places
         self.stems = nn.ModuleList()
         while f"stem_{len(self.stems)}" in places:
@@ -39,44 +43,31 @@ class DartsEdges(nn.Module):
         self.preprocess = nn.ModuleList()
         self.cells = nn.ModuleList()
 
-        while f"cell_{len(self.cells)}/preprocess_0" in places:
-            cell = f"cell_{len(self.cells)}"
-
-            # A skip connection has weights only where it halves the image.
-            reduces = f"{cell}/node_0/input_0/skip_connect" in places
-            kind = CELLS[int(reduces)]
+        for index, cell in enumerate(skeleton.cells):
+            prefix = f"cell_{index}"
+            kind = CELLS[int(cell.reduces)]
             self.preprocess.append(
-                nn.ModuleList(places[f"{cell}/preprocess_{side}"] for side in range(2))
+                nn.ModuleList(places[f"{prefix}/preprocess_{side}"] for side in range(2))
             )
             self.cells.append(
                 nn.ModuleList(
                     edge_choice(
                         places,
-                        f"{cell}/node_{node}/input_{source}",
-                        OPERATIONS,
+                        f"{prefix}/node_{node}/input_{source}",
+                        design.operations,
                         f"{kind}_{node}_{source}",
-                        2 if reduces and source < 2 else 1,
+                        2 if cell.reduces and source < 2 else 1,
                     )
-                    for node in range(NODES)
+                    for node in range(design.nodes)
                     for source in range(node + 2)
                 )
             )
 
         self.classifier = places["classifier"]
         self.auxiliary_tap = nn.Identity()
-        self._tapped = self._auxiliary_index(places)
-
-    def _auxiliary_index(self, places: nn.ModuleDict) -> int:
-        """Return the index of the cell after the last one that halves the image, if there is one.
-
-        There the release of ENAS reads its auxiliary head (melodyguan/enas,
-        src/cifar10/micro_child.py).
-        """
-        count = len(self.cells)
-        reducing = [
-            index for index in range(count) if f"cell_{index}/node_0/input_0/skip_connect" in places
-        ]
-        return min(reducing[-1] + 1, count - 1)
+        # The release of ENAS reads its auxiliary head there (melodyguan/enas,
+        # src/cifar10/micro_child.py): after the last cell that halves the image, if there is one.
+        self._tapped = min(skeleton.reductions[-1] + 1, len(self.cells) - 1)
 
     def forward(self, x: Tensor) -> Tensor:
         outputs = [x]
@@ -89,7 +80,7 @@ class DartsEdges(nn.Module):
         for index, (sides, choices) in enumerate(zip(self.preprocess, self.cells, strict=True)):
             values = [sides[0](previous), sides[1](last)]  # type: ignore[index]
             remaining = iter(choices.children())
-            for node in range(NODES):
+            for node in range(self.nodes):
                 terms = [next(remaining)(values[source]) for source in range(node + 2)]
                 values.append(sum(terms[1:], terms[0]))
             previous, last = last, torch.cat(values[2:], 1)
@@ -102,21 +93,21 @@ class DartsEdges(nn.Module):
         return result
 
 
-def derive_choices(probabilities: Mapping[str, Tensor]) -> dict[str, str]:
+def derive_choices(probabilities: Mapping[str, Tensor], design: CellDesign) -> dict[str, str]:
     """Read an architecture from the edges, as section 2.4 of the paper does.
 
-    Each node keeps the two inputs whose best operation other than `none` is most probable; of equal
+    Each node keeps the inputs, two in the paper, whose best operation other than `none` is most probable; of equal
     ones the first.
 
     Args:
         probabilities: Key of an edge -> probabilities [operations].
+        design: Operations and nodes of the cells.
 
     Returns:
         Choice of the space -> candidate.
     """
     choices: dict[str, str] = {}
-    none = OPERATIONS.index("none")
-    for kind, node in itertools.product(CELLS, range(NODES)):
+    for kind, node in itertools.product(CELLS, range(design.nodes)):
         rows = np.stack(
             [
                 probabilities[f"{kind}_{node}_{source}"].detach().cpu().double().numpy()
@@ -125,13 +116,13 @@ def derive_choices(probabilities: Mapping[str, Tensor]) -> dict[str, str]:
         )
 
         # Below every probability, so that `none` never wins.
-        rows[:, none] = -1.0
+        if design.none_code is not None:
+            rows[:, design.none_code] = -1.0
 
         # Stable: among equal edges the first one wins.
-        inputs = sorted(np.argsort(-rows.max(1), kind="stable")[:SLOTS].tolist())
-        assert tuple(inputs) in INPUTS[node]
+        inputs = sorted(np.argsort(-rows.max(1), kind="stable")[: design.slots(node)].tolist())
         choices[f"{kind}_{node}_inputs"] = "+".join(map(str, inputs))
         for slot, source in enumerate(inputs):
-            choices[f"{kind}_{node}_op_{slot}"] = OPERATIONS[int(rows[source].argmax())]
+            choices[f"{kind}_{node}_op_{slot}"] = design.operations[int(rows[source].argmax())]
 
     return choices

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from spaces.architecture import Architecture
 from spaces.block import Block
-from spaces.cells.darts import CELLS, INPUTS, NODES, OPERATIONS, SLOTS, Skeleton, columns
-from spaces.cells.darts_graph import OUTPUT, POSITIONS, graphs_of_cells
+from spaces.cells.darts import Skeleton, thirds
+from spaces.cells.darts_design import CELLS, CellDesign
+from spaces.cells.darts_graph import OUTPUT, graphs_of_cells, positions_of
 from spaces.cells.plan import Plan
 from spaces.cells.space import CellSpace
-from spaces.choice import Choice, Combination
 from spaces.registry import get
 from spaces.space import Codes, SearchSpace
 
@@ -36,9 +36,12 @@ SEARCH_CHANNELS = 16
 SEARCH_LAYERS = 8
 """Cells of the release's search network."""
 
+_SEARCHED_IN_A_SMALLER_NETWORK = ("darts", "enas")
+"""Families whose published networks are larger than the network of the search."""
+
 
 class DartsSpace(CellSpace):
-    """Cells of four nodes; each node applies one operation each to two earlier values.
+    """Cells whose nodes each apply operations to earlier values, one to each.
 
     Costs are not sums over choices: the stride of an operation in the reducing cell depends on its
     input. Pools have no batch normalisation, which the paper's mixed operation adds, in the
@@ -51,35 +54,23 @@ class DartsSpace(CellSpace):
         num_classes: Number of classes that costs are counted with.
         auxiliary: Whether networks have an auxiliary head. `params` leaves it out, since only
             training runs it.
-        repeated_inputs: Whether both operations of a node may read one input, as in aw_nas. The
-            network has a module for each of them, the supernet one for each kind of operation.
     """
 
     operations_on_edges = True
     search_keys_are_choices = False
 
-    def __init__(
-        self,
-        name: str,
-        skeleton: Skeleton,
-        num_classes: int,
-        auxiliary: bool,
-        repeated_inputs: bool = False,
-    ):
-        choices: list[Choice] = []
-        for cell in CELLS:
-            for node in range(NODES):
-                inputs = [str(source) for source in range(node + 2)]
-                key = f"{cell}_{node}_inputs"
-                choices.append(Combination.from_inputs(key, inputs, SLOTS, repeated_inputs))
-                choices += [Choice(f"{cell}_{node}_op_{slot}", OPERATIONS) for slot in range(SLOTS)]
-
-        super().__init__(name, choices, skeleton.input_shape, num_classes)
+    def __init__(self, name: str, skeleton: Skeleton, num_classes: int, auxiliary: bool):
+        super().__init__(name, skeleton.design.choices, skeleton.input_shape, num_classes)
         self._skeleton = skeleton
         self._auxiliary = auxiliary
 
+    @property
+    def design(self) -> CellDesign:
+        """Operations and nodes of the cells."""
+        return self._skeleton.design
+
     def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:
-        """Return the wiring of the network of `codes` [24]."""
+        """Return the wiring of the network of `codes` [choices]."""
         return self._skeleton.plan(codes, num_classes or self.num_classes)
 
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
@@ -87,20 +78,26 @@ class DartsSpace(CellSpace):
         return self._skeleton.places(num_classes or self.num_classes)
 
     def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
-        """Return the codes with the operations of a node that reads one input twice in order.
+        """Return the codes with the operations that a node applies to one input in order.
 
         A node adds its operations, so that their order has no effect where their input is the same.
         """
         ordered = codes
-        for cell, node in itertools.product(range(len(CELLS)), range(NODES)):
-            inputs, *operations = columns(cell, node)
-            is_repeated = np.array([len(set(pair)) == 1 for pair in INPUTS[node]])
-            rows = np.flatnonzero(is_repeated[codes[:, inputs]])
-            if len(rows):
-                ordered = ordered.copy(order="F") if ordered is codes else ordered
-                # All rows of both columns.
-                selected = rows[:, None], np.array(operations)
-                ordered[selected] = np.sort(codes[selected], axis=1)
+        design = self.design
+        for cell, node in itertools.product(range(len(CELLS)), range(design.nodes)):
+            inputs, *operations = design.columns(cell, node)
+            for selected, sources in enumerate(design.sources[node]):
+                # Only inputs that are read more than once have operations to order.
+                for source in {each for each in sources if sources.count(each) > 1}:
+                    rows = np.flatnonzero(codes[:, inputs] == selected)
+                    if not len(rows):
+                        continue
+
+                    ordered = ordered.copy(order="F") if ordered is codes else ordered
+                    slots = [slot for slot, each in enumerate(sources) if each == source]
+                    # All rows of these columns.
+                    area = rows[:, None], np.array(operations)[slots]
+                    ordered[area] = np.sort(codes[area], axis=1)
 
         return ordered
 
@@ -174,56 +171,62 @@ class DartsSpace(CellSpace):
         """Return the content of the architecture's picture: its two cells."""
         from spaces.drawing.cells import darts_sketch
 
-        return darts_sketch(
-            self.name, self.encode([architecture])[0], self._skeleton.cells[0].shape[0]
-        )
+        codes = self.encode([architecture])[0]
+        return darts_sketch(self.name, codes, self.design, self._skeleton.channels)
 
     @property
     def operations(self) -> list[str]:
         """Names of the operations that carry information, and a cell's output."""
-        return [*OPERATIONS[1:], OUTPUT]
+        return [*self.design.informative, OUTPUT]
 
     @property
     def positions(self) -> int:
         """Number of operations and outputs of both cells, plus one for the previous cell."""
-        return POSITIONS
+        return positions_of(self.design)
 
     def _graphs(self, codes: Codes) -> Batch:
-        return graphs_of_cells(codes)
+        return graphs_of_cells(codes, self.design)
 
     @property
     def search_space(self) -> SearchSpace:
         """Space of the release's search network, where this is a space of the release's networks.
 
-        It has 16 channels and 8 layers, or as many as this space where that is fewer.
+        It has 16 channels and 8 layers, or as many as this space where that is fewer; with chosen
+        positions of the reducing cells it has the layers of this space.
         """
         skeleton = self._skeleton
+        layers = len(skeleton.cells)
+        chosen = skeleton.reductions != thirds(layers)
 
         # The release has no search on images of ImageNet's size.
-        if self.family != "darts" or skeleton.strided_stem:
+        if self.family not in _SEARCHED_IN_A_SMALLER_NETWORK or skeleton.strided_stem:
             return self
 
         return get(
             "darts-search",
             input_size=self.input_shape[1],
             channels=min(SEARCH_CHANNELS, skeleton.channels),
-            layers=min(SEARCH_LAYERS, len(skeleton.cells)),
+            layers=layers if chosen else min(SEARCH_LAYERS, layers),
             stem_multiplier=skeleton.stem_multiplier,
             num_classes=self.num_classes,
             networks=self.name,
+            primitives=self.design.operations,
+            steps=self.design.nodes,
+            inputs=self.design.inputs,
+            reductions=skeleton.reductions if chosen else (),
         )
 
     def search_model(self, supernet: Supernet) -> torch.nn.Module:
         """Return the paper's relaxed network, with a LayerChoice on each edge."""
         from spaces.modules.darts_edges import DartsEdges
 
-        return DartsEdges(cast("CellSupernet", supernet))
+        return DartsEdges(cast("CellSupernet", supernet), self._skeleton)
 
     def derive(self, probabilities: Mapping[str, Tensor]) -> Architecture:
-        """Keep the two best inputs of each node; see `spaces.modules.darts_edges`."""
+        """Keep the best inputs of each node; see `spaces.modules.darts_edges`."""
         from spaces.modules.darts_edges import derive_choices
 
-        return self.architecture(derive_choices(probabilities))
+        return self.architecture(derive_choices(probabilities, self.design))
 
 
 class DartsSearchSpace(DartsSpace):
@@ -258,7 +261,7 @@ class DartsSearchSpace(DartsSpace):
         return materialise(lambda: SearchSupernet(self, num_classes), self.initialiser(), generator)
 
     def derive(self, probabilities: Mapping[str, Tensor]) -> Architecture:
-        """Return the architecture of `networks` with the two best inputs of each node."""
+        """Return the architecture of `networks` with the best inputs of each node."""
         from spaces.modules.darts_edges import derive_choices
 
-        return self.network_space.architecture(derive_choices(probabilities))
+        return self.network_space.architecture(derive_choices(probabilities, self.design))

@@ -42,6 +42,11 @@ PRESETS = {
     "nasbench101": "nasbench101(stem_channels=8, stacks=2, modules=1)",
     "darts-tiny": "darts-tiny",
     "darts": "darts(channels=4, layers=3)",
+    "darts-dense": (
+        "darts(channels=4, layers=3, primitives=('sep_conv_3x3', 'none', 'skip_connect'), steps=3,"
+        " inputs=4, reductions=(1,))"
+    ),
+    "enas": "enas(channels=4, layers=3)",
     "darts-search": "darts-search(channels=4, layers=3)",
     "darts-imagenet": "darts-imagenet(input_size=64, channels=8, layers=3, num_classes=10)",
     "decoder-tiny": "decoder-tiny",

@@ -7,7 +7,7 @@ from typing import Any
 
 from oneshot.pipeline.aw_nas.configuration import Configuration
 from oneshot.pipeline.aw_nas.replacements import refuse_component
-from spaces.cells.darts import NODES, OPERATIONS
+from spaces.cells.darts_design import NODES, OPERATIONS
 
 IMAGES = {"cifar10": 50_000, "cifar100": 50_000}
 """Training images of the data sets that both projects know by the same name."""

@@ -8,7 +8,8 @@ import torch
 
 import spaces
 from spaces import formats
-from spaces.cells.darts import OPERATIONS, Skeleton
+from spaces.cells.darts import Skeleton
+from spaces.cells.darts_design import OPERATIONS
 from spaces.choice import Combination
 from spaces.errors import InvalidParameter
 from spaces.zoo.darts_space import DartsSpace

@@ -18,7 +18,7 @@ from oneshot.mutators.architecture import ArchitectureMutator
 from oneshot.mutators.mutator import FixedArchitecture
 from oneshot.training import fit
 from oneshot.training.recipe import Recipe
-from spaces.cells.darts import CELLS, NODES, OPERATIONS
+from spaces.cells.darts_design import CELLS, NODES, OPERATIONS
 from spaces.modules.cells import CellSupernet
 from spaces.modules.choices import LayerChoice
 from spaces.modules.supernet import Supernet
