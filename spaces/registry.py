@@ -37,6 +37,7 @@ SPACES = Registry[Callable[..., "SearchSpace"]](
         "nasbench-macro": "spaces.zoo.nasbench_macro:nasbench_macro",
         "nasbench101": "spaces.zoo.nasbench101:nasbench101",
         "nasbench201": "spaces.zoo.nasbench201:nasbench201",
+        "nasbench201-search": "spaces.zoo.nasbench201_search:nasbench201_search",
         "ofa-mobilenetv3": "spaces.zoo.ofa:ofa_mobilenetv3",
         "ofa-proxyless": "spaces.zoo.ofa:ofa_proxyless",
         "proxylessnas": "spaces.zoo.proxylessnas:proxylessnas",

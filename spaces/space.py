@@ -15,7 +15,7 @@ from spaces.choice import Choice
 from spaces.choice_space import Architectures as Architectures
 from spaces.choice_space import ChoiceSpace
 from spaces.choice_space import Codes as Codes
-from spaces.errors import InvalidArchitecture, NotAdditive
+from spaces.errors import InvalidArchitecture, InvalidParameter, NotAdditive
 
 if TYPE_CHECKING:
     import torch
@@ -383,6 +383,24 @@ class SearchSpace(ChoiceSpace, ABC):
         this space.
         """
         return self
+
+    def partial_search_space(self, channel_divisor: int, edge_weights: bool) -> SearchSpace:
+        """Return the space of a search network with a part of the channels in its mixtures.
+
+        PC-DARTS: Xu et al., ICLR 2020 (arXiv 1907.05737).
+
+        Args:
+            channel_divisor: Ratio of the channels to those that go through a mixture.
+            edge_weights: Whether the edges of a node are weighted by probabilities.
+
+        Raises:
+            InvalidParameter: The space has no operations on edges, or the divisor does not divide
+                its channels.
+        """
+        raise InvalidParameter(
+            f"{self.name}: partial channels need a space of cells with operations on edges, such as"
+            " darts or nasbench201"
+        )
 
     def covers(self, space: SearchSpace) -> bool:
         """Return whether a supernet of this space runs the architectures of `space`.

@@ -41,6 +41,9 @@ GDAS_SCRIPT = "D-X-Y/AutoDL-Projects, scripts-search/GDAS-search-NASNet-space.sh
 OFA = "mit-han-lab/once-for-all, train_ofa_net.py"
 OFA_PIXEL = "mit-han-lab/once-for-all, pixel1_lat-20ms.net.config"
 OFA_NOTE = "mit-han-lab/once-for-all, note10_lat-30ms_top1-78.4_finetune-75.net.config"
+PC_DARTS = "yuhuixu1993/PC-DARTS, train_search.py"
+PC_DARTS_MODEL = "yuhuixu1993/PC-DARTS, model_search.py"
+PC_DARTS_AW_NAS = "walkerning/aw_nas, examples/mloss/pcdarts/pcdarts_search.yaml"
 PROXYLESS = "mit-han-lab/proxylessnas, search/imagenet_arch_search.py"
 PROXYLESS_STEP = "mit-han-lab/proxylessnas, search/nas_manager.py"
 PROXYLESS_MODEL = "mit-han-lab/proxylessnas, search/models"
@@ -84,6 +87,21 @@ PUBLISHED = {
     "darts.network.drop_path": Constant(0.2, DARTS_TRAIN),
     "darts.network.epochs": Constant(600, DARTS_TRAIN),
     "darts.network.batch": Constant(96, DARTS_TRAIN),
+    # PC-DARTS
+    "pc-darts.epochs": Constant(50, PC_DARTS),
+    "pc-darts.batch": Constant(256, PC_DARTS),
+    "pc-darts.learning_rate": Constant(0.1, PC_DARTS),
+    "pc-darts.least_learning_rate": Constant(0.001, PC_DARTS),
+    "pc-darts.weight_decay": Constant(3e-4, PC_DARTS),
+    "pc-darts.momentum": Constant(0.9, PC_DARTS),
+    "pc-darts.clip": Constant(5.0, PC_DARTS),
+    "pc-darts.architecture.learning_rate": Constant(6e-4, PC_DARTS),
+    "pc-darts.architecture.weight_decay": Constant(1e-3, PC_DARTS),
+    # Epochs in which the logits rest: `epoch >= 15`.
+    "pc-darts.architecture.warmup": Constant(15, PC_DARTS),
+    "pc-darts.channel_divisor": Constant(4, PC_DARTS_MODEL),
+    # Batch and learning rate.
+    "pc-darts.aw_nas": Constant((192, 0.075), PC_DARTS_AW_NAS),
     # GDAS
     "gdas.nasbench201.epochs": Constant(250, GDAS_201),
     "gdas.nasbench201.batch": Constant(64, GDAS_201),

@@ -127,11 +127,12 @@ class SupernetAlgorithm(Algorithm):
         return preset.recipe
 
     @classmethod
-    def search_space(cls, space: SearchSpace) -> SearchSpace:
+    def search_space(cls, space: SearchSpace, options: Any) -> SearchSpace:
         """Return the space whose supernet is trained where a user requests a space.
 
         Args:
             space: Requested space, of which the resulting architecture is.
+            options: Instance of the algorithm's dataclass of options.
         """
         return space
 

@@ -87,7 +87,7 @@ class GradientAlgorithm(ArchitectureAlgorithm):
     """Whether the publication searches in another network than it trains afterwards."""
 
     @classmethod
-    def search_space(cls, space: SearchSpace) -> SearchSpace:
+    def search_space(cls, space: SearchSpace, options: Any) -> SearchSpace:
         """Return the space of the published search network, where the publication has one."""
         return space.search_space if cls.searches_published_network else space
 

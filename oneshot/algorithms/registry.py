@@ -58,6 +58,7 @@ ALGORITHMS = Registry["type[SupernetAlgorithm]"](
         "gdas": "oneshot.algorithms.gdas:Gdas",
         "ofa": "oneshot.algorithms.ofa:Ofa",
         "ofa-progressive": "oneshot.algorithms.ofa_progressive:OfaProgressive",
+        "pc-darts": "oneshot.algorithms.pc_darts:PcDarts",
         "proxyless": "oneshot.algorithms.proxyless.algorithm:Proxyless",
         "snas": "oneshot.algorithms.snas:Snas",
         "spos": "oneshot.algorithms.spos:Spos",

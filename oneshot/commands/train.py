@@ -130,8 +130,9 @@ def train(space_name: str, name: str, **options: Any) -> None:
     _refuse_foreign_options(name, algorithm_class.searches_architecture, options)
     algorithm_options = dict(name_and_value(text, "binary_mode=two") for text in options["option"])
     algorithm_options |= _charge(name, options)
-    space = algorithm_class.search_space(requested)
-    held_out = preset(name, algorithm_options).held_out
+    chosen = preset(name, algorithm_options)
+    space = algorithm_class.search_space(requested, chosen.options)
+    held_out = chosen.held_out
     resumed = _recorded(options)
     if resumed is not None and resumed.space == requested.name:
         # Recorded before methods had search networks and divisions of the data of their own.

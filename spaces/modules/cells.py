@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from spaces.block import Block
 from spaces.cells.plan import Add, Apply, Concatenate, Plan, Truncate, Zeros
-from spaces.errors import NoActiveCandidate
+from spaces.errors import InvalidArchitecture, NoActiveCandidate
 from spaces.modules.blocks import build
+from spaces.modules.partial import is_operation, narrowed
 from spaces.modules.supernet import Supernet
 
 if TYPE_CHECKING:
@@ -135,15 +136,23 @@ class CellSupernet(Supernet):
     Args:
         space: Space whose architectures it runs.
         num_classes: Number of classes of the classifier. None: the space's.
+        channel_divisor: Ratio of the channels to those of the operations on edges. Above 1 only the
+            space's search model runs it; see `spaces.modules.partial`.
     """
 
     space: CellSpace
 
-    def __init__(self, space: CellSpace, num_classes: int | None = None):
+    def __init__(self, space: CellSpace, num_classes: int | None = None, channel_divisor: int = 1):
         super().__init__(space)
         self.num_classes = num_classes
+        self.channel_divisor = channel_divisor
         self.places = nn.ModuleDict(
-            {name: self.candidate(block) for name, block in space.places(num_classes).items()}
+            {
+                name: self.candidate(
+                    narrowed(block, channel_divisor) if is_operation(name) else block
+                )
+                for name, block in space.places(num_classes).items()
+            }
         )
         self.plan: Plan | None = None
 
@@ -152,6 +161,11 @@ class CellSupernet(Supernet):
         return build(block, affine=False)
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:
+        if self.channel_divisor > 1:
+            raise InvalidArchitecture(
+                f"{self.space.name} has operations for a part of the channels, so that it runs no"
+                " single architecture; evaluate the result by retrain"
+            )
         self.plan = self.space.plan(codes, self.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:

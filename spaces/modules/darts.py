@@ -67,10 +67,11 @@ class SearchSupernet(CellSupernet):
     Args:
         space: Space whose architectures it runs.
         num_classes: Number of classes of the classifier. None: the space's.
+        channel_divisor: Ratio of the channels to those of the operations on edges.
     """
 
-    def __init__(self, space: CellSpace, num_classes: int | None = None):
-        super().__init__(space, num_classes)
+    def __init__(self, space: CellSpace, num_classes: int | None = None, channel_divisor: int = 1):
+        super().__init__(space, num_classes, channel_divisor)
         for name, module in self.places.items():
             if name.startswith("stem_"):
                 learn_affine(module)

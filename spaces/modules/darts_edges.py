@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from spaces.cells.darts_design import CELLS, CellDesign
-from spaces.modules.edge_choices import edge_choice
+from spaces.modules.edge_choices import edge_choice, edge_choices, joined
+from spaces.modules.partial import partial_mixture
 
 if TYPE_CHECKING:
     from spaces.cells.darts import Skeleton
@@ -24,17 +25,22 @@ class DartsEdges(nn.Module):
     Edges are keyed `normal_NODE_INPUT` and `reduce_NODE_INPUT`; all cells of a kind share them
     (Liu et al., ICLR 2019, arXiv 1806.09055, section 2.2).
 
-    `auxiliary_tap` passes the features that an auxiliary classifier may read.
+    `auxiliary_tap` passes the features that an auxiliary classifier may read. With edge weights an
+    InputChoice for each node, keyed `normal_NODE_edges`, weights its edges (PC-DARTS, arXiv
+    1907.05737, section 3.3).
 
     Args:
         supernet: Supernet of DARTS whose modules are shared.
         skeleton: Cells of the supernet.
+        edge_weights: Whether the edges of a node are weighted rather than added up.
     """
 
-    def __init__(self, supernet: CellSupernet, skeleton: Skeleton):
+    def __init__(self, supernet: CellSupernet, skeleton: Skeleton, edge_weights: bool = False):
         super().__init__()
         design = skeleton.design
         self.nodes = design.nodes
+        self.channel_divisor = supernet.channel_divisor
+        self.kinds = [CELLS[int(cell.reduces)] for cell in skeleton.cells]
         places = supernet.places
         self.stems = nn.ModuleList()
         while f"stem_{len(self.stems)}" in places:
@@ -45,7 +51,6 @@ class DartsEdges(nn.Module):
 
         for index, cell in enumerate(skeleton.cells):
             prefix = f"cell_{index}"
-            kind = CELLS[int(cell.reduces)]
             self.preprocess.append(
                 nn.ModuleList(places[f"{prefix}/preprocess_{side}"] for side in range(2))
             )
@@ -55,7 +60,7 @@ class DartsEdges(nn.Module):
                         places,
                         f"{prefix}/node_{node}/input_{source}",
                         design.operations,
-                        f"{kind}_{node}_{source}",
+                        f"{self.kinds[index]}_{node}_{source}",
                         2 if cell.reduces and source < 2 else 1,
                     )
                     for node in range(design.nodes)
@@ -63,6 +68,11 @@ class DartsEdges(nn.Module):
                 )
             )
 
+        self.edges = edge_choices(
+            {f"{kind}_{node}": node + 2 for kind in CELLS for node in range(design.nodes)}
+            if edge_weights
+            else {}
+        )
         self.classifier = places["classifier"]
         self.auxiliary_tap = nn.Identity()
         # The release of ENAS reads its auxiliary head there (melodyguan/enas,
@@ -81,8 +91,11 @@ class DartsEdges(nn.Module):
             values = [sides[0](previous), sides[1](last)]  # type: ignore[index]
             remaining = iter(choices.children())
             for node in range(self.nodes):
-                terms = [next(remaining)(values[source]) for source in range(node + 2)]
-                values.append(sum(terms[1:], terms[0]))
+                terms = [
+                    partial_mixture(next(remaining), values[source], self.channel_divisor)
+                    for source in range(node + 2)
+                ]
+                values.append(joined(self.edges, f"{self.kinds[index]}_{node}", terms))
             previous, last = last, torch.cat(values[2:], 1)
             # A module, so that an algorithm may record its output.
             if index == self._tapped:
@@ -96,11 +109,12 @@ class DartsEdges(nn.Module):
 def derive_choices(probabilities: Mapping[str, Tensor], design: CellDesign) -> dict[str, str]:
     """Read an architecture from the edges, as section 2.4 of the paper does.
 
-    Each node keeps the inputs, two in the paper, whose best operation other than `none` is most probable; of equal
-    ones the first.
+    Each node keeps the inputs, two in the paper, whose best operation other than `none` is most
+    probable; of equal ones the first.
 
     Args:
-        probabilities: Key of an edge -> probabilities [operations].
+        probabilities: Key of an edge -> probabilities [operations]; where there are edge weights,
+            `normal_NODE_edges` -> probabilities [inputs].
         design: Operations and nodes of the cells.
 
     Returns:
@@ -114,6 +128,11 @@ def derive_choices(probabilities: Mapping[str, Tensor], design: CellDesign) -> d
                 for source in range(node + 2)
             ]
         )
+
+        # Edge normalisation weighs whole edges, as the release of PC-DARTS reads them.
+        weights = probabilities.get(f"{kind}_{node}_edges")
+        if weights is not None:
+            rows *= weights.detach().cpu().double().numpy()[:, None]
 
         # Below every probability, so that `none` never wins.
         if design.none_code is not None:

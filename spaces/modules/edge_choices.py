@@ -7,7 +7,7 @@ the candidates as modules.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spaces.modules.choices import LayerChoice
+from spaces.modules.input_choice import InputChoice
+from spaces.modules.partial import partial_mixture
 from spaces.modules.supernet import Supernet
 
 if TYPE_CHECKING:
@@ -62,6 +64,29 @@ def edge_choice(
     return LayerChoice(candidates, key=key)
 
 
+def edge_choices(counts: Mapping[str, int]) -> nn.ModuleDict:
+    """Make an InputChoice for the edges into each node, whose probabilities weight the edges.
+
+    Args:
+        counts: Node -> number of its edges; the key of the choice is `NODE_edges`.
+    """
+    return nn.ModuleDict(
+        {
+            node: InputChoice(n_candidates=count, n_chosen=1, key=f"{node}_edges")
+            for node, count in counts.items()
+        }
+    )
+
+
+def joined(choices: nn.ModuleDict, node: str, terms: Sequence[Tensor]) -> Tensor:
+    """Return the value of a node: the sum of its edges, weighted where `choices` has the node."""
+    if node in choices:
+        weighted: Tensor = choices[node](terms)
+        return weighted
+    # Not sum(terms): its 0 would add a step to the computation.
+    return sum(terms[1:], terms[0])
+
+
 class StagedEdges(Supernet):
     """Stages of equal cells with a LayerChoice on each edge, keyed as the space's choices.
 
@@ -71,12 +96,20 @@ class StagedEdges(Supernet):
     Args:
         supernet: Supernet whose modules are shared, so that training one trains the other.
         edges: For each choice of the space its edge, ordered as in `spaces.cells.edge_cells`.
+        edge_weights: Whether the edges of a node are weighted rather than added up.
     """
 
-    def __init__(self, supernet: CellSupernet, edges: Edges):
+    def __init__(self, supernet: CellSupernet, edges: Edges, edge_weights: bool = False):
         super().__init__(supernet.space)
         places = supernet.places
+        self.channel_divisor = supernet.channel_divisor
         self.edges = tuple(edges)
+        targets = [target for _, target in self.edges]
+        self.nodes = edge_choices(
+            {f"node_{target}": targets.count(target) for target in sorted({*targets})}
+            if edge_weights
+            else {}
+        )
         self.stem = places["stem"]
         self.stages = nn.ModuleList()
         self.reductions = nn.ModuleList()
@@ -116,13 +149,11 @@ class StagedEdges(Supernet):
         nodes = [x]
         for node in range(1, self.edges[-1][1] + 1):
             terms = [
-                choice(nodes[source])
+                partial_mixture(choice, nodes[source], self.channel_divisor)
                 for (source, target), choice in zip(self.edges, choices, strict=True)
                 if target == node
             ]
-
-            # Not sum(terms): its 0 would add a step to the computation.
-            nodes.append(sum(terms[1:], terms[0]))
+            nodes.append(joined(self.nodes, f"node_{node}", terms))
 
         return nodes[-1]
 

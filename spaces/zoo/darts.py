@@ -155,13 +155,36 @@ def darts_search(
     steps: int = NODES,
     inputs: int = SLOTS,
     reductions: tuple[int, ...] = (),
+    channel_divisor: int = 1,
+    edge_weights: bool = False,
 ) -> SearchSpace:
-    """Build the network in which the release searches for architectures of `networks`."""
+    """Build the network in which the release searches for architectures of `networks`.
+
+    Args:
+        name: Canonical name.
+        input_size: Height and width of the images in pixels.
+        channels: Channels of a node in the first cells; each reduction doubles them.
+        layers: Number of cells.
+        stem_multiplier: Ratio of the channels of the stem to `channels`.
+        num_classes: Number of classes.
+        networks: Space of the resulting architectures.
+        primitives: Operations of an edge, as of `darts`.
+        steps: Nodes of a cell.
+        inputs: Earlier values that a node of the resulting architecture reads.
+        reductions: Positions of the reducing cells. Empty: at one and two thirds.
+        channel_divisor: Ratio of the channels to those that go through the operations of an edge,
+            as in PC-DARTS (arXiv 1907.05737); the others pass.
+        edge_weights: Whether the edges of a node are weighted, as in the same paper.
+    """
     design = CellDesign(tuple(primitives), steps, inputs)
     skeleton = _skeleton(
         name, input_size, channels, layers, stem_multiplier, False, design, reductions
     )
-    return DartsSearchSpace(name, skeleton, num_classes, networks)
+    if channels % channel_divisor:
+        raise InvalidParameter(
+            f"{name}: channel_divisor must divide the {channels} channels, unlike {channel_divisor}"
+        )
+    return DartsSearchSpace(name, skeleton, num_classes, networks, channel_divisor, edge_weights)
 
 
 @register_space("darts-imagenet")

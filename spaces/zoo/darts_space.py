@@ -17,6 +17,7 @@ from spaces.cells.darts_design import CELLS, CellDesign
 from spaces.cells.darts_graph import OUTPUT, graphs_of_cells, positions_of
 from spaces.cells.plan import Plan
 from spaces.cells.space import CellSpace
+from spaces.errors import InvalidParameter
 from spaces.registry import get
 from spaces.space import Codes, SearchSpace
 
@@ -202,11 +203,39 @@ class DartsSpace(CellSpace):
         if self.family not in _SEARCHED_IN_A_SMALLER_NETWORK or skeleton.strided_stem:
             return self
 
+        channels = min(SEARCH_CHANNELS, skeleton.channels)
+        return self._search_network(channels, layers if chosen else min(SEARCH_LAYERS, layers))
+
+    def partial_search_space(self, channel_divisor: int, edge_weights: bool) -> SearchSpace:
+        """Return the search network with a part of the channels in its mixtures.
+
+        Args:
+            channel_divisor: Ratio of the channels to those that go through a mixture.
+            edge_weights: Whether the edges of a node are weighted.
+
+        Raises:
+            InvalidParameter: The space has images of ImageNet's size, or the divisor does not
+                divide the channels.
+        """
+        skeleton = self._skeleton
+        if skeleton.strided_stem:
+            raise InvalidParameter(f"{self.name}: its strided stem has no search network")
+
+        search = self.search_space
+        # Of other families the search network is the space's own.
+        if search is self and self.network_space is self:
+            search = self._search_network(skeleton.channels, len(skeleton.cells))
+        return get(search.name, channel_divisor=channel_divisor, edge_weights=edge_weights)
+
+    def _search_network(self, channels: int, layers: int) -> SearchSpace:
+        """Return the space of the search network with these channels and cells."""
+        skeleton = self._skeleton
+        chosen = skeleton.reductions != thirds(len(skeleton.cells))
         return get(
             "darts-search",
             input_size=self.input_shape[1],
-            channels=min(SEARCH_CHANNELS, skeleton.channels),
-            layers=layers if chosen else min(SEARCH_LAYERS, layers),
+            channels=channels,
+            layers=layers,
             stem_multiplier=skeleton.stem_multiplier,
             num_classes=self.num_classes,
             networks=self.name,
@@ -240,11 +269,28 @@ class DartsSearchSpace(DartsSpace):
         skeleton: Stem, cells and classifier of the search network.
         num_classes: Number of classes that costs are counted with.
         networks: Canonical name of the space of the resulting architectures.
+        channel_divisor: Ratio of the channels to those of the operations on edges (PC-DARTS, arXiv
+            1907.05737). Above 1 the supernet runs no single architectures.
+        edge_weights: Whether the edges of a node are weighted, as in the same paper.
     """
 
-    def __init__(self, name: str, skeleton: Skeleton, num_classes: int, networks: str):
+    def __init__(
+        self,
+        name: str,
+        skeleton: Skeleton,
+        num_classes: int,
+        networks: str,
+        channel_divisor: int = 1,
+        edge_weights: bool = False,
+    ):
         super().__init__(name, skeleton, num_classes, auxiliary=False)
         self.networks = networks
+        self.channel_divisor = channel_divisor
+        self.edge_weights = edge_weights
+
+    def covers(self, space: SearchSpace) -> bool:
+        """Return whether the supernet runs the architectures of `space`."""
+        return self.channel_divisor == 1 and super().covers(space)
 
     @property
     def network_space(self) -> SearchSpace:
@@ -258,7 +304,17 @@ class DartsSearchSpace(DartsSpace):
         from spaces.modules.darts import SearchSupernet
         from spaces.modules.network import materialise
 
-        return materialise(lambda: SearchSupernet(self, num_classes), self.initialiser(), generator)
+        return materialise(
+            lambda: SearchSupernet(self, num_classes, self.channel_divisor),
+            self.initialiser(),
+            generator,
+        )
+
+    def search_model(self, supernet: Supernet) -> torch.nn.Module:
+        """Return the relaxed network, with edge weights where this space has them."""
+        from spaces.modules.darts_edges import DartsEdges
+
+        return DartsEdges(cast("CellSupernet", supernet), self._skeleton, self.edge_weights)
 
     def derive(self, probabilities: Mapping[str, Tensor]) -> Architecture:
         """Return the architecture of `networks` with the best inputs of each node."""

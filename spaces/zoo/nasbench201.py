@@ -23,7 +23,7 @@ from spaces.cells.space import CellSpace
 from spaces.chains.additive_space import AdditiveSpace, ChoiceLayer
 from spaces.errors import InvalidParameter
 from spaces.operators.layers import Shape
-from spaces.registry import register_space
+from spaces.registry import get, register_space
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
@@ -169,6 +169,19 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         from spaces.modules.edge_choices import StagedEdges
 
         return StagedEdges(cast("CellSupernet", supernet), EDGES)
+
+    def partial_search_space(self, channel_divisor: int, edge_weights: bool) -> SearchSpace:
+        """Return the network of PC-DARTS' search; see `SearchSpace.partial_search_space`."""
+        return get(
+            "nasbench201-search",
+            input_size=self.input_shape[1],
+            channels=self._stage_shapes[0][0],
+            cells=self._cells,
+            num_classes=self.num_classes,
+            networks=self.name,
+            channel_divisor=channel_divisor,
+            edge_weights=edge_weights,
+        )
 
 
 @register_space("nasbench201")

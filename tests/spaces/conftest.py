@@ -39,6 +39,7 @@ PRESETS = {
         " head=mask(widths=(8, 16)), num_classes=3)"
     ),
     "nasbench201": "nasbench201(channels=4, cells=1)",
+    "nasbench201-search": "nasbench201-search(channels=4, cells=1, edge_weights=True)",
     "nasbench101": "nasbench101(stem_channels=8, stacks=2, modules=1)",
     "darts-tiny": "darts-tiny",
     "darts": "darts(channels=4, layers=3)",

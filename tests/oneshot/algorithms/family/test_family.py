@@ -26,7 +26,7 @@ from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
 from tables.cost.model import counting_model
 
-ALGORITHMS = ("darts", "enas", "fairnas", "fbnet", "gdas", "snas")
+ALGORITHMS = ("darts", "enas", "fairnas", "fbnet", "gdas", "pc-darts", "snas")
 VARIANTS = [
     *((name, {}) for name in ALGORITHMS),
     ("darts", {"order": 2}),

@@ -135,6 +135,16 @@ def test_ofa() -> None:
 
 
 def test_every_preset_falls_by_a_cosine() -> None:
-    for name in ("darts", "gdas", "snas", "fbnet", "enas", "fairnas", "ofa", "ofa-progressive"):
+    for name in (
+        "darts",
+        "gdas",
+        "snas",
+        "fbnet",
+        "enas",
+        "fairnas",
+        "ofa",
+        "ofa-progressive",
+        "pc-darts",
+    ):
         for chosen in algorithm(name).presets.values():
             assert chosen.recipe.schedule == "cosine", name

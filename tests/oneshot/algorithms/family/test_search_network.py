@@ -30,7 +30,7 @@ def train(folder: Path, *arguments: str) -> Any:
 
 @pytest.mark.parametrize("name", ["darts", "gdas", "snas"])
 def test_the_search_network_has_the_published_size(name: str) -> None:
-    space = algorithm(name).search_space(spaces.get("darts"))
+    space = algorithm(name).search_space(spaces.get("darts"), preset(name, {}).options)
 
     assert space.name == "darts-search"
     channels = {
