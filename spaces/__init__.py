@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from spaces.choice_space import ChoiceSpace
     from spaces.errors import PathfitError
     from spaces.modules.choices import LayerChoice
+    from spaces.modules.derived_value import DerivedValue, derived, maximum, minimum
     from spaces.modules.elastic_supernet import extract
     from spaces.modules.input_choice import InputChoice
     from spaces.modules.repeat import Repeat
     from spaces.modules.scope import MutableScope
+    from spaces.modules.sized import BatchNorm2d, Conv2d, Linear
     from spaces.modules.supernet import Supernet
     from spaces.modules.value_choice import ValueChoice
     from spaces.registry import available, get, register_space
@@ -33,6 +35,7 @@ __version__ = "0.2.0"
 __all__ = [
     "AdditiveSpace",
     "Architecture",
+    "BatchNorm2d",
     "Block",
     "CellSpace",
     "ChainSpace",
@@ -40,8 +43,11 @@ __all__ = [
     "ChoiceLayer",
     "ChoiceSpace",
     "Combination",
+    "Conv2d",
+    "DerivedValue",
     "InputChoice",
     "LayerChoice",
+    "Linear",
     "ModelSpace",
     "MutableScope",
     "PathfitError",
@@ -52,10 +58,13 @@ __all__ = [
     "ValueChoice",
     "Values",
     "available",
+    "derived",
     "extract",
     "formats",
     "from_model",
     "get",
+    "maximum",
+    "minimum",
     "published",
     "published_names",
     "register_space",
@@ -66,6 +75,7 @@ __getattr__, __dir__ = exports(
     {
         "AdditiveSpace": ".chains.additive_space",
         "Architecture": ".architecture",
+        "BatchNorm2d": ".modules.sized",
         "Block": ".block",
         "CellSpace": ".cells.space",
         "ChainSpace": ".chains.chain",
@@ -73,8 +83,11 @@ __getattr__, __dir__ = exports(
         "ChoiceLayer": ".chains.additive_space",
         "ChoiceSpace": ".choice_space",
         "Combination": ".choice",
+        "Conv2d": ".modules.sized",
+        "DerivedValue": ".modules.derived_value",
         "InputChoice": ".modules.input_choice",
         "LayerChoice": ".modules.choices",
+        "Linear": ".modules.sized",
         "ModelSpace": ".user_model.space",
         "MutableScope": ".modules.scope",
         "PathfitError": ".errors",
@@ -85,10 +98,13 @@ __getattr__, __dir__ = exports(
         "ValueChoice": ".modules.value_choice",
         "Values": ".choice",
         "available": ".registry",
+        "derived": ".modules.derived_value",
         "extract": ".modules.elastic_supernet",
         "formats": ".formats:",
         "from_model": ".user_model.factory",
         "get": ".registry",
+        "maximum": ".modules.derived_value",
+        "minimum": ".modules.derived_value",
         "published": ".zoo.publications",
         "published_names": ".zoo.publications",
         "register_space": ".registry",

@@ -2,58 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
-from torch.utils._pytree import tree_leaves
 
 from spaces.choice import Values
-from spaces.errors import InvalidParameter
+from spaces.modules.derived_value import DerivedValue, Undecided, misused
 from spaces.modules.mutable import Mutable, joined_key
 
 
-def _misused(key: str) -> InvalidParameter:
-    name = f"the ValueChoice {key!r}" if key else "a ValueChoice"
-    return InvalidParameter(
-        f"{name} is no number: modules are built before the decision, so that layers are chosen by"
-        " LayerChoice({'16': nn.Linear(12, 16), '32': nn.Linear(12, 32)}), and a value is read in"
-        " forward by calling the choice, as in dropout(x, self.rate())"
-    )
-
-
-class _Unread:
-    """Refuses every use of a choice as if it were its value.
-
-    NNI 2 and 3 let a ValueChoice be an argument of a layer, or a term of a formula. torch would
-    answer with an error about types that does not name the remedy.
-    """
-
-    def _refuse(self, *_: Any) -> NoReturn:
-        raise _misused(getattr(self, "key", ""))
-
-    __index__ = __int__ = __float__ = __iter__ = _refuse
-    __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __neg__ = __pos__ = __abs__ = __round__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
-    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _refuse
-    __pow__ = __rpow__ = _refuse
-
-    @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        # torch calls this wherever an argument, or an item of a size, is a choice.
-        for value in tree_leaves((args, kwargs)):
-            if isinstance(value, ValueChoice):
-                value._refuse()
-        raise _misused("")
-
-
-class ValueChoice(_Unread, Mutable):
+class ValueChoice(Undecided, Mutable):
     """One of several values, which calling the module returns (as NNI's ValueChoice).
 
-    Read the value in `forward`, as in `dropout(x, self.rate())`. It cannot be an argument of a
-    layer, since modules are built before the decision; choose between layers by LayerChoice.
+    Read the value in `forward`, as in `dropout(x, self.rate())`. Arithmetic on it gives values that
+    follow from it, as `ratio * base`. It cannot be an argument of torch's layers, which are built
+    before the decision: choose between layers by LayerChoice, or take `spaces.Conv2d`,
+    `spaces.Linear` and `spaces.BatchNorm2d`, whose sizes may be choices.
 
     Args:
         candidates: Values with different texts.
@@ -82,6 +48,20 @@ class ValueChoice(_Unread, Mutable):
         values = Values.from_values(key or "a ValueChoice", candidates)
         super().__init__(Values(key, values.candidates, values.values))
         self._finish()
+
+    def evaluate(self, read: Callable[[ValueChoice], Any]) -> Any:
+        """Return the value that `read` returns for this choice."""
+        return read(self)
+
+    def value_choices(self) -> Iterator[ValueChoice]:
+        """Yield this choice."""
+        yield self
+
+    @property
+    def name_for_errors(self) -> str:
+        """Name for error messages."""
+        # Not `key`, which is settled by reading it.
+        return f"the ValueChoice {self.choice.key!r}" if self.choice.key else "a ValueChoice"
 
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
         return self.choice.values[code]
@@ -113,8 +93,8 @@ def _check_registration(module: nn.Module, name: str, submodule: nn.Module | Non
     """Refuse a ValueChoice as an argument that a layer of torch stores, such as a pool's size."""
     is_layer = type(module).__module__.startswith("torch.nn.modules.")
     is_container = type(module).__module__.endswith(".container")
-    if isinstance(submodule, ValueChoice) and is_layer and not is_container:
-        raise _misused(submodule.key)
+    if isinstance(submodule, ValueChoice | DerivedValue) and is_layer and not is_container:
+        raise misused(submodule.name_for_errors)
 
 
 # Some layers store arguments without looking at them; torch calls this as they do.

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from spaces.modules.mutable import Mutable
+from spaces.modules.sized import settle
 
 # Where torch keeps the hooks of a module; it has no public access to all of them.
 _HOOKS = (
@@ -89,6 +90,8 @@ class _Freezer:
             for name, submodule in result._modules.items():
                 if submodule is not None:
                     result._modules[name] = self.frozen(submodule)
+            # After its sizes, which are modules of the layer.
+            settle(result)
         return self._done[id(module)][1]
 
 

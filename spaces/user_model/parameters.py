@@ -7,13 +7,19 @@ from collections.abc import Container, Iterator
 from torch import nn
 
 from spaces.modules.mutable import Mutable
+from spaces.modules.sized import active_counts
 
 
 class NetworkParameters:
     """Parameters of the active network, each counted once."""
 
     def __init__(self, model: nn.Module):
-        self._open = {id(value): (path, value.numel()) for path, value in active_parameters(model)}
+        # Of a layer with sizes only the active part.
+        sizes = active_counts(model)
+        self._open = {
+            id(value): (path, sizes.get(id(value), value.numel()))
+            for path, value in active_parameters(model)
+        }
 
     def take(self, module: nn.Module) -> int:
         """Return the number of learned numbers of a module that no earlier module has."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spaces.modules.shared_input import copied
+from spaces.modules.sized import SizedLayer
 from spaces.modules.supernet import Supernet
 from spaces.user_model.freeze import activate
 from spaces.user_model.inputs import Passing, run_model
@@ -56,7 +57,7 @@ class ModelSupernet(Supernet):
         seen: set[int] = set()
         for call in self.space.trace(self._codes).calls:
             module = self.model.get_submodule(call.path)
-            if call.block.operator == "own":
+            if call.block.operator == "own" and not isinstance(module, SizedLayer):
                 # Not the module: its parts would be on the path twice.
                 module = nn.ParameterList(
                     value for _, value in active_parameters(module) if id(value) not in seen

@@ -28,7 +28,10 @@ MISUSES: dict[str, Callable[[Any], Any]] = {
     "size of a tensor": lambda value: torch.zeros(1, value),
     "size of a view": lambda value: torch.zeros(6).view(value, -1),
     "factor of a tensor": lambda value: torch.ones(2) * value,
-    "term of a formula": lambda value: 2 * value + 1,
+    "tensor's factor": lambda value: value * torch.ones(2),
+    "derived width of torch's layer": lambda value: nn.Linear(12, 2 * value),
+    "derived size of a pool, which stores it unread": lambda value: nn.MaxPool2d(value // 2),
+    "comparison": lambda value: value + 1 > 2,
     "count of a loop": range,
 }
 
@@ -36,7 +39,7 @@ MISUSES: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("misuse", MISUSES)
 def test_a_choice_in_the_position_of_a_number_is_refused(misuse: str) -> None:
     width = ValueChoice([4, 8], key="width")
-    with pytest.raises(InvalidParameter, match=r"'width' is no number.*LayerChoice.*in forward"):
+    with pytest.raises(InvalidParameter, match=r"width.* is no number.*LayerChoice.*in forward"):
         MISUSES[misuse](width)
 
 
