@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import nn
 
 from oneshot.algorithms.preset import Preset
+from oneshot.algorithms.schedules import Schedule
 from oneshot.perturbations.conditions import Conditions
 from oneshot.search.constraint import Constraint
 from oneshot.tasks.classification import Classification
@@ -44,6 +46,7 @@ class Setting:
         tensorboard: Whether the architecture is logged for TensorBoard as well.
         task: Task that the model is trained for.
         conditions: Perturbations under which it is trained; None: none.
+        schedules: Option of the algorithm -> schedule that its value follows.
 
     Example:
         >>> import spaces
@@ -68,6 +71,7 @@ class Setting:
     tensorboard: bool = False
     task: Task = field(default_factory=Classification)
     conditions: Conditions | None = None
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -140,6 +144,11 @@ class SupernetAlgorithm(Algorithm):
     def recorded_options(cls, settings: RunSettings) -> Any:
         """Return the algorithm's options that a run's settings record."""
         raise NotImplementedError
+
+    @classmethod
+    def recorded_schedules(cls, settings: RunSettings) -> dict[str, Schedule]:
+        """Return the schedules of options that a run's settings record; by default none."""
+        return {}
 
     @classmethod
     def earlier_options(cls, settings: RunSettings) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from oneshot.algorithms import results
 from oneshot.algorithms.algorithm import Setting, SupernetAlgorithm
 from oneshot.algorithms.cells import derived, searchable
 from oneshot.algorithms.epochs import EpochLog
+from oneshot.algorithms.schedules import Schedule, scheduled, split_schedules
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator, named
@@ -56,6 +57,7 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
     """
 
     searches_architecture = True
+    options: Any
 
     def __init__(self, setting: Setting, mutator: ArchitectureMutator):
         super().__init__(setting.model, setting.recipe, setting.passes)
@@ -82,13 +84,22 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
         if settings.search is None:
             return example
 
-        values = {**cls.earlier_options(settings), **settings.search.options}
+        recorded = {**cls.earlier_options(settings), **settings.search.options}
+        values, _ = split_schedules(example, recorded)
         for name, value in values.items():
             # JSON has made lists of the tuples.
             if isinstance(value, list) and isinstance(getattr(example, name), tuple):
                 values[name] = tuple(value)
 
         return dataclasses.replace(example, **values)
+
+    @classmethod
+    def recorded_schedules(cls, settings: RunSettings) -> dict[str, Schedule]:
+        """Return the schedules of options that a run's settings record."""
+        if settings.search is None:
+            return {}
+        example = next(iter(cls.presets.values())).options
+        return split_schedules(example, settings.search.options)[1]
 
     @classmethod
     def prepare(cls, supernet: Supernet) -> nn.Module:
@@ -112,13 +123,37 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
         """Return SGD for the weights; subclasses append their own optimizers."""
         self.steps = steps
+        self.check_schedules(steps)
         return super().optimizers(steps)
 
     def before_step(self, step: int) -> None:
-        """Seed the mutator's generator by the seed and the update's number, not by the rank."""
+        """Set scheduled options, and seed the mutator by seed and update, not by the rank."""
+        if self.setting.schedules:
+            self.options = scheduled(
+                self.options, self.setting.schedules, step, self.setting.steps_per_epoch
+            )
+            self.follow_options()
+
         state = np.random.SeedSequence([self.setting.seed, step, 7]).generate_state(1, np.uint64)[0]
         # torch's seeds are signed: 63 bits.
         self.mutator.generator.manual_seed(int(state >> np.uint64(1)))
+
+    def follow_options(self) -> None:
+        """Apply options that have changed to what was made with their first values."""
+
+    def check_schedules(self, steps: int) -> None:
+        """Check the values of scheduled options over a training of `steps` updates.
+
+        Raises:
+            InvalidOption: A value is out of the option's range.
+        """
+        if not self.setting.schedules:
+            return
+
+        length = self.setting.steps_per_epoch
+        # A schedule is monotone within an epoch.
+        for step in (*range(0, steps, length), max(0, steps - 1)):
+            scheduled(self.options, self.setting.schedules, step, length)
 
     def held_out_batch(self, number: int, engine: Engine) -> Batch:
         """Return this rank's part of a held-out batch, on its device.

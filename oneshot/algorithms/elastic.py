@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -35,6 +35,8 @@ class ElasticOptions:
             returned.
         selection_batches: Number of held-out batches on which they are compared.
     """
+
+    read_once: ClassVar[frozenset[str]] = frozenset({"selection", "selection_batches"})
 
     selection: int = 16
     selection_batches: int = 2

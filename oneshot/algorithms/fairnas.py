@@ -122,6 +122,8 @@ class Fairnas(SampledAlgorithm[FairMutator]):
 
     presets: ClassVar[dict[str, Preset]] = {"default": Preset(FairnasOptions(), RECIPE)}
 
+    options: FairnasOptions
+
     def __init__(self, setting: Setting, options: FairnasOptions):
         super().__init__(setting, FairMutator(setting.model, setting.seed))
         self.options = options

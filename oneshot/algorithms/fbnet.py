@@ -46,7 +46,8 @@ class FbnetOptions(GradientOptions):
 
     Args:
         temperature: Temperature of the Gumbel-softmax in the first epoch (section 4.1: 5).
-        annealing: Factor of the temperature from epoch to epoch (exp(-0.045) is 0.956).
+        annealing: Factor of the temperature from epoch to epoch (exp(-0.045) is 0.956); a schedule
+            of the temperature takes its place.
         alpha: Factor of the loss CE alpha log(cost)^beta (equation 5).
         beta: Exponent of the same loss.
         scale: Factor of the cost before the logarithm (1000: from milliseconds to microseconds).
@@ -105,10 +106,11 @@ class Fbnet(GradientAlgorithm):
     def before_step(self, step: int) -> None:
         """Seed the mutator, and set its temperature."""
         super().before_step(step)
+        temperature = self.options.temperature
         # Section 4.1: the temperature falls exponentially, once per epoch.
-        self.mutator.temperature = self.options.temperature * self.options.annealing ** (
-            step // self.setting.steps_per_epoch
-        )
+        if "temperature" not in self.setting.schedules:
+            temperature *= self.options.annealing ** (step // self.setting.steps_per_epoch)
+        self.mutator.temperature = temperature
 
     def architecture_loss(self, inputs: Tensor, targets: Any) -> Tensor:
         """Return CE alpha log(cost)^beta with the cost of the sampled mixture.

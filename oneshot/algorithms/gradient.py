@@ -46,6 +46,8 @@ class GradientOptions:
         least_learning_rate: Learning rate of the weights at the end of its schedule.
     """
 
+    read_once: ClassVar[frozenset[str]] = frozenset({"arch_init", "least_learning_rate"})
+
     arch_learning_rate: float = 3e-4
     arch_betas: tuple[float, float] = (0.5, 0.999)
     arch_weight_decay: float = 1e-3
@@ -83,6 +85,7 @@ class GradientAlgorithm(ArchitectureAlgorithm):
         mutator: Mutator that is bound to the model and has the logits.
     """
 
+    options: GradientOptions
     searches_published_network: ClassVar[bool] = False
     """Whether the publication searches in another network than it trains afterwards."""
 
@@ -94,6 +97,7 @@ class GradientAlgorithm(ArchitectureAlgorithm):
     def __init__(self, setting: Setting, options: GradientOptions, mutator: ArchitectureMutator):
         super().__init__(setting, mutator)
         self.options = options
+        self._adam: torch.optim.Adam | None = None
 
     @classmethod
     def earlier_options(cls, settings: RunSettings) -> dict[str, Any]:
@@ -106,14 +110,22 @@ class GradientAlgorithm(ArchitectureAlgorithm):
         self.steps = steps
         options = self.options
 
-        # A constant learning rate, as in DARTS: the logits' Adam has no schedule.
-        adam = torch.optim.Adam(
+        self.check_schedules(steps)
+
+        # A constant learning rate, as in DARTS, unless the option has a schedule.
+        self._adam = adam = torch.optim.Adam(
             self.mutator.arch_parameters(),
             lr=options.arch_learning_rate,
             betas=options.arch_betas,
             weight_decay=options.arch_weight_decay,
         )
         return [weights_sgd(self, options.least_learning_rate, steps), (adam, None)]
+
+    def follow_options(self) -> None:
+        """Set learning rate and decay of the logits' Adam."""
+        for group in self._adam.param_groups if self._adam is not None else ():
+            group["lr"] = self.options.arch_learning_rate
+            group["weight_decay"] = self.options.arch_weight_decay
 
     def share(self, step: int) -> float:
         """Return the fraction of the training that is done before update `step`."""

@@ -11,7 +11,7 @@ import functools
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -70,6 +70,8 @@ class OfaOptions(ElasticOptions):
             its channels are sorted by importance.
     """
 
+    read_once: ClassVar[frozenset[str]] = ElasticOptions.read_once | {"samples", "largest_epochs"}
+
     samples: int = 2
     sandwich: bool = True
     distillation: float = 1.0
@@ -114,6 +116,8 @@ class Ofa(ElasticTraining):
         "labels": Preset(OfaOptions(samples=4, sandwich=False, distillation=0.0), RECIPE),
         "tiny": Preset(OfaOptions(samples=1, selection=8, selection_batches=1), TINY_RECIPE),
     }
+
+    options: OfaOptions
 
     def __init__(self, setting: Setting, options: OfaOptions):
         super().__init__(setting, options)

@@ -72,6 +72,8 @@ class OfaProgressive(ElasticTraining):
         "tiny": Preset(ProgressiveOptions(selection=8, selection_batches=1), TINY_RECIPE),
     }
 
+    options: ProgressiveOptions
+
     def __init__(self, setting: Setting, options: ProgressiveOptions):
         super().__init__(setting, options)
         task = setting.task

@@ -35,6 +35,8 @@ class PcDartsOptions(DartsOptions):
             (equation 3) rather than added up.
     """
 
+    read_once: ClassVar[frozenset[str]] = DartsOptions.read_once | {"channel_divisor"}
+
     arch_learning_rate: float = 6e-4
     arch_warmup: int = 15
     channel_divisor: int = 4

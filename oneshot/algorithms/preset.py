@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from oneshot.algorithms.schedules import Schedule
 from oneshot.training.recipe import SMALL, Recipe
 
 
@@ -17,6 +19,7 @@ class Preset:
         recipe: Training of the weights.
         held_out: Fraction of the training images that trains the architecture; None: the data set's
             default.
+        schedules: Option -> schedule that its value follows in a training.
 
     Example:
         >>> from oneshot.algorithms.registry import preset
@@ -27,3 +30,4 @@ class Preset:
     options: Any
     recipe: Recipe = SMALL
     held_out: float | None = None
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)

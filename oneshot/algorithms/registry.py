@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from oneshot.algorithms.preset import Preset
+from oneshot.algorithms.schedules import split_schedules
 from oneshot.errors import InvalidOption
 from oneshot.training.recipe import MANY_IMAGES
 from spaces.errors import UnknownName
@@ -105,8 +106,9 @@ def preset(name: str, given: Mapping[str, Any], images: int = 0) -> Preset:
 
     Args:
         name: Name of the algorithm.
-        given: Values of options by name; `preset` names the preset. By default it is `paper` from
-            100000 training images on, if there is one, and otherwise `default` or the first.
+        given: Values of options by name, or their schedules as mappings (see
+            `oneshot.algorithms.schedules`); `preset` names the preset. By default it is `paper`
+            from 100000 training images on, if there is one, and otherwise `default` or the first.
         images: Number of training images.
 
     Raises:
@@ -122,13 +124,14 @@ def preset(name: str, given: Mapping[str, Any], images: int = 0) -> Preset:
         raise UnknownName("preset", preset_name, sorted(presets))
     base = presets[preset_name]
 
-    values = {key: value for key, value in given.items() if key != "preset"}
+    written = {key: value for key, value in given.items() if key != "preset"}
+    values, schedules = split_schedules(base.options, written)
     accepted = _options_of_preset(base)
     check_options(name, values, accepted, InvalidOption)
 
     # `replace` runs the checks of the options' `__post_init__`.
     changed = {key: _as_kind(value, accepted[key].default) for key, value in values.items()}
-    return replace(base, options=replace(base.options, **changed))
+    return replace(base, options=replace(base.options, **changed), schedules=schedules)
 
 
 def _as_kind(value: Any, default: Any) -> Any:

@@ -65,6 +65,7 @@ def make_algorithm(
         tensorboard=tensorboard,
         task=run.task,
         conditions=None if conditions is None else conditions.for_data(data),
+        schedules=algorithm_class.recorded_schedules(run.settings),
     )
     options = algorithm_class.recorded_options(run.settings)
 

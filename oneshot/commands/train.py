@@ -26,6 +26,7 @@ from oneshot.commands.options import (
 from spaces.console.group import example
 
 if TYPE_CHECKING:
+    from oneshot.algorithms.preset import Preset
     from oneshot.data.images import ImageData
     from oneshot.run import Run
     from oneshot.run_settings import RunSettings, SearchSettings
@@ -62,7 +63,8 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
 @click.option(
     "--option",
     multiple=True,
-    help="Option of the algorithm, such as binary_mode=two; may be repeated.",
+    help="Option of the algorithm, such as binary_mode=two, or its schedule as JSON, such as"
+    ' \'temperature={"start": 5, "multiply": 0.956}\'; may be repeated.',
 )
 @click.option(
     "--target",
@@ -202,7 +204,7 @@ def _settings(
         ),
     )
     if algorithm_class.searches_architecture:
-        return replace(settings, search=_search_settings(base.options, options))
+        return replace(settings, search=_search_settings(base, options))
     return replace(settings, sampler=_sampler_settings(options))
 
 
@@ -263,14 +265,15 @@ def _sampler_settings(options: dict[str, Any]) -> SamplerSettings:
     return SamplerSettings(options["sampler"], options["bins"], cost_range, options["table"])
 
 
-def _search_settings(algorithm_options: Any, options: dict[str, Any]) -> SearchSettings:
+def _search_settings(base: Preset, options: dict[str, Any]) -> SearchSettings:
     from dataclasses import asdict
 
     from oneshot.run_settings import SearchSettings
 
+    schedules = {name: schedule.to_dict() for name, schedule in base.schedules.items()}
     return SearchSettings(
         # By way of JSON, so that they equal those that a resumed run reads.
-        options=json.loads(json.dumps(asdict(algorithm_options))),
+        options=json.loads(json.dumps({**asdict(base.options), **schedules})),
         target=options["target"],
         constraint=options["constraint"],
         margin=options["margin"],

@@ -175,10 +175,11 @@ def _json(value: Value) -> str:
         return "null"
     if isinstance(value, list):
         return f"[{', '.join(_json_element(item) for item in value)}]"
-    if isinstance(value, str):
-        return value
-
-    raise ValueError("takes NAME: VALUE with plain values")
+    if isinstance(value, dict):
+        # Such as the schedule of an algorithm's option.
+        items = (f"{json.dumps(key)}: {_json_element(entry.value)}" for key, entry in value.items())
+        return f"{{{', '.join(items)}}}"
+    return value
 
 
 def _json_element(value: Value) -> str:

@@ -43,6 +43,8 @@ class Enas(SampledAlgorithm[EnasMutator]):
         "ppo": Preset(EnasOptions(ppo_clip=0.2), RECIPE),
     }
 
+    options: EnasOptions
+
     @classmethod
     def earlier_options(cls, settings: RunSettings) -> dict[str, Any]:
         """Return the options of runs that were recorded before the options existed."""
@@ -51,6 +53,7 @@ class Enas(SampledAlgorithm[EnasMutator]):
     def __init__(self, setting: Setting, options: EnasOptions):
         super().__init__(setting, EnasMutator(setting.model, options, setting.seed))
         self.options = options
+        self._adam: torch.optim.Adam | None = None
         self.baseline: float | None = 0.0 if options.zero_baseline else None
         self.auxiliary: AuxiliaryClassifier | None = None
         if options.auxiliary:
@@ -61,8 +64,10 @@ class Enas(SampledAlgorithm[EnasMutator]):
         self.steps = steps
         options = self.options
 
+        self.check_schedules(steps)
+
         # The first beta of 0 is that of the release: no momentum.
-        adam = torch.optim.Adam(
+        self._adam = adam = torch.optim.Adam(
             self.drawing.controller.parameters(),
             lr=options.controller_learning_rate,
             betas=(0.0, 0.999),
@@ -72,6 +77,13 @@ class Enas(SampledAlgorithm[EnasMutator]):
         if options.restart_epochs:
             schedule = self._restarts(weights)
         return [(weights, schedule), (adam, None)]
+
+    def follow_options(self) -> None:
+        """Set learning rate and epsilon of the controller's Adam, and its temperature."""
+        for group in self._adam.param_groups if self._adam is not None else ():
+            group["lr"] = self.options.controller_learning_rate
+            group["eps"] = self.options.controller_epsilon
+        self.drawing.controller.temperature = self.options.temperature
 
     def _restarts(self, optimizer: Optimizer) -> LRScheduler:
         """Return the cosine schedule with restarts, down to the option's least learning rate."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from oneshot.errors import InvalidOption
 from oneshot.training.recipe import Recipe
@@ -75,6 +76,19 @@ class EnasOptions:
             no restarts.
         restart_factor: Factor by which each period is longer than the one before.
     """
+
+    read_once: ClassVar[frozenset[str]] = frozenset(
+        {
+            "hidden",
+            "layers",
+            "tanh_constant",
+            "input_tanh_constant",
+            "auxiliary",
+            "least_learning_rate",
+            "restart_epochs",
+            "restart_factor",
+        }
+    )
 
     controller_learning_rate: float = 0.0035
     controller_epsilon: float = 1e-3

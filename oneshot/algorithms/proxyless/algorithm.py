@@ -73,6 +73,7 @@ class Proxyless(ArchitectureAlgorithm):
     }
     affine_supernet = True
     mutator: ProxylessMutator
+    options: ProxylessOptions
 
     def __init__(self, setting: Setting, options: ProxylessOptions):
         self.options = options
@@ -92,6 +93,7 @@ class Proxyless(ArchitectureAlgorithm):
 
         # Moving average of rewards (`reinforce`); None before the first update.
         self.baseline: float | None = None
+        self._adam: torch.optim.Adam | None = None
 
     @classmethod
     def earlier_options(cls, settings: RunSettings) -> dict[str, Any]:
@@ -142,14 +144,15 @@ class Proxyless(ArchitectureAlgorithm):
         """
         # `due` needs the length of the training later.
         self.steps = steps
+        self.check_schedules(steps)
         weights, _ = make_optimizer(self.model, self.recipe, steps)
-        adam = torch.optim.Adam(
-            self.mutator.arch_parameters(),
-            lr=self.options.arch_optim_lr,
-            betas=(self.options.arch_beta1, self.options.arch_beta2),
-            weight_decay=self.options.arch_weight_decay,
-        )
+        self._adam = adam = torch.optim.Adam(self.mutator.arch_parameters(), **self.options.adam)
         return [(weights, LambdaLR(weights, self.rate_fraction(steps))), (adam, None)]
+
+    def follow_options(self) -> None:
+        """Set the logits' Adam by the options."""
+        for group in self._adam.param_groups if self._adam is not None else ():
+            group.update(self.options.adam)
 
     def rate_fraction(self, steps: int) -> Callable[[int], float]:
         """Return the weights' learning rate by update, as a fraction of the recipe's rate."""

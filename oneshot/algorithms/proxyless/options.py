@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from oneshot.algorithms.hardware import FORMS
 from oneshot.errors import InvalidOption
@@ -53,6 +54,21 @@ class ProxylessOptions:
         InvalidOption: A name is unknown or a number is out of range.
     """
 
+    read_once: ClassVar[frozenset[str]] = frozenset(
+        {
+            "arch_init_ratio",
+            "warmup_epochs",
+            "warmup_learning_rate",
+            "reference",
+            "log_alpha",
+            "log_beta",
+            "linear_weight",
+            "power_above",
+            "power_below",
+            "multiplier_rate",
+        }
+    )
+
     binary_mode: str = "full_v2"
     learning: str = "gradient"
     arch_init_type: str = "normal"
@@ -77,6 +93,15 @@ class ProxylessOptions:
     reward_exponent: float = 0.1
     reward_paths: int = 10
     baseline_decay: float = 0.01
+
+    @property
+    def adam(self) -> dict[str, Any]:
+        """Arguments of the logits' Adam."""
+        return {
+            "lr": self.arch_optim_lr,
+            "betas": (self.arch_beta1, self.arch_beta2),
+            "weight_decay": self.arch_weight_decay,
+        }
 
     def __post_init__(self) -> None:
         from oneshot.algorithms.proxyless.mutator import MODES
