@@ -64,7 +64,7 @@ class EpochLog:
             # In a separate folder, so that the purge leaves the training's curves alone.
             self._writer = SummaryWriter(str(self.path.parent / CURVES), purge_step=done)
 
-        for name in ("expected_cost", "predicted_cost", "multiplier"):
+        for name in ("expected_cost", "predicted_cost", "multiplier", "hessian_eigenvalue"):
             if report.get(name) is not None:
                 self._writer.add_scalar(f"architecture/{name}", report[name], done)
         for key, row in report["probabilities"].items():
@@ -117,4 +117,6 @@ def in_words(report: dict[str, Any]) -> str:
     for name, word in (("expected_cost", "expected"), ("predicted_cost", "predicted")):
         if report.get(name) is not None:
             fields.append(f"{word} {report[name]:.5g} {report['unit']}")
+    if "hessian_eigenvalue" in report:
+        fields.append(f"largest eigenvalue {report['hessian_eigenvalue']:.4g}")
     return ", ".join(fields)

@@ -14,6 +14,8 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.architecture import ArchitectureAlgorithm
+from oneshot.algorithms.batch_statistics import untracked
+from oneshot.algorithms.curvature import largest_eigenvalue
 from oneshot.algorithms.decoding import most_probable
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
@@ -44,6 +46,9 @@ class GradientOptions:
         arch_warmup: Number of first epochs in which only the weights are trained.
         arch_init: Standard deviation of the initial logits.
         least_learning_rate: Learning rate of the weights at the end of its schedule.
+        hessian_every: Number of epochs after which the largest eigenvalue of the held-out loss's
+            Hessian in the logits is logged; 0: never. With several processes it is that of the
+            first one's images.
     """
 
     read_once: ClassVar[frozenset[str]] = frozenset({"arch_init", "least_learning_rate"})
@@ -56,6 +61,7 @@ class GradientOptions:
     arch_warmup: int = 0
     arch_init: float = 1e-3
     least_learning_rate: float = 0.0
+    hessian_every: int = 0
 
     def __post_init__(self) -> None:
         for name in ("arch_learning_rate", "arch_every"):
@@ -68,6 +74,7 @@ class GradientOptions:
             "arch_warmup",
             "arch_init",
             "least_learning_rate",
+            "hessian_every",
         ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InvalidOption(f"{name} must be at least 0, not {getattr(self, name)}")
@@ -98,6 +105,7 @@ class GradientAlgorithm(ArchitectureAlgorithm):
         super().__init__(setting, mutator)
         self.options = options
         self._adam: torch.optim.Adam | None = None
+        self.eigenvalue: float | None = None
 
     @classmethod
     def earlier_options(cls, settings: RunSettings) -> dict[str, Any]:
@@ -155,6 +163,41 @@ class GradientAlgorithm(ArchitectureAlgorithm):
                 loss = self.loss(inputs, targets, step, engine)
             engine.backward(loss / len(batches))
         engine.update()
+        self.watch_curvature(step, engine)
+
+    def watch_curvature(self, step: int, engine: Engine) -> None:
+        """Compute the largest eigenvalue of the Hessian where it is due after update `step`."""
+        epochs, rest = divmod(step + 1, self.setting.steps_per_epoch)
+        every = self.options.hessian_every
+        self.eigenvalue = None
+        if not every or rest or epochs % every or engine.fabric.global_rank:
+            return
+
+        inputs, targets = self.held_out_batch(step // self.options.arch_every, engine)
+        generator = torch.Generator().manual_seed(step)
+        self.mutator.arch_requires_grad()
+        with self.weights_frozen(), untracked(self.model):
+            self.mutator.reset()
+            loss = self.architecture_loss(inputs, targets)
+            self.eigenvalue = largest_eigenvalue(loss, self.mutator.arch_parameters(), generator)
+        self.mutator.arch_disable_grad()
+
+    def report(self) -> dict[str, Any]:
+        """Return the report of the base, with the largest eigenvalue where it was computed."""
+        report = super().report()
+        if self.eigenvalue is not None:
+            report["hessian_eigenvalue"] = self.eigenvalue
+        return report
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the mutator's state, and the latest eigenvalue."""
+        return {**super().state_dict(), "eigenvalue": self.eigenvalue}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state that `state_dict` returned."""
+        super().load_state_dict(state)
+        # Checkpoints of earlier versions have none.
+        self.eigenvalue = state.get("eigenvalue")
 
     def architecture_step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
         """Update the logits by the gradient of the held-out loss."""

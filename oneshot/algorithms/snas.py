@@ -124,3 +124,4 @@ class Snas(GradientAlgorithm):
         engine.update()
         if searches:
             self.update_logits(engine)
+        self.watch_curvature(step, engine)
