@@ -12,6 +12,7 @@ LAZY = {
         "Show the classes, parts, image sizes and unreadable files of a data set.",
     ),
     "train": ("oneshot.commands.train:train", "Train the supernet of a space."),
+    "curves": ("oneshot.commands.curves:curves", "Plot the training curves of runs."),
     "evaluate": (
         "oneshot.commands.evaluate:evaluate",
         "Evaluate sub-networks of a supernet on its validation split.",

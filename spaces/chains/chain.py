@@ -158,8 +158,10 @@ class ChainSpace(AdditiveSpace):
         self.encode([architecture])
         choices = architecture.choices
         labelled: list[tuple[str, tuple[Block, ...]]] = []
+        keys: list[str] = []
 
         for item in self.layout:
+            keys.append("" if isinstance(item, Block) else item.key)
             if isinstance(item, Block):
                 labelled.append(("", (item,)))
             else:
@@ -167,9 +169,10 @@ class ChainSpace(AdditiveSpace):
                 labelled.append((candidate, item.candidates[candidate]))
 
         if self.attached is None:
-            return chain_sketch(self.name, labelled)
+            return chain_sketch(self.name, labelled).with_decisions(keys)
         layers = self.attached.wiring(self.num_classes).layers
-        return wired_sketch(self.name, labelled, [layer.sources for layer in layers])
+        sources = [layer.sources for layer in layers]
+        return wired_sketch(self.name, labelled, sources).with_decisions(keys)
 
     def graph(self, architecture: Architecture) -> Data:
         """Return the architecture as a path of nodes; see `spaces.graphs.graph.chain_graphs`."""

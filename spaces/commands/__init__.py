@@ -212,7 +212,13 @@ def formats_() -> None:
         click.echo(name)
 
 
-@main.command(epilog=example("python -m spaces draw proxyless-mobile -o proxyless-mobile.svg"))
+@main.command(
+    epilog=example("""
+        python -m spaces draw proxyless-mobile -o proxyless-mobile.svg
+        python -m spaces draw runs/found/architecture.json \\
+            --probabilities runs/found/probabilities.json -o found.svg
+        """)
+)
 @click.argument("source", metavar="ARCH")
 @click.option(
     "-o",
@@ -227,16 +233,28 @@ def formats_() -> None:
     help="[default: graphviz where it is installed]",
 )
 @click.option("--space", "space", default=None, help="Space, where the format does not name it.")
-def draw(source: str, output: Path, engine: str | None, space: str | None) -> None:
+@click.option(
+    "--probabilities",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="File probabilities.json of a search, whose probabilities are added to the boxes.",
+)
+def draw(
+    source: str, output: Path, engine: str | None, space: str | None, probabilities: Path | None
+) -> None:
     """Draw an architecture: its operations, widths and strides.
 
     ARCH is a file in any format that can be detected, or the name of a published network.
     """
+    from spaces.drawing.probabilities import read_probabilities
     from spaces.drawing.renderer import draw as draw_sketch
     from spaces.registry import get
 
     architecture = _architecture(source, space=space)
-    draw_sketch(get(architecture.space).sketch(architecture), output, engine)
+    sketch = get(architecture.space).sketch(architecture)
+    if probabilities is not None:
+        sketch = sketch.with_probabilities(read_probabilities(probabilities))
+    draw_sketch(sketch, output, engine)
     click.echo(f"wrote {output}")
 
 

@@ -48,7 +48,18 @@ def nasbench201_sketch(title: str, codes: NDArray[Any], channels: Sequence[int])
             # "none" carries no information, so that it has no box.
             if end == target and name != "none":
                 details = () if live[index] else ("no effect",)
-                entering.append(builder.add(Box(_words(name), details, kind=name), [nodes[source]]))
+                entering.append(
+                    builder.add(
+                        Box(
+                            _words(name),
+                            details,
+                            kind=name,
+                            decision=f"edge_{source}_{target}",
+                            edge=(f"node_{target}_edges", str(source)),
+                        ),
+                        [nodes[source]],
+                    )
+                )
 
         nodes.append(builder.add(Box("output" if target == 3 else f"node {target}"), entering))
 
@@ -112,7 +123,16 @@ def darts_sketch(title: str, codes: NDArray[Any], design: CellDesign, channels: 
                 details = ("stride 2",) if index and source < 2 else ()
                 if name != NONE:
                     entering.append(
-                        builder.add(Box(_words(name), details, kind=name), [nodes[source]])
+                        builder.add(
+                            Box(
+                                _words(name),
+                                details,
+                                kind=name,
+                                decision=f"{cell}_{node}_{source}",
+                                edge=(f"{cell}_{node}_edges", str(source)),
+                            ),
+                            [nodes[source]],
+                        )
                     )
 
             nodes.append(builder.add(Box(f"node {node}", (f"{width} channels",)), entering))

@@ -137,7 +137,7 @@ def _by_matplotlib(sketch: Sketch, path: Path, ending: str) -> None:
             axes,
             spot,
             (box.title, *box.details),
-            _WITHOUT_EFFECT if box.details in _IDLE else colour[box.kind],
+            _WITHOUT_EFFECT if box.details[:1] in _IDLE else colour[box.kind],
         )
 
     # Text stays text in SVG, so that it can be searched.

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from spaces.block import Block
+from spaces.errors import InvalidParameter
+
+Probabilities: TypeAlias = Mapping[str, Mapping[str, float]]
+"""Key of a choice or edge -> candidate -> probability."""
 
 
 @dataclass(frozen=True)
@@ -17,12 +22,17 @@ class Box:
         details: Further lines, such as width and stride.
         kind: Kind, which decides the colour; "" for a box that is not a choice.
         row: Row from the top; None for boxes in layers.
+        decision: Key of the choice, or of the edge of a search's network, whose candidate `kind`
+            the box shows; "" for none.
+        edge: Key and candidate of the edge's own weight, where searches may have one.
     """
 
     title: str
     details: tuple[str, ...] = ()
     kind: str = ""
     row: int | None = None
+    decision: str = ""
+    edge: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,37 @@ class Sketch:
     boxes: tuple[Box, ...]
     arrows: tuple[tuple[int, int], ...]
     rows: tuple[str, ...] = ()
+
+    def with_decisions(self, keys: Sequence[str]) -> Sketch:
+        """Return the sketch with the key of each box's choice, "" for none."""
+        boxes = [replace(box, decision=key) for box, key in zip(self.boxes, keys, strict=True)]
+        return replace(self, boxes=tuple(boxes))
+
+    def with_probabilities(self, probabilities: Probabilities) -> Sketch:
+        """Return the sketch with the probability of each decision as a further line.
+
+        Args:
+            probabilities: Key -> candidate -> probability, as a search writes them.
+
+        Raises:
+            InvalidParameter: They have none of the sketch's decisions.
+        """
+        boxes = [_with_probability(box, probabilities) for box in self.boxes]
+        if boxes == list(self.boxes):
+            keys = ", ".join(list(probabilities)[:3])
+            raise InvalidParameter(
+                f"the probabilities of {keys} ... are for none of the choices of {self.title}"
+            )
+        return replace(self, boxes=tuple(boxes))
+
+
+def _with_probability(box: Box, probabilities: Probabilities) -> Box:
+    lines = [
+        f"{name} {probabilities[key][candidate]:.2f}"
+        for name, key, candidate in (("p", box.decision, box.kind), ("edge", *box.edge))
+        if candidate in probabilities.get(key, ())
+    ]
+    return replace(box, details=(*box.details, *lines))
 
 
 def chain_sketch(title: str, parts: Sequence[tuple[str, Sequence[Block]]]) -> Sketch:
