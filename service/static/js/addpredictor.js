@@ -10,6 +10,7 @@ import { intro } from "./sheet.js";
 import { shareBox } from "./sharing.js";
 
 const STEPPED = "ta-gates"; // the kind of predictor whose steps may learn a metric each
+const VOTES = ":votes"; // no name of an upload, as these have no colon
 
 export function predictorForm({ onAccepted }) {
   const about = intro("Train a predictor",
@@ -36,7 +37,7 @@ export function predictorForm({ onAccepted }) {
   const shared = shareBox("predictor-shared");
   const refit = el("input", { type: "checkbox", id: "predictor-refit", checked: true });
   const uploads = catalog.evaluations.map((uploaded) => ({ value: uploaded.name, text: labelOf(uploaded) }));
-  fill(evaluations.input, [{ options: [...uploads, { value: "", text: "none: columns vote" }] }], catalog.newest);
+  fill(evaluations.input, [{ options: [...uploads, { value: VOTES, text: "none: columns vote" }] }], catalog.newest);
   const kinds = pageData.encoders.map((kind) => ({ value: kind, text: encoderName(kind) }));
   fill(encoder.input, [{ options: kinds }], pageData.encoder);
   fill(baseline.input, [{ options: kinds }], "forest");
@@ -74,9 +75,9 @@ export function predictorForm({ onAccepted }) {
   // The files that a predictor learns from, with the options that apply to them.
   function sources(options) {
     const chosen = checkedIn(columns);
-    const labels = evaluations.value ? { evaluations: evaluations.value } : {};
+    const labels = evaluations.value === VOTES ? {} : { evaluations: evaluations.value };
     if (!chosen.length) return { ...labels, options };
-    return { ...labels, columns: chosen, options: evaluations.value ? { metric: metric.value } : {} };
+    return { ...labels, columns: chosen, options: labels.evaluations ? { metric: metric.value } : {} };
   }
 
   const form = new Form({

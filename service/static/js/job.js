@@ -99,9 +99,10 @@ function head({ id, kind, state, request }) {
   return el("div", {}, el("h2", { class: "sentence" }, title), el("p", { class: "about" }, about.map((text) => el("span", {}, text))));
 }
 
-function ofPredictor({ name, evaluations, options = {} }, done) {
+function ofPredictor({ name, evaluations, columns = [], options = {} }, done) {
   const title = [done ? "The predictor " : "Training the predictor ", el("em", {}, name ?? "")];
-  return [title, [`from ${evaluations}`, options.encoder && encoderName(options.encoder), options.metric && `predicts ${[options.metric].flat().map((metric) => metricName(metric)).join(", then ")}`]];
+  const files = [evaluations, ...columns].filter(Boolean).join(", ");
+  return [title, [`from ${files}`, options.encoder && encoderName(options.encoder), options.metric && `predicts ${[options.metric].flat().map((metric) => metricName(metric)).join(", then ")}`]];
 }
 
 function ofNetwork({ space, data, supernet, search, options = {} }, done) {

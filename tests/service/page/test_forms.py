@@ -164,6 +164,37 @@ def test_several_metrics_are_taught_to_the_steps_of_ta_gates(
     assert (options["encoder"], options["metric"]) == ("ta-gates", ["cross_entropy", "top1"])
 
 
+def test_columns_of_evidence_vote_without_labels(
+    unattended: Any, world: Any, visit: Open, picture: Picture, tmp_path: Path
+) -> None:
+    for name in ("phone", "phone-proxies"):
+        unattended.client.upload_evaluations(name, evaluations(tmp_path / f"{name}.jsonl", 15))
+    page = visit(f"{unattended.url}/#/add/predictor", REFUSED)
+    page.get_by_label("Evaluations", exact=True).select_option("none: columns vote")
+    page.locator("#predictor-name").fill("votes")
+    page.get_by_text("Columns of evidence", exact=True).first.click()
+    page.get_by_role("checkbox", name="phone-proxies").check()
+    page.get_by_role("checkbox", name="phone", exact=True).check()
+    assert find_violations(page, "columns of evidence") == []
+    page.get_by_role("button", name="Train", exact=True).click()
+
+    expect(page.locator("#result .about")).to_contain_text("phone, phone-proxies")
+    job = unattended.claim()
+    assert job.request["columns"] == ["phone", "phone-proxies"]
+    assert job.request["evaluations"] is None
+    report = {
+        "evidence": "evidence: 15 networks' proxies, 15 evaluations, no labels",
+        "weights": {"phone.jsonl:cross_entropy": 1.0, "phone-proxies.jsonl:meco": 0.0},
+        "agreements": {"phone.jsonl:cross_entropy": 0.0, "phone-proxies.jsonl:meco": -0.4},
+    }
+    content = (world.predictors / "small.safetensors").read_bytes()
+    result = {"name": "votes", "space": SPACE, "report": report}
+    unattended.finish(job, result, "predictor.safetensors", content)
+    expect(page.locator("#result .reason")).to_have_text(report["evidence"])
+    expect(page.locator("#result tbody tr")).to_have_count(2)
+    picture(page, "predictor-votes")
+
+
 def test_files_are_listed_and_deleted_at_the_second_press(
     unattended: Any, visit: Open, picture: Picture, world: Any, tmp_path: Path
 ) -> None:
@@ -209,7 +240,7 @@ def test_an_error_in_evaluations_names_its_line(
     expect(fault(page, "from-evaluations")).to_contain_text(
         "12 evaluations; training on 9 leaves fewer than 5 to test on"
     )
-    page.locator(".sheet summary").click()
+    page.get_by_text("Training options").click()
     page.locator("#predictor-share").fill("0.99")
     page.get_by_role("button", name="Train", exact=True).click()
     expect(fault(page, "predictor-share")).to_have_text("enter at most 0.95")
