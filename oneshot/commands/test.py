@@ -33,6 +33,7 @@ def _data_options(command: Any) -> Any:
         python -m oneshot test runs/network
         python -m oneshot test network.onnx --data cifar10
         python -m oneshot test runs/detector --picture found.png
+        python -m oneshot test runs/network --attack deepfool --attack "bim(norm='linf')"
         """
     )
 )
@@ -50,6 +51,20 @@ def _data_options(command: Any) -> Any:
     help="Task that has the metrics, with options.  [default: the task of the training]",
 )
 @UNDER
+@click.option(
+    "--attack",
+    "attacks",
+    multiple=True,
+    help="Attack that searches the least change of each image that deceives the network; may be"
+    " repeated; see `pathfit list attack`.",
+)
+@click.option(
+    "--attack-images",
+    type=POSITIVE,
+    default=1000,
+    show_default=True,
+    help="Number of test images that are attacked.",
+)
 @click.option("--threads", type=POSITIVE, default=None, help="Number of torch's threads.")
 @click.option(
     "-o",
@@ -78,6 +93,8 @@ def test(
     """
     from oneshot.errors import InvalidOption
     from oneshot.perturbations.conditions import Conditions
+    from oneshot.perturbations.minimal.report import attack_on_test
+    from oneshot.perturbations.minimal.report import in_words as distances_in_words
     from oneshot.retraining.report import in_words, report_on_test
     from oneshot.retraining.result_sheet import result_sheet
     from oneshot.tasks.registry import DEFAULT, canonical, make_task
@@ -101,14 +118,22 @@ def test(
     if picture is not None and not task.has_pictures:
         raise InvalidOption(f"picture: results of the task {task.name} have none; leave it out")
 
+    # First, since what cannot be attacked is refused.
+    attacked = {}
+    if options["attacks"]:
+        attacked = attack_on_test(model, data, options["attacks"], options["attack_images"])
     report = {
         **report_on_test(model, data, task=task, conditions=conditions),
         "task": task_name,
         "network": str(network),
     }
+    if attacked:
+        report["attacks"] = attacked
     if output is not None:
         write_text(output, json.dumps(report, indent=1) + "\n")
     click.echo(in_words(report, task))
+    for text, distances in attacked.items():
+        click.echo(distances_in_words(text, distances))
     if output is not None:
         click.echo(f"wrote {output}")
     if picture is not None:

@@ -26,6 +26,7 @@ REGISTRIES = Registry[Registry[Any]](
         "sampler": "oneshot.samplers.settings:SAMPLERS",
         "task": "oneshot.tasks.registry:TASKS",
         "perturbation": "oneshot.perturbations.registry:PERTURBATIONS",
+        "attack": "oneshot.perturbations.minimal.registry:ATTACKS",
         "algorithm": "oneshot.algorithms.registry:ALGORITHMS",
         "strategy": "oneshot.strategies.registry:STRATEGIES",
         "guide": "oneshot.search.guide_registry:GUIDES",
