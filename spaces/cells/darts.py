@@ -43,11 +43,16 @@ class Cell:
         """Shape of the concatenated nodes."""
         return self.nodes * self.shape[0], *self.shape[1:]
 
+    def ends(self, source: int) -> tuple[Shape, int]:
+        """Return the shape of the value that an operation on a source reads, and its stride."""
+        # Only operations that read the previous cells halve the image; nodes are small already.
+        if source < 2:
+            return self.preprocess[1].output, 2 if self.reduces else 1
+        return self.shape, 1
+
     def operation(self, name: str, source: int) -> Block | None:
         """Return the block of an operation on an input of a node; None if it has none."""
-        # Only operations that read the previous cells halve the image; nodes are small already.
-        stride = 2 if self.reduces and source < 2 else 1
-        input_shape = self.preprocess[1].output if source < 2 else self.shape
+        input_shape, stride = self.ends(source)
         return operation_block(name, input_shape, self.shape, stride)
 
 
@@ -135,7 +140,14 @@ class Skeleton:
         plan.block_ends.append(last)
 
         for index, cell in enumerate(self.cells):
-            output = self._wire(plan, f"cell_{index}", cell, codes, (previous, last))
+            inputs = [
+                plan.apply(f"{cell_name(index)}/preprocess_{side}", block, value)
+                for side, (block, value) in enumerate(
+                    zip(cell.preprocess, (previous, last), strict=True)
+                )
+            ]
+            # The inputs are no part of the output.
+            output = plan.concatenate(self.append_nodes(plan, index, codes, inputs))
             previous, last = last, output
             plan.block_ends.append(last)
             if index == self._auxiliary_index:
@@ -145,15 +157,20 @@ class Skeleton:
 
         return plan
 
-    def _wire(
-        self, plan: Plan, prefix: str, cell: Cell, codes: NDArray[Any], inputs: tuple[int, int]
-    ) -> int:
-        """Append a cell to a plan; return the number of its output."""
+    def append_nodes(
+        self, plan: Plan, index: int, codes: NDArray[Any], inputs: list[int]
+    ) -> list[int]:
+        """Append the nodes of a cell to a plan, and return the numbers of their values.
+
+        Args:
+            plan: Plan that has the preprocessed inputs of the cell.
+            index: Index of the cell.
+            codes: Codes of the network [choices].
+            inputs: Numbers of the preprocessed inputs.
+        """
         design = self.design
-        values = [
-            plan.apply(f"{prefix}/preprocess_{side}", block, value)
-            for side, (block, value) in enumerate(zip(cell.preprocess, inputs, strict=True))
-        ]
+        cell = self.cells[index]
+        values = list(inputs)
         for node in range(design.nodes):
             columns = design.columns(int(cell.reduces), node)
             selected, *operations = (int(codes[column]) for column in columns)
@@ -162,33 +179,37 @@ class Skeleton:
                 name = design.operations[code]
                 block = cell.operation(name, source)
                 if block is not None:
-                    module = _module_name(prefix, node, source, name)
+                    module = _module_name(index, node, source, name)
                     terms.append(plan.apply(module, block, values[source], droppable=True))
                 elif name != NONE:
                     terms.append(values[source])
 
             values.append(plan.add(terms, cell.shape))
 
-        # The inputs are no part of the output.
-        return plan.concatenate(values[2:])
+        return values[len(inputs) :]
 
     def places(self, num_classes: int) -> dict[str, Block]:
         """Return the block of every module of the supernet by name."""
         places = {f"stem_{index}": block for index, block in enumerate(self._stem)}
         for index, cell in enumerate(self.cells):
             places |= {
-                f"cell_{index}/preprocess_{side}": block
+                f"{cell_name(index)}/preprocess_{side}": block
                 for side, block in enumerate(cell.preprocess)
             }
-
-            for node in range(self.design.nodes):
-                # Supernets have every operation on every edge; networks have few edges a node.
-                for source, name in itertools.product(range(node + 2), self.design.operations):
-                    block = cell.operation(name, source)
-                    if block is not None:
-                        places[_module_name(f"cell_{index}", node, source, name)] = block
+            places |= self.operations_of(index)
 
         return {**places, "classifier": self.classifier(num_classes)}
+
+    def operations_of(self, index: int) -> dict[str, Block]:
+        """Return the blocks of all operations on all edges of a cell by their modules' names."""
+        places = {}
+        for node in range(self.design.nodes):
+            # Supernets have every operation on every edge; networks have few edges a node.
+            for source, name in itertools.product(range(node + 2), self.design.operations):
+                block = self.cells[index].operation(name, source)
+                if block is not None:
+                    places[_module_name(index, node, source, name)] = block
+        return places
 
     def fixed(self, num_classes: int) -> list[Block]:
         """Return the blocks of every network."""
@@ -243,5 +264,10 @@ def _strided_stem(image: Shape, channels: int) -> tuple[Block, ...]:
     )
 
 
-def _module_name(cell: str, node: int, source: int, operation: str) -> str:
-    return f"{cell}/node_{node}/input_{source}/{operation}"
+def cell_name(index: int) -> str:
+    """Return the prefix of the names of a cell's modules."""
+    return f"cell_{index}"
+
+
+def _module_name(cell: int, node: int, source: int, operation: str) -> str:
+    return f"{cell_name(cell)}/node_{node}/input_{source}/{operation}"
