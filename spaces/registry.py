@@ -32,6 +32,7 @@ SPACES = Registry[Callable[..., "SearchSpace"]](
         "darts-tiny": "spaces.zoo.darts:darts_tiny",
         "decoder": "spaces.zoo.decoder:decoder",
         "decoder-tiny": "spaces.zoo.decoder:decoder_tiny",
+        "dense-cells": "spaces.zoo.dense_cells:dense_cells",
         "enas": "spaces.zoo.darts:enas",
         "fbnet": "spaces.zoo.fbnet:fbnet",
         "nasbench-macro": "spaces.zoo.nasbench_macro:nasbench_macro",

@@ -405,9 +405,28 @@ class SearchSpace(ChoiceSpace, ABC):
     def covers(self, space: SearchSpace) -> bool:
         """Return whether a supernet of this space runs the architectures of `space`.
 
-        The network of a search runs those of the space that it searches for; their codes are equal.
+        The network of a search runs those of the space that it searches for; `codes_for` converts
+        their codes.
         """
         return space == self or (space == self.network_space and space.choices == self.choices)
+
+    def has_topologies_of(self, space: SearchSpace) -> bool:
+        """Return whether networks of `space` are those of this space but for sizes such as widths.
+
+        By default they are where both have the same choices.
+        """
+        return space.choices == self.choices
+
+    def codes_for(self, space: SearchSpace, codes: Codes) -> Codes:
+        """Return the codes in this space of the networks of a space, [n, choices].
+
+        By default they are the same.
+
+        Args:
+            space: Space that this one covers, or whose topologies it has.
+            codes: Codes in that space.
+        """
+        return codes
 
     @property
     def network_space(self) -> SearchSpace:

@@ -12,7 +12,7 @@ from spaces.cells.darts_design import CELLS, NONE, CellDesign
 from spaces.drawing.sketch import Box, Sketch
 
 
-class _SketchBuilder:
+class SketchBuilder:
     """Boxes and arrows in the order in which they are added."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ def nasbench201_sketch(title: str, codes: NDArray[Any], channels: Sequence[int])
         codes: Codes of the cell, [6].
         channels: Channels of the stages.
     """
-    builder = _SketchBuilder()
+    builder = SketchBuilder()
     live = nasbench201.live_edges(codes[None])[0]
     nodes = [builder.add(Box("input", (f"{' / '.join(map(str, channels))} channels",)), [])]
     for target in (1, 2, 3):
@@ -75,7 +75,7 @@ def nasbench101_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch
         channels: Channels of the first stack.
     """
     cells = nasbench101.Cells.from_codes(codes[None])
-    builder = _SketchBuilder()
+    builder = SketchBuilder()
     widths = cells.channels(channels)[0]
     number: dict[int, int] = {}
     for vertex in range(nasbench101.VERTICES):
@@ -106,7 +106,7 @@ def darts_sketch(title: str, codes: NDArray[Any], design: CellDesign, channels: 
         design: Operations and nodes of the cells.
         channels: Channels of a node in the first cells.
     """
-    builder = _SketchBuilder()
+    builder = SketchBuilder()
     for index, cell in enumerate(CELLS):
         width = channels * (2 if index else 1)
         nodes = [

@@ -23,6 +23,7 @@ FORMATS = Registry[Callable[[], Format]](
         "proxylessnas": "spaces.formats.net_config.format:proxylessnas",
         "ofa": "spaces.formats.net_config.format:ofa",
         "nasbench201": "spaces.formats.nasbench201:NasBench201",
+        "aw-nas-dense": "spaces.formats.dense_cells:AwNasDense",
         "darts-rnn": "spaces.formats.recurrent:DartsRecurrent",
         "darts": "spaces.formats.darts:Darts",
         "aw-nas": "spaces.formats.darts:AwNas",

@@ -50,6 +50,10 @@ PRESETS = {
     "enas": "enas(channels=4, layers=3)",
     "darts-search": "darts-search(channels=4, layers=3)",
     "darts-imagenet": "darts-imagenet(input_size=64, channels=8, layers=3, num_classes=10)",
+    "dense-cells": "dense-cells(channels=4, layers=4, stem_multiplier=1, input_size=16)",
+    "dense-stages": (
+        "dense-cells(channels=4, layers=5, stem_multiplier=1, input_size=16, topologies='stages')"
+    ),
     "decoder-tiny": "decoder-tiny",
     "decoder": "decoder(contexts=(12, 24), depths=(2, 3), widths=(32, 48), head_size=8)",
     "rnn": "rnn(vocabulary=11, length=5, width=6, nodes=4)",

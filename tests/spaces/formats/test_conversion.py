@@ -27,6 +27,7 @@ def test_names() -> None:
         "nasbench201",
         "darts",
         "aw-nas",
+        "aw-nas-dense",
         "darts-rnn",
     }
     assert named | {"proxylessnas", "ofa"} == set(formats.available())
@@ -80,7 +81,7 @@ def test_texts_in_no_format_are_refused(text: str) -> None:
 
 def test_unknown_formats_and_spaces_are_named() -> None:
     for use in (lambda: formats.read("{}", "onnx"), lambda: formats.write(ARCHITECTURE, "onnx")):
-        with pytest.raises(UnknownName, match="unknown format 'onnx'; available: aw-nas, darts"):
+        with pytest.raises(UnknownName, match="unknown format 'onnx'; available: aw-nas, aw-nas-d"):
             use()
     with pytest.raises(UnknownName, match="unknown space 'nope'"):
         formats.read("(1, 2)", space="nope")
