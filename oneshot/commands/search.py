@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _CHUNK = 25
 
 # Kinds of guides whose evaluations take so long that they are stored.
-_JOURNALLED = ("supernet", "train", "tune", "bf_tune", "sum")
+_JOURNALLED = ("supernet", "train", "tune", "bf_tune", "sum", "multishot")
 
 
 @click.command(
@@ -51,9 +51,9 @@ _JOURNALLED = ("supernet", "train", "tune", "bf_tune", "sum")
     required=True,
     help="Score by predictor:FILE, lower-bound:FILE (a predictor's mean less one deviation),"
     " supernet:FOLDER, train:DATA (short trainings; train:FOLDER begins with a supernet's weights),"
-    " benchmark:NAME (or NAME:METRIC), or a sum such as"
-    " 'sum:supernet:FOLDER + 0.5*supernet:OTHER'. aw_nas's names of train: are tune (all equally"
-    " long) and bf_tune.",
+    " benchmark:NAME (or NAME:METRIC), a sum such as 'sum:supernet:FOLDER + 0.5*supernet:OTHER', or"
+    " multishot:FOLDER,FOLDER,...@flops=2e9 (supernets of several widths, read at this many"
+    " multiply-accumulates). aw_nas's names of train: are tune (all equally long) and bf_tune.",
 )
 @click.option(
     "--training",
@@ -226,7 +226,7 @@ def search(
     # Ray's processes need whole batches, candidates of short trainings compete within one, and a
     # predictor scores one at once.
     in_process = evaluation["engine"] == "local"
-    chunk = _CHUNK if kind in ("supernet", "sum") and in_process else None
+    chunk = _CHUNK if kind in ("supernet", "sum", "multishot") and in_process else None
     exporter = None if export_each is None else _exporter(export_each, format_name)
     result = _run(problem, strategy, strategy_options, seed, exporter, chunk, journal)
 

@@ -12,13 +12,13 @@ from oneshot.search.guide import BenchmarkGuide, Guide, LowerBoundGuide, Predict
 from oneshot.search.supernet_guide import SupernetGuide
 from spaces.errors import near_miss
 from spaces.plugins import Registry
+from tables.evaluation import Journal
 
 if TYPE_CHECKING:
     from oneshot.evaluation.work import SupernetEvaluation
     from oneshot.run import Run
     from oneshot.search.training_guide import ShortTrainingOptions
     from spaces.space import SearchSpace
-    from tables.evaluation import Journal
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,18 @@ class GuideRequest:
     rank_by: str | None = None
     training: ShortTrainingOptions | None = None
 
+    def with_journal(self, number: int) -> GuideRequest:
+        """Return the request with the journal of one of the guides that a guide consists of.
+
+        Args:
+            number: Number of the guide, from 0; the first one has the journal of the request.
+        """
+        if self.journal is None or not number:
+            return self
+        path = self.journal.path
+        numbered = path.with_name(f"{path.stem}-{number + 1}{path.suffix}")
+        return replace(self, journal=Journal(numbered, self.space.name))
+
     def check_space(self, space: SearchSpace) -> None:
         """Raise InvalidGuide where a guide is for another space than the requested one."""
         if space != self.space:
@@ -63,6 +75,7 @@ GUIDES = Registry["Callable[[GuideRequest], Guide]"](
         "benchmark": "oneshot.search.guide_registry:benchmark_guide",
         "train": "oneshot.search.guide_registry:short_training_guide",
         "sum": "oneshot.search.sum_guide:sum_guide",
+        "multishot": "oneshot.search.multishot.guide:multishot_guide",
     },
     # The names of aw_nas: `tune` trains all candidates equally long, `bf_tune` in rungs.
     aliases={"tune": "train", "bf_tune": "train"},
@@ -193,8 +206,9 @@ def guide_named(
 
     Args:
         text: `predictor:FILE`, `supernet:FOLDER`, `benchmark:NAME`, `benchmark:NAME:METRIC`,
-            `train:DATA`, `train:FOLDER`, `KIND:LOCATION` of a plug-in's guide, or a sum of such,
-            `sum:GUIDE + WEIGHT*GUIDE`.
+            `train:DATA`, `train:FOLDER`, `KIND:LOCATION` of a plug-in's guide, a sum of such,
+            `sum:GUIDE + WEIGHT*GUIDE`, or supernets of several widths,
+            `multishot:FOLDER,FOLDER,...@flops=2e9`.
         space: Space that the guide must score.
         evaluation: Settles how sub-networks of a supernet's run are evaluated; None: by default.
         journal: Journal of a supernet's evaluations; None: they are not stored.
@@ -220,7 +234,7 @@ def make_guide(request: GuideRequest) -> Guide:
             f" train:FOLDER of a supernet) or benchmark:NAME (or NAME:METRIC){''.join(plug_ins)}"
             f"{near_miss(kind, GUIDES)}"
         )
-    if request.rank_by is not None and kind != "supernet":
+    if request.rank_by is not None and kind not in ("supernet", "multishot"):
         raise InvalidGuide(f"--rank-by is for supernets, not for --guide {text!r}")
 
     return GUIDES.get(kind)(replace(request, location=location))

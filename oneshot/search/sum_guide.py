@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from oneshot.errors import InvalidGuide
 from oneshot.search.guide import Guide
 from spaces.space import Codes
-from tables.evaluation import Journal
 
 if TYPE_CHECKING:
     from oneshot.search.guide_registry import GuideRequest
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 _TERM = re.compile(r"(?:(?P<weight>[^*:]*)\*)?\s*(?P<text>(?P<kind>[^:*]+):.+)", re.DOTALL)
 
 # Short trainings compete within a batch, which a sum would not see.
-_NO_TERMS = ("sum", "train")
+_NO_TERMS = ("sum", "train", "multishot")
 
 
 @dataclass(frozen=True)
@@ -136,14 +135,10 @@ def sum_guide(request: GuideRequest) -> Guide:
     from oneshot.search.guide_registry import make_guide
 
     guides = []
-    journal = request.journal
     terms = parse_terms(request.location)
     for number, term in enumerate(terms):
         # Evaluations of two supernets are of different origins, so that each has a journal.
-        if number and journal is not None:
-            path = journal.path
-            numbered = path.with_name(f"{path.stem}-{number + 1}{path.suffix}")
-            request = replace(request, journal=Journal(numbered, request.space.name))
-        guides.append(make_guide(replace(request, text=term.text)))
+        part = request.with_journal(number)
+        guides.append(make_guide(replace(part, text=term.text)))
 
     return SumGuide(guides, [term.weight for term in terms])

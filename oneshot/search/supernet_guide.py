@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from oneshot.evaluation.settings import EvaluationSettings
     from oneshot.evaluation.work import SupernetEvaluation
     from oneshot.run import Run
+    from spaces.architecture import Architecture
     from spaces.space import SearchSpace
 
 
@@ -61,7 +62,7 @@ class SupernetGuide:
         self.journal = journal
         self.source = evaluation.source()
         self.name = str(self.source["run"]) if name is None else name
-        self._scores: dict[Any, float] = {}
+        self._metrics: dict[Architecture, Mapping[str, float]] = {}
         self._evaluator: Evaluator | None = None
         if journal is not None:
             for evaluated in journal.done:
@@ -70,7 +71,7 @@ class SupernetGuide:
                         f"{journal.path} holds evaluations of another supernet, data set or"
                         " setting; remove it, or choose another output"
                     )
-                self._scores[evaluated.architecture] = self.ranking.score(evaluated.metrics)
+                self._metrics[evaluated.architecture] = evaluated.metrics
 
     @classmethod
     def from_run(
@@ -93,21 +94,25 @@ class SupernetGuide:
 
         Each evaluation is in the journal before the next one begins.
         """
+        scores = np.array([self.ranking.score(metrics) for metrics in self.metrics(codes)])
+        return scores, np.zeros(len(codes))
+
+    def metrics(self, codes: Codes) -> list[Mapping[str, float]]:
+        """Return the metrics of each architecture, codes [n, choices]; see `score`."""
         architectures = self.space.decode(codes)
         new_rows = [
             row
             for row, architecture in enumerate(architectures)
-            if architecture not in self._scores
+            if architecture not in self._metrics
         ]
         if new_rows:
             with closing(self._stream(np.asfortranarray(codes[new_rows]))) as results:
                 for index, metrics in results:
                     architecture = architectures[new_rows[index]]
-                    self._scores[architecture] = self.ranking.score(metrics)
+                    self._metrics[architecture] = metrics
                     if self.journal is not None:
                         self.journal.append(Evaluation(architecture, metrics, self.source))
-        scores = np.array([self._scores[architecture] for architecture in architectures])
-        return scores, np.zeros(len(codes))
+        return [self._metrics[architecture] for architecture in architectures]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the kind, the name, and how the guide evaluates."""
@@ -120,6 +125,7 @@ class SupernetGuide:
 
     def _stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
         evaluation = self.evaluation
+        codes = evaluation.run.space.codes_for(self.space, codes)
         if evaluation.engine != "local":
             return evaluation.stream(codes)
         if self._evaluator is None:
