@@ -11,6 +11,16 @@ the same way, each from new weights of its own seed, and tested. The report is t
 mean test accuracies in standard errors, sqrt(s_found^2 / 3 + s_random^2 / 10); the target is 2. The
 same command resumes after an interruption.
 
+With `--under` networks resist perturbations: the search ranks by them, and the report has the test
+accuracies without a perturbation and under each; the recipes of `examples/pipelines/ftt-*.yaml` and
+`robust.yaml` are
+
+    --under clean=0.5 --under feature-faults=0.5
+        --network-under clean=0.5 --network-under feature-faults=0.5
+    --under clean=0.8 --under weight-faults=0.2
+        --network-under clean=0.3 --network-under weight-faults=0.7
+    --under clean=0.5 --under fgsm=0.5 --supernet-under pgd=1 --network-under pgd=1
+
 A setting must be chosen before the test images are used: `--part validation` reports accuracies on
 validation images by which no supernet ranks, and does not use the test images. Choose with it, and
 with another --seed; `--pilot 8` trains random networks alone, each twice, and compares their spread
@@ -23,12 +33,14 @@ Data: `packed_cifar.py` in this folder documents where the images are searched f
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+import scipy.stats
 import torch
 from machine import machine_options
 from numpy.typing import NDArray
@@ -166,6 +178,13 @@ CELLS = Setting(
 @click.option(
     "--part", type=click.Choice(["test", "validation"]), default="test", show_default=True
 )
+@click.option(
+    "--under",
+    multiple=True,
+    help="Perturbation of the search and of the tests with its weight, such as clean=0.5.",
+)
+@click.option("--supernet-under", multiple=True, help="Perturbation of the supernets' trainings.")
+@click.option("--network-under", multiple=True, help="Perturbation of the networks' trainings.")
 @machine_options
 @click.option(
     "--seed",
@@ -190,6 +209,9 @@ def main(
     drawn: int,
     least: float,
     part: str,
+    under: tuple[str, ...],
+    supernet_under: tuple[str, ...],
+    network_under: tuple[str, ...],
     device: str,
     precision: str,
     threads: int | None,
@@ -201,8 +223,10 @@ def main(
     load_file(str(Path(__file__).with_name("packed_cifar.py")))
     if threads is not None:
         torch.set_num_threads(threads)
-    setting = CELLS if cells else SMOKE if smoke else FULL
-    setting = setting.times(effort)
+    setting = replace(
+        (CELLS if cells else SMOKE if smoke else FULL).times(effort),
+        under={"search": under, "supernet": supernet_under, "network": network_under},
+    )
     trial = Trial(
         setting, data, part, Execution(accelerator=device, precision=precision), seed, output
     )
@@ -222,8 +246,12 @@ def main(
             trial.retrained(architecture, f"random-{number}", seed + found + number)
         )
     comparison = compared(reports)
-    write_text(output / "comparison.json", json.dumps({**comparison, **reports}, indent=1) + "\n")
-    show(reports, comparison, part)
+    perturbed = {
+        metric: compared(reports, metric) for metric in perturbed_metrics(reports["found"])
+    }
+    content = {**comparison, **perturbed, **reports}
+    write_text(output / "comparison.json", json.dumps(content, indent=1) + "\n")
+    show(reports, {"top1": comparison, **perturbed}, part)
 
 
 def show_pilot(trial: Trial, count: int, least: float) -> None:
@@ -261,15 +289,32 @@ def spread_and_noise(top1: NDArray[np.float64]) -> dict[str, float]:
     return {**deviations, "ratio": ratio}
 
 
-def compared(reports: Mapping[str, list[dict[str, Any]]]) -> dict[str, float]:
-    """Means and deviations of top-1 of both groups, and their difference in standard errors."""
+def perturbed_metrics(reports: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the top-1 accuracies under perturbations, such as `top1_pgd`."""
+    return [
+        name
+        for name, value in reports[0].items()
+        if name.startswith("top1_") and isinstance(value, float)
+    ]
+
+
+def compared(reports: Mapping[str, list[dict[str, Any]]], metric: str = "top1") -> dict[str, float]:
+    """Means and deviations of an accuracy of both groups, and their difference with its standard
+    error and its 95% interval (Welch's t).
+    """
     found_top1, random = (
-        np.array([report["top1"] for report in reports[group]]) for group in ("found", "random")
+        np.array([report[metric] for report in reports[group]]) for group in ("found", "random")
     )
     found_variance = found_top1.var(ddof=1) / len(found_top1)
     random_variance = random.var(ddof=1) / len(random)
     error = float(np.sqrt(found_variance + random_variance))
     difference = float(found_top1.mean() - random.mean())
+
+    # Welch and Satterthwaite's degrees of freedom.
+    freedom = (found_variance + random_variance) ** 2 / (
+        found_variance**2 / (len(found_top1) - 1) + random_variance**2 / (len(random) - 1)
+    )
+    margin = float(scipy.stats.t.ppf(0.975, freedom)) * error
     return {
         "found_mean": float(found_top1.mean()),
         "found_deviation": float(found_top1.std(ddof=1)),
@@ -277,31 +322,42 @@ def compared(reports: Mapping[str, list[dict[str, Any]]]) -> dict[str, float]:
         "random_deviation": float(random.std(ddof=1)),
         "random_best": float(random.max()),
         "difference": difference,
+        "difference_low": difference - margin,
+        "difference_high": difference + margin,
         "standard_error": error,
         "standard_errors": difference / error,
     }
 
 
 def show(
-    reports: Mapping[str, list[dict[str, Any]]], comparison: Mapping[str, float], part: str
+    reports: Mapping[str, list[dict[str, Any]]],
+    comparisons: Mapping[str, Mapping[str, float]],
+    part: str,
 ) -> None:
-    """Print every network, and the comparison."""
-    table = Table("network", "M MACs", f"{part} top-1", "codes")
+    """Print every network, and the comparison of each accuracy."""
+    columns = [f"{part} {metric.replace('top1', 'top-1')}" for metric in comparisons]
+    table = Table("network", "M MACs", *columns, "codes")
     for report in sorted(reports["found"] + reports["random"], key=lambda one: -one["top1"]):
         codes = "".join(map(str, report["codes"]))
-        table.add_row(report["name"], f"{report['macs'] / 1e6:.2f}", f"{report['top1']:.2f}", codes)
+        values = [f"{report[metric]:.2f}" for metric in comparisons]
+        table.add_row(report["name"], f"{report['macs'] / 1e6:.2f}", *values, codes)
     console = Console()
     console.print(table)
-    reached = (
-        "[green]reached[/green]" if comparison["standard_errors"] >= TARGET else "[red]missed[/red]"
-    )
-    console.print(
-        f"found {comparison['found_mean']:.2f} +- {comparison['found_deviation']:.2f}, random"
-        f" {comparison['random_mean']:.2f} +- {comparison['random_deviation']:.2f} (best"
-        f" {comparison['random_best']:.2f}): ahead by {comparison['difference']:.2f} points,"
-        f" {comparison['standard_errors']:.1f} standard errors; target {TARGET:.0f}: {reached}",
-        soft_wrap=True,
-    )
+    for metric, comparison in comparisons.items():
+        reached = (
+            "[green]reached[/green]"
+            if comparison["standard_errors"] >= TARGET
+            else "[red]missed[/red]"
+        )
+        console.print(
+            f"{metric}: found {comparison['found_mean']:.2f} +-"
+            f" {comparison['found_deviation']:.2f}, random {comparison['random_mean']:.2f} +-"
+            f" {comparison['random_deviation']:.2f} (best"
+            f" {comparison['random_best']:.2f}): ahead by {comparison['difference']:.2f} points"
+            f" (95%: {comparison['difference_low']:.2f} to {comparison['difference_high']:.2f}),"
+            f" {comparison['standard_errors']:.1f} standard errors; target {TARGET:.0f}: {reached}",
+            soft_wrap=True,
+        )
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
 from oneshot.evaluation.evaluator import BATCH, Evaluator
 from oneshot.evaluation.images import sample_rows
+from oneshot.evaluation.ranking import Ranking
 from oneshot.evaluation.settings import EvaluationSettings
 from oneshot.evaluation.tallies import tally_of
+from oneshot.perturbations import Conditions
 from oneshot.retraining.network_training import device_of, train_network
 from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.report import report_on_test
@@ -31,6 +33,7 @@ from oneshot.search.constraint import Limit
 from oneshot.search.guide import Guide, PredictorGuide
 from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
+from oneshot.tasks import Classification
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
 from spaces import __version__
@@ -57,6 +60,7 @@ class Setting:
         augment: whether training images are varied.
         strategy: of the search.
         votes: proxies that vote in place of a supernet; None: a supernet scores.
+        under: `supernet`, `search` or `network` -> its perturbations with their weights.
     """
 
     space: str
@@ -69,6 +73,12 @@ class Setting:
     augment: bool
     strategy: str = "evolution"
     votes: PipelineSettings | None = None
+    under: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def conditions(self, stage: str) -> Conditions | None:
+        """Perturbations of a stage; None: none."""
+        texts = self.under.get(stage, ())
+        return Conditions.parse(texts) if texts else None
 
     def times(self, effort: float) -> Setting:
         """The setting with so many times the updates."""
@@ -81,7 +91,7 @@ class Setting:
 
 class SupernetLoss:
     """A guide: negative cross-entropies by a supernet on a part of the images, which no run's
-    record can give again.
+    record can give again; under conditions their weighted sums.
 
     Args:
         evaluator: of the supernet.
@@ -94,7 +104,8 @@ class SupernetLoss:
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Scores [n] of codes [n, choices], without deviation."""
-        scores = [-found["cross_entropy"] for found in self.evaluator.evaluate_many(codes)]
+        ranking = Ranking.under("cross_entropy", Classification.metrics, self.evaluator.conditions)
+        scores = [ranking.score(found) for found in self.evaluator.evaluate_many(codes)]
         return np.array(scores), np.zeros(len(codes))
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,9 +154,14 @@ class Trial:
             recalibration_batches=self.setting.recalibration,
             precision=self.execution.precision,
         )
-        return SupernetLoss(
-            Evaluator(supernet, self.data, settings, device=self.execution.accelerator), run
+        evaluator = Evaluator(
+            supernet,
+            self.data,
+            settings,
+            conditions=self.setting.conditions("search"),
+            device=self.execution.accelerator,
         )
+        return SupernetLoss(evaluator, run)
 
     def votes(self, number: int, settings: PipelineSettings) -> PredictorGuide:
         """The vote of the proxies with this number, as a guide; by the commands of a user."""
@@ -207,7 +223,9 @@ class Trial:
     def _report(self, network: nn.Module) -> dict[str, Any]:
         device = device_of(self.execution)
         if self.part == "test":
-            return report_on_test(network, self.data, device)
+            # Tested under what the search ranks by, however the network was trained.
+            conditions = self.setting.conditions("search")
+            return report_on_test(network, self.data, device, conditions=conditions)
         validation = self.data.validation
         count = len(validation)
         remaining = np.sort(
@@ -233,6 +251,7 @@ class Trial:
                 "execution": self.execution.to_dict(),
                 "version": __version__,
                 "command": "benchmarks/found_vs_random.py",
+                "under": list(self.setting.under.get(kind, ())),
                 **more,
             }
         )

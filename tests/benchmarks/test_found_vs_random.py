@@ -7,6 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import scipy.stats
 from numpy.typing import NDArray
 
 from oneshot.training.execution import Execution
@@ -34,6 +35,22 @@ def test_the_difference_is_reported_in_standard_errors(script: ModuleType) -> No
     assert answer["standard_error"] == pytest.approx(np.sqrt(1 / 3 + (5 / 3) / 4))
     assert answer["standard_errors"] == pytest.approx(2.5 / np.sqrt(1 / 3 + 5 / 12))
     assert answer["random_best"] == 44
+    expected = scipy.stats.ttest_ind([44, 45, 46], [41, 43, 42, 44], equal_var=False)
+    interval = expected.confidence_interval(0.95)
+    assert answer["difference_low"] == pytest.approx(interval.low)
+    assert answer["difference_high"] == pytest.approx(interval.high)
+
+
+def test_accuracies_under_perturbations_are_compared_too(script: ModuleType) -> None:
+    reports = {
+        "found": [
+            {"top1": 50.0, "top1_pgd": value, "top1_interval": [0, 1]} for value in (9.0, 7.0)
+        ],
+        "random": [{"top1": 50.0, "top1_pgd": value} for value in (3.0, 5.0)],
+    }
+
+    assert script.perturbed_metrics(reports["found"]) == ["top1_pgd"]
+    assert script.compared(reports, "top1_pgd")["difference"] == 4
 
 
 def test_random_networks_differ_and_use_the_limit(

@@ -28,15 +28,20 @@ SMALLEST = {
 
 CELLS = ["space=darts-tiny(channels=4, layers=3)"]
 SEARCHED_BRIEFLY = ["search.option={population: 10, generations: 2}"]
+SCORED_BRIEFLY = [
+    "search.option={population: 4, generations: 1}",
+    "search.images=40",
+    "search.recalibration-batches=1",
+]
 OPTIONS = {
     "darts": CELLS,
     "detection": ["train.batch-size=8", "retrain.batch-size=8", *SEARCHED_BRIEFLY],
     "enas": [*CELLS, "train.option={final_samples: 2, controller_steps: 1}"],
     "fbnet": ["train.option={arch_warmup: 0}"],
+    "ftt-features": SCORED_BRIEFLY,
+    "ftt-weights": SCORED_BRIEFLY,
     "int8": [
-        "search.option={population: 4, generations: 1}",
-        "search.images=40",
-        "search.recalibration-batches=1",
+        *SCORED_BRIEFLY,
         "search.constraint=latency_ms<=1000@profile",
         "export.max-drop=100",
     ],
@@ -54,6 +59,7 @@ OPTIONS = {
     "predictor": ["search.option={initial: 12, batch: 4, rounds: 1, pool: 50}"],
     "proxies": SEARCHED_BRIEFLY,
     "proxyless": [],
+    "robust": SCORED_BRIEFLY,
     "segmentation": ["train.batch-size=8", "retrain.batch-size=8", *SEARCHED_BRIEFLY],
     "snas": CELLS,
 }
