@@ -74,6 +74,11 @@ BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
         " searches keep a margin.  [default: unknown, no margin]"
     ),
 )
+@click.option(
+    "--column",
+    default=None,
+    help="Column of HW-NAS-Bench's operators, such as pixel3_latency; with --space fbnet.",
+)
 @click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
 @click.option(
     "-o",
@@ -91,8 +96,9 @@ def import_(
 ) -> None:
     """Import a published lookup table (--space) or a published benchmark (--benchmark).
 
-    Latency tables are those of ProxylessNAS and OFA (YAML or JSON, in ms) or CSV files. They do not
-    record the device and its conditions; the options do. A CSV row is
+    Latency tables are those of ProxylessNAS and OFA (YAML or JSON, in ms), aw_nas's profiled
+    primitives (a YAML list), the operators of FBNet in HW-NAS-Bench's pickle (--column), or CSV
+    files. They do not record the device and its conditions; the options do. A CSV row is
     key,latency_ms[,iqr_ms[,samples]] with a key in the notation of Pathfit or of ProxylessNAS's
     users. A header may name the columns in another order, std_ms in place of iqr_ms, and the units
     s, us or ns. Files may be compressed by gzip.
@@ -147,6 +153,7 @@ def _lookup_table(
     processor: str,
     sigma_ms: float | None,
     name: str | None,
+    column: str | None,
     **conditions: Any,
 ) -> None:
     from spaces.files import check_writable_file, text_stem
@@ -170,6 +177,7 @@ def _lookup_table(
         conditions=conditions,
         command=command_line(),
         sigma_ms=sigma_ms,
+        column=column,
     )
     imported.table.save(path)
     least, greatest = imported.table.cost_model(space).bounds()

@@ -41,6 +41,7 @@ def import_table(
     conditions: Mapping[str, Any],
     command: str,
     sigma_ms: float | None = None,
+    column: str | None = None,
 ) -> Imported:
     """Import the lookup table of a space from published rows.
 
@@ -55,6 +56,7 @@ def import_table(
         command: The command that makes the table, which the table records.
         sigma_ms: Standard deviation of a network's latency from the sum of its blocks. None: it is
             unknown, and limits on the table keep no margin.
+        column: Column of the device in a file of several, HW-NAS-Bench's; None for other files.
 
     Raises:
         InvalidTable: A file is broken; line and value are named.
@@ -62,7 +64,7 @@ def import_table(
     """
     from spaces import __version__
 
-    rows = _pool_tables([read_rows(path) for path in files])
+    rows = _pool_tables([read_rows(path, column) for path in files])
 
     blocks = list(space.all_blocks.values())
     source = _notation(blocks, rows)

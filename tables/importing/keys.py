@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from spaces.block import Block
 from spaces.operators.layers import Shape
 from tables.errors import UnnamedBlock
+from tables.importing.hw_nas_bench import operator_key
+from tables.importing.primitives import primitive_key
 
 KeyWriter = Callable[[Block], str]
 """Returns the key of a block in a published table."""
@@ -93,6 +95,8 @@ WRITERS: Mapping[str, KeyWriter] = {
     "proxylessnas": proxylessnas_key,
     "ofa": ofa_key,
     "csv": short_key,
+    "aw-nas": primitive_key,
+    "hw-nas-bench": operator_key,
     "pathfit": pathfit_key,
 }
 """Name of a notation -> its writer."""

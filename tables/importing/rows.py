@@ -16,28 +16,36 @@ from spaces.files import read_text, text_suffix
 from spaces.formats.json_text import bounded_int
 from tables.errors import InvalidTable
 from tables.importing.csv_header import HEADERLESS, Column, is_header, parse_header, parse_row
+from tables.importing.hw_nas_bench import read_operators
+from tables.importing.primitives import rows_of_primitives
 from tables.importing.row import NORMAL_IQR, Row, to_number
 
 _FIELDS = ("mean", "std", "var", "count")
 
 
-def read_rows(path: str | Path) -> dict[str, Row]:
+def read_rows(path: str | Path, column: str | None = None) -> dict[str, Row]:
     """Read the rows of a table, by key.
 
     Args:
         path: A `.yaml`, `.yml` or `.json` file maps keys to {mean, and optionally count, and var or
             std} in milliseconds. A `.csv` file without a header has the columns key, latency_ms,
             and optionally the inter-quartile range and the number of samples; a header may name
-            them in another order and unit. Each may be compressed, as `.csv.gz`.
+            them in another order and unit. Each may be compressed, as `.csv.gz`. A YAML list is
+            one of aw_nas's profiled primitives, and a `.pickle` file HW-NAS-Bench's.
+        column: Column of the device in HW-NAS-Bench's file; None for other files.
 
     Raises:
         InvalidTable: The file is empty or of another kind, or a line is broken; line and value are
             named.
     """
     suffix = text_suffix(path)
+    if suffix == ".pickle":
+        return read_operators(path, column)
+    if column is not None:
+        raise InvalidTable(f"{path}: --column is for HW-NAS-Bench's .pickle alone; leave it out")
     if suffix not in _READERS:
         raise InvalidTable(
-            f"{path}: tables are imported from .yaml, .yml, .json and .csv, not from"
+            f"{path}: tables are imported from .yaml, .yml, .json, .csv and .pickle, not from"
             f" {suffix or 'such a file'}"
         )
 
@@ -87,6 +95,12 @@ def _yaml(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
     try:
         root = loader.get_single_node()
         if root is None:
+            return
+        if isinstance(root, yaml.SequenceNode):
+            networks = loader.construct_object(root, deep=True)
+            for row in rows_of_primitives(networks, path):
+                # A row is the mean over places all over the file.
+                yield 1, row
             return
         if not isinstance(root, yaml.MappingNode):
             raise _no_mapping(path)
