@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from oneshot.pipeline.aw_nas.configuration import Configuration
@@ -15,6 +17,9 @@ IMAGES = {"cifar10": 50_000, "cifar100": 50_000}
 CLASSES = {"cifar10": 10, "cifar100": 100}
 
 _OTHER_CELLS = "cells of `darts` have other ones; give --space, or write the model (own-model.md)"
+
+_PRIMITIVE = re.compile(r"none|skip_connect|(max_pool|avg_pool|sep_conv|dil_conv)_(3x3|5x5|7x7)")
+"""Names of operations that mean the same in both projects."""
 
 _NO_SURROGATES = "weights are evaluated as they are; remove the surrogate steps"
 
@@ -51,15 +56,14 @@ STEM_MULTIPLIER = 3
 """Channels of DARTS' stem as a multiple of those of the first cell."""
 
 
-def check_cells(configuration: Configuration) -> None:
-    """Refuse cells of the space `cnn` that are not those of `darts`."""
+def read_cells(configuration: Configuration) -> dict[str, Any]:
+    """Return the parameters of `darts` for cells of the space `cnn`; refuse other cells."""
     prefix = "search_space_cfg."
     expected: dict[str, tuple[Any, ...]] = {
         "num_cell_groups": (2,),
         "num_init_nodes": (2,),
         "cell_layout": (None,),
         "reduce_cell_groups": ([1],),
-        "num_steps": (NODES,),
         "num_node_inputs": (2,),
         "concat_op": ("concat",),
         "concat_nodes": (None,),
@@ -69,9 +73,26 @@ def check_cells(configuration: Configuration) -> None:
     for name, values in expected.items():
         configuration.accept(prefix + name, *values, instead=_OTHER_CELLS)
 
+    parameters: dict[str, Any] = {}
+    steps = int(configuration.number(f"{prefix}num_steps", NODES))
+    if steps != NODES:
+        parameters["steps"] = steps
+
     primitives = configuration.get(f"{prefix}shared_primitives", list(OPERATIONS))
-    if not isinstance(primitives, list) or set(map(str, primitives)) != set(OPERATIONS):
+    names = list(map(str, primitives)) if isinstance(primitives, list) else []
+    if not names or not all(map(_PRIMITIVE.fullmatch, names)):
         configuration.refuse(f"{prefix}shared_primitives", _OTHER_CELLS)
+    elif set(names) != set(OPERATIONS):
+        parameters["primitives"] = tuple(names)
+    return parameters
+
+
+def space_text(name: str, parameters: Mapping[str, Any]) -> str:
+    """Return a space's name with parameters, such as `darts(layers=8, steps=5)`."""
+    if not parameters:
+        return name
+    texts = (f"{key}={value!r}" for key, value in sorted(parameters.items()))
+    return f"{name}({', '.join(texts)})"
 
 
 def layers_of(configuration: Configuration) -> int:

@@ -6,18 +6,19 @@ from typing import Any
 
 from oneshot.pipeline.aw_nas.components import (
     STEM_MULTIPLIER,
-    check_cells,
     check_classes,
     check_stem,
     check_trainer,
     held_out_fraction,
     layers_of,
+    read_cells,
     read_clip,
     read_cosine,
     read_data,
     read_warmup,
     read_weights,
     scheduler_prefix,
+    space_text,
 )
 from oneshot.pipeline.aw_nas.configuration import Configuration
 from oneshot.pipeline.aw_nas.replacements import refuse_component
@@ -52,6 +53,9 @@ def convert_differentiable(
     )
 
     pipeline: dict[str, Any] = {"space": base, "data": data, "train": train}
+    configuration.accept(
+        "controller_cfg.inspect_hessian_every", -1, None, instead="set option.hessian_every"
+    )
     if algorithm == "fbnet":
         train["target"] = "latency_ms@profile"
         pipeline = {"space": base, "data": data, "profile": {}, "train": train}
@@ -76,11 +80,11 @@ def _algorithm(configuration: Configuration, space: str | None) -> str:
         return "fbnet"
 
     refuse_component(configuration, "objective_type", "classification")
-    uses_edges = configuration.get("controller_cfg.use_edge_normalization", False)
-    if uses_edges:
-        configuration.refuse(
-            "controller_cfg.use_edge_normalization", "`darts` weighs the edges of a node equally"
+    if _is_partial(configuration):
+        configuration.accept(
+            "controller_cfg.use_prob", True, instead="`pc-darts` mixes by probabilities: set true"
         )
+        return "pc-darts"
 
     if configuration.get("controller_cfg.use_prob", False):
         configuration.ignore("controller_cfg.gumbel_temperature")
@@ -90,6 +94,34 @@ def _algorithm(configuration: Configuration, space: str | None) -> str:
         "`snas` trains weights and logits by one loss, as published; aw_nas takes turns",
     )
     return "snas"
+
+
+def _is_partial(configuration: Configuration) -> bool:
+    """Return whether edges are weighted, or a part of the channels is mixed, as in PC-DARTS."""
+    return bool(
+        configuration.get("controller_cfg.use_edge_normalization", False)
+        or configuration.is_set("weights_manager_cfg.cell_group_kwargs")
+    )
+
+
+def _partial_options(configuration: Configuration) -> dict[str, Any]:
+    """Return the options of PC-DARTS' mixture."""
+    key = "weights_manager_cfg.cell_group_kwargs"
+    groups = configuration.get(key) or [{"partial_channel_proportion": 1}]
+    divisors = [
+        group.get("partial_channel_proportion")
+        if isinstance(group, dict) and len(group) == 1
+        else 0
+        for group in groups
+    ]
+    if len(set(divisors)) != 1 or not divisors[0]:
+        configuration.refuse(key, "both cells have one partial_channel_proportion alone")
+    return {
+        "channel_divisor": divisors[0],
+        "edge_normalisation": bool(
+            configuration.get("controller_cfg.use_edge_normalization", False)
+        ),
+    }
 
 
 def _logit_options(configuration: Configuration, algorithm: str) -> dict[str, Any]:
@@ -105,6 +137,9 @@ def _logit_options(configuration: Configuration, algorithm: str) -> dict[str, An
         "arch_every": _updates_per_step(configuration),
     }
     temperature = configuration.number("controller_cfg.gumbel_temperature", 1.0)
+    if algorithm == "pc-darts":
+        options |= _partial_options(configuration)
+        configuration.ignore("controller_cfg.gumbel_temperature")
     if algorithm == "snas":
         options |= {"first_temperature": temperature, "last_temperature": temperature}
     if algorithm == "fbnet":
@@ -153,20 +188,18 @@ def _search_space(
 
     refuse_component(configuration, "search_space_type", "cnn")
     refuse_component(configuration, "weights_manager_type", "diff_supernet")
-    check_cells(configuration)
+    parameters = read_cells(configuration)
     check_stem(configuration, prefix)
     check_classes(configuration, f"{prefix}.num_classes", data)
-    configuration.accept(
-        f"{prefix}.cell_group_kwargs", None, instead="all channels go through the mixture"
-    )
     configuration.note(f"{prefix}.dropout_rate", "search networks have no dropout, as published")
     configuration.ignore("search_space_cfg.derive_without_none_op")
 
-    layers = layers_of(configuration)
-    channels = int(configuration.number(f"{prefix}.init_channels", SEARCH_CHANNELS))
-    multiplier = int(configuration.number(f"{prefix}.stem_multiplier", STEM_MULTIPLIER))
-    if (layers, channels, multiplier) == (SEARCH_LAYERS, SEARCH_CHANNELS, STEM_MULTIPLIER):
-        return "darts", None
-    return "darts", (
-        f"darts-search(channels={channels}, layers={layers}, stem_multiplier={multiplier})"
-    )
+    base = space_text("darts", parameters)
+    sizes = {
+        "channels": int(configuration.number(f"{prefix}.init_channels", SEARCH_CHANNELS)),
+        "layers": layers_of(configuration),
+        "stem_multiplier": int(configuration.number(f"{prefix}.stem_multiplier", STEM_MULTIPLIER)),
+    }
+    if list(sizes.values()) == [SEARCH_CHANNELS, SEARCH_LAYERS, STEM_MULTIPLIER]:
+        return base, None
+    return base, space_text("darts-search", {**parameters, **sizes, "networks": base})

@@ -8,18 +8,19 @@ from typing import Any
 from oneshot.pipeline.aw_nas.components import (
     IMAGES,
     STEM_MULTIPLIER,
-    check_cells,
     check_classes,
     check_stem,
     check_trainer,
     held_out_fraction,
     layers_of,
+    read_cells,
     read_clip,
     read_cosine,
     read_data,
     read_warmup,
     read_weights,
     scheduler_prefix,
+    space_text,
 )
 from oneshot.pipeline.aw_nas.configuration import Configuration
 from oneshot.pipeline.aw_nas.replacements import refuse_component
@@ -42,17 +43,20 @@ def convert_enas(
     if space is None:
         refuse_component(configuration, "search_space_type", "cnn")
         refuse_component(configuration, "weights_manager_type", "supernet")
-        check_cells(configuration)
+        parameters = read_cells(configuration)
         check_stem(configuration, prefix)
         check_classes(configuration, f"{prefix}.num_classes", data)
         configuration.accept(f"{prefix}.cell_group_kwargs", None, instead="use `space: darts`")
-        channels = int(configuration.number(f"{prefix}.init_channels", SEARCH_CHANNELS))
-        multiplier = int(configuration.number(f"{prefix}.stem_multiplier", STEM_MULTIPLIER))
-        # Both operations of a node may read one input there.
-        space = (
-            f"darts(channels={channels}, layers={layers_of(configuration)},"
-            f" repeated_inputs=True, stem_multiplier={multiplier})"
-        )
+        parameters |= {
+            "channels": int(configuration.number(f"{prefix}.init_channels", SEARCH_CHANNELS)),
+            "layers": layers_of(configuration),
+            "stem_multiplier": int(
+                configuration.number(f"{prefix}.stem_multiplier", STEM_MULTIPLIER)
+            ),
+            # Both operations of a node may read one input there.
+            "repeated_inputs": True,
+        }
+        space = space_text("darts", parameters)
     else:
         configuration.ignore("search_space_type", "search_space_cfg", "weights_manager_type")
         configuration.ignore(prefix)

@@ -7,12 +7,13 @@ from typing import Any
 
 from oneshot.pipeline.aw_nas.components import (
     IMAGES,
-    check_cells,
     check_classes,
     check_stem,
     layers_of,
+    read_cells,
     read_cosine,
     read_data,
+    space_text,
 )
 from oneshot.pipeline.aw_nas.configuration import Configuration
 from oneshot.pipeline.aw_nas.replacements import refuse_component
@@ -65,15 +66,16 @@ def convert_final(
 
 def _cells(configuration: Configuration) -> str:
     refuse_component(configuration, "search_space_type", "cnn")
-    check_cells(configuration)
+    parameters = read_cells(configuration)
     check_stem(configuration, "final_model_cfg")
-    channels = int(configuration.number("final_model_cfg.init_channels", 36))
-    multiplier = int(configuration.number("final_model_cfg.stem_multiplier", 3))
-    # Both operations of a node may read one input there.
-    return (
-        f"darts(channels={channels}, layers={layers_of(configuration)}, repeated_inputs=True,"
-        f" stem_multiplier={multiplier})"
-    )
+    parameters |= {
+        "channels": int(configuration.number("final_model_cfg.init_channels", 36)),
+        "layers": layers_of(configuration),
+        "stem_multiplier": int(configuration.number("final_model_cfg.stem_multiplier", 3)),
+        # Both operations of a node may read one input there.
+        "repeated_inputs": True,
+    }
+    return space_text("darts", parameters)
 
 
 def _nasbench201(configuration: Configuration) -> str:

@@ -98,6 +98,34 @@ def test_darts_keeps_every_number_of_the_search(examples: Path) -> None:
     ]
 
 
+def test_pc_darts_keeps_its_share_of_channels_and_its_warmup(examples: Path) -> None:
+    converted = convert(examples / "mloss" / "pcdarts" / "pcdarts_search.yaml")
+    train = arguments(build(converted.text), "train")
+    options = dict(text.split("=", 1) for text in train["--option"])
+
+    assert train["--algorithm"] == ["pc-darts"]
+    assert options["channel_divisor"] == "4"
+    assert options["edge_normalisation"] == "true"
+    # Epochs are counted from 1 there: the logits are trained from the sixteenth on.
+    assert options["arch_warmup"] == "15"
+    assert float(options["arch_learning_rate"]) == 6e-4
+
+
+def test_other_cells_are_parameters_of_the_space(examples: Path, tmp_path: Path) -> None:
+    converted = convert(examples / "mloss" / "enas" / "enas_search.yaml")
+    train = arguments(build(converted.text), "train")
+    space = spaces.get(train["--space"][0])
+    # Five nodes with two operations each, out of five, in two cells.
+    assert sum("_op_" in choice.key for choice in space.choices) == 20
+    assert {len(choice.candidates) for choice in space.choices if "_op_" in choice.key} == {5}
+
+    wide = convert(small(tmp_path, "num_layers: 8", "num_layers: 6, num_steps: 3"))
+    pipeline = arguments(build(wide.text), "train")
+    searched = spaces.get(pipeline["--space"][0])
+    assert searched.family == "darts-search"
+    assert searched.network_space == spaces.get("darts(steps=3)")
+
+
 def test_enas_trains_its_controller_as_often_as_aw_nas(examples: Path) -> None:
     converted = convert(examples / "basic" / "enas.yaml")
     train = arguments(build(converted.text), "train")
@@ -206,7 +234,8 @@ def test_small_configuration_is_converted_without_notes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ("num_layers: 8", "num_layers: 8, num_steps: 5", "line 2: search_space_cfg.num_steps: 5"),
+        ("num_layers: 8", "num_node_inputs: 3", "line 2: search_space_cfg.num_node_inputs: 3"),
+        ("num_layers: 8", "shared_primitives: [block_0]", "search_space_cfg.shared_primitives"),
         ("T_max: 50", "T_max: 60", "line 10: evaluator_cfg.mepa_scheduler.T_max: 60"),
         ("type: SGD", "type: Adam", "line 9: evaluator_cfg.mepa_optimizer.type: Adam"),
         ("[0.0, 0.5, 0.5]", "[0.2, 0.4, 0.4]", "line 11: evaluator_cfg.data_portion"),
