@@ -51,6 +51,8 @@ class Settings:
         max_body: Greatest size of a request's body in bytes, except for uploads.
         supernets: Runs of trained supernets, or folders that contain such runs.
         data_sets: Name -> value of the command line's `--data`, for retrainings.
+        spaces: Names of spaces with parameters that requests may use, in addition to the registered
+            ones, such as those of detectors.
         database_url: URL of the job store. None uses a file in the data folder.
         artifacts: URL of the artifacts' storage. None uses a folder in the data folder.
         allowed_hosts: Host names that requests may use besides those of loopback; `.example.org`
@@ -88,6 +90,7 @@ class Settings:
     max_body: int = 1 << 18
     supernets: tuple[Path, ...] = (SUPERNETS,)
     data_sets: Mapping[str, str] = field(default_factory=lambda: dict(DATA_SETS))
+    spaces: tuple[str, ...] = ()
     database_url: str | None = None
     artifacts: str | None = None
     allowed_hosts: tuple[str, ...] = ()

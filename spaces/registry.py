@@ -119,6 +119,22 @@ def available() -> list[str]:
     return sorted(SPACES)
 
 
+def same_name(first: str, second: str) -> bool:
+    """Return whether two names have the same parameters, in any order and spelling.
+
+    No space is built, which may take long where its parameters are large. Parameters that equal
+    the preset count nevertheless.
+
+    Example:
+        >>> same_name("spos(head=mask, input_size=64)", "spos(input_size=64, head='mask')")
+        True
+    """
+    try:
+        return SPACES.parse(first) == SPACES.parse(second)
+    except InvalidParameter:
+        return first == second
+
+
 def get(name: str, **parameters: Any) -> SearchSpace:
     """Return the space of a name, such as `spos` or `spos(input_size=160)`.
 

@@ -294,10 +294,11 @@ class Catalog:
     # Spaces
 
     def spaces(self) -> list[str]:
-        """List the registered spaces, and those that predictors and supernets were trained on."""
+        """List the registered spaces, those of the settings, and those of trained files."""
         return sorted(
             {
                 *registry.available(),
+                *self._settings.spaces,
                 *self._predictor_spaces(),
                 *(run.space for run in self.supernets().values()),
             }
@@ -311,7 +312,7 @@ class Catalog:
         # The registered ones first: the others are found by looking at files.
         if name not in registry.available():
             names = self.spaces()
-            if name not in names:
+            if not any(registry.same_name(name, known) for known in names):
                 raise UnknownName("space", name, names)
         return registry.get(name)
 

@@ -64,6 +64,15 @@ STORAGE = [
             " be repeated."
         ),
     ),
+    click.option(
+        "--space",
+        "spaces",
+        multiple=True,
+        help=(
+            "Space with parameters that requests may name, such as 'spos-tiny(head=ssdlite)'; may"
+            " be repeated."
+        ),
+    ),
 ]
 
 ACCESS = [
@@ -141,6 +150,7 @@ def serve(
     predictors: Sequence[Path],
     supernets: Sequence[Path],
     data_sets: Sequence[str],
+    spaces: Sequence[str],
     artifacts: str | None,
     allowed_hosts: Sequence[str],
     workers: int | None,
@@ -148,6 +158,7 @@ def serve(
 ) -> None:
     """Serve searches until stopped with Ctrl-C; unfinished jobs resume at the next start."""
     from service.processes.supervisor import serve as serve_settings
+    from spaces.registry import get
 
     data_by_name = {}
     for text in data_sets:
@@ -166,6 +177,7 @@ def serve(
             predictors=_resolved(predictors),
             supernets=_resolved(supernets),
             data_sets=data_by_name,
+            spaces=tuple(get(name).name for name in spaces),
             artifacts=artifacts,
             allowed_hosts=tuple(allowed_hosts),
             workers=workers or default_workers(),

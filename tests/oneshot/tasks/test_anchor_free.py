@@ -11,7 +11,7 @@ from profiler.commands import main as profiler
 from spaces.registry import get
 from tests.oneshot.commands.running import done
 
-SMALL = "channels=(16, 32, 64), head_channels=16, repeats=(1, 1, 1), input_size=64"
+SMALL = "channels=(24, 48, 96), head_channels=16, repeats=(1, 1, 1), input_size=64"
 HEADS = ["fpn(width=32, extra=0)", "bifpn(width=32, extra=0)"]
 RECIPE = ("--batch-size", 16, "--learning-rate", 0.02, "--augment", "--no-tensorboard")
 ONE = ("--threads", 1)
