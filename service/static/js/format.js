@@ -105,7 +105,8 @@ export const encoderName = (kind) => ENCODERS[kind] ?? kind;
 export const metricName = (name, definition) => definition?.title ?? name.replaceAll("_", " ");
 export const metricUnit = ({ unit } = {}) => (unit === "percent" ? "%" : unit ?? "");
 export const betterOf = ({ higher_is_better }) => `${higher_is_better ? "higher" : "lower"} is better`;
-export const capital = (text) => `${text[0].toUpperCase()}${text.slice(1)}`;
+// Words with a capital inside, such as mAP, are written as they are.
+export const capital = (text) => (/^[a-z]+[A-Z]/.test(text) ? text : `${text[0].toUpperCase()}${text.slice(1)}`);
 
 // The description of the metric that scores are of, null if they are of several or unknown.
 export const scoredMetric = (value) => (value?.metric && value.higher_is_better !== undefined ? value : null);
