@@ -127,7 +127,9 @@ def sample_near(
 def uniform_network(space: ElasticSpace, constraints: Sequence[Constraint]) -> Codes:
     """Return the codes [1, choices] of uniform scaling: the widest that meets the constraints.
 
-    All widths have the same ratio, and no block is left out. It is what a compression has to beat.
+    All widths have about the same ratio, and no block is left out: of the widest network with one
+    ratio, single widths are then one step wider as far as the constraints allow. It is what a
+    compression has to beat.
 
     Args:
         space: Space of the networks.
@@ -140,4 +142,14 @@ def uniform_network(space: ElasticSpace, constraints: Sequence[Constraint]) -> C
     codes = np.rint(positions * (space.candidates - 1) * widths).astype(space.dtype)
     codes = space.canonical(np.asfortranarray(codes))
     met = np.flatnonzero(feasible(constraints, codes))
-    return codes[met[:1]] if len(met) else codes[-1:]
+    if not len(met):
+        return codes[-1:]
+
+    widest = codes[met[:1]]
+    # Candidates are few, so that one ratio may leave much of a limit unused.
+    for column in np.flatnonzero(widths & (widest[0] > 0)):
+        wider = widest.copy(order="F")
+        wider[0, column] -= 1
+        if feasible(constraints, wider).all():
+            widest = wider
+    return widest

@@ -141,10 +141,10 @@ class Compression:
         """Return the space with weights that were trained at all widths."""
         if not self.settings.supernet_epochs:
             return self.space
-        supernet = self.space.supernet()
         folder = self.folder / "supernet"
         weights = folder / "weights.safetensors"
         if not weights.exists():
+            supernet = self.space.supernet()
             algorithm = Sandwich(
                 supernet,
                 self.space.network(self.space.original),
@@ -156,8 +156,10 @@ class Compression:
             with self._step("train all widths") as progress:
                 self._fit(algorithm, folder, progress)
             _save(supernet.model, weights)
-        _load(supernet.model, weights)
-        return self.space.with_weights(supernet.model)
+
+        network = self.space.network(self.space.original)
+        _load(network, weights)
+        return self.space.with_weights(network)
 
     def _choose(self, constraints: Sequence[Constraint], trained: ElasticSpace) -> Choice:
         source = {"supernet_epochs": self.settings.supernet_epochs, "data": self.data.title}
@@ -168,12 +170,16 @@ class Compression:
             return choose_network(trained, constraints, scorer, self.settings, progress)
 
     def _fine_tune(self, architecture: Architecture, trained: ElasticSpace) -> nn.Module:
-        network = trained.network(architecture)
         weights = self.folder / "network.safetensors"
-        if weights.exists():
-            _load(network, weights)
-            return network.eval()
+        if not weights.exists():
+            self._train(trained.network(architecture), weights)
 
+        # Always from the file, so that a resumed compression exports the same bytes.
+        network = trained.network(architecture)
+        _load(network, weights)
+        return network.eval()
+
+    def _train(self, network: nn.Module, weights: Path) -> None:
         with self._step("fine-tune") as progress:
             if self.settings.epochs:
                 algorithm = Distillation(
@@ -190,7 +196,6 @@ class Compression:
             )
             recalibrate(network, batches, task=self.task)
         _save(network, weights)
-        return network.eval()
 
     def _fit(self, algorithm: Distillation, folder: Path, progress: Progress) -> None:
         fit(
