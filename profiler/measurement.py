@@ -22,6 +22,7 @@ from profiler.instruments.timing import (
     runs_for,
     settle,
     warm_up,
+    warm_up_runs_for,
 )
 from profiler.phases import Group, Networks, groups_of
 from spaces.formats import read_architecture
@@ -105,7 +106,9 @@ def time_runners(
         # All networks get the runs of the slowest, so that their medians are equally precise.
         slowest = max(warm_up(runner, seconds=1.0) for runner in runners)
         runs = runs_for(slowest)
-        return np.array(interleaved(runners, rounds, runs, rng, least_rounds=least_rounds))
+        warm = warm_up_runs_for(slowest)
+        series = interleaved(runners, rounds, runs, rng, warm, least_rounds)
+        return np.array(series)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,13 @@ from profiler.building.settings import FEWEST_ROUNDS, Instruments, Settings
 from profiler.building.solving import Solution, solve
 from profiler.errors import IncompleteMeasurement
 from profiler.instruments.references import ROUNDS_PER_BUILD, References
-from profiler.instruments.timing import rebuild_runners, runs_for, settle, warm_up
+from profiler.instruments.timing import (
+    rebuild_runners,
+    runs_for,
+    settle,
+    warm_up,
+    warm_up_runs_for,
+)
 from spaces.space import Codes, SearchSpace
 from spaces.user_model.block import ModuleBlock
 
@@ -44,6 +50,7 @@ class Session:
     instruments: Instruments
     samples: Samples = field(init=False)
     runs: int = 0
+    warm_up_runs: int = 2
     solution: Solution | None = None
     interrupted: bool = False
 
@@ -67,8 +74,11 @@ class Session:
     def prepare(self) -> None:
         """Warm up the reference networks and decide the number of runs of a sample."""
         runners = self.reference_runners()
-        self.runs = runs_for(max(map(warm_up, runners)))
-        self.samples = Samples(References(runners, max(2, self.runs // 2)))
+        slowest = max(map(warm_up, runners))
+        self.runs = runs_for(slowest)
+        self.warm_up_runs = warm_up_runs_for(slowest)
+        references = References(runners, max(2, self.runs // 2), self.warm_up_runs)
+        self.samples = Samples(references)
 
     def round(self, networks: Codes) -> None:
         """Measure networks in a random order, with a reference run after each.
@@ -142,12 +152,13 @@ class Session:
         """Time the runs of one sample and add their latencies to the lists."""
         times_blocks = self.backend.times_blocks
 
-        # Two untimed runs, of the kinds that are timed: another network has just used the caches.
-        runner.whole()
-        if times_blocks:
-            runner.blocks()
-        else:
+        # Untimed runs of the kinds that are timed: another network has just used the caches.
+        for _ in range(self.warm_up_runs // 2):
             runner.whole()
+            if times_blocks:
+                runner.blocks()
+            else:
+                runner.whole()
 
         for _ in range(self.runs):
             latencies.append(runner.whole())

@@ -13,19 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.backends.base import Runner
-from profiler.instruments.timing import runs_for, warm_up
+from profiler.instruments.timing import runs_for, warm_up, warm_up_runs_for
 from spaces.progress import Progress, silent
 
 Array = NDArray[np.float64]
 
 ROUNDS_PER_BUILD = 4
 """Rounds after which runners are rebuilt."""
-
-WARM_UP_RUNS = 2
-"""Untimed runs before a sample, because another network has just used the caches.
-
-Their number is the same for all networks that are compared.
-"""
 
 # Reference runs on either side of an interval that its state may be the median of.
 _WINDOWS = (1, 2, 4, 8, 16, 32)
@@ -40,11 +34,13 @@ class References:
     Args:
         runners: The reference networks.
         runs: Number of timed runs of one sample, whose median is used.
+        warm_up_runs: Number of untimed runs before them.
     """
 
-    def __init__(self, runners: Sequence[Runner], runs: int):
+    def __init__(self, runners: Sequence[Runner], runs: int, warm_up_runs: int = 2):
         self.runners: Sequence[Runner] = list(runners)
         self.runs = runs
+        self.warm_up_runs = warm_up_runs
         self.times: list[float] = []
 
     @property
@@ -55,7 +51,7 @@ class References:
     def time_next(self) -> None:
         """Time the next reference network in the cycle."""
         runner = self.runners[self.interval % len(self.runners)]
-        for _ in range(WARM_UP_RUNS):
+        for _ in range(self.warm_up_runs):
             runner.whole()
         self.times.append(float(np.median([runner.whole() for _ in range(self.runs)])))
 
@@ -117,8 +113,10 @@ def time_with_references(
         the references.
     """
     runners, reference_runners = make()
-    runs = runs_for(max(warm_up(runner, seconds=1.0) for runner in reference_runners))
-    references = References(reference_runners, max(2, runs // 2))
+    slowest = max(warm_up(runner, seconds=1.0) for runner in reference_runners)
+    runs = runs_for(slowest)
+    warm_up_runs = warm_up_runs_for(slowest)
+    references = References(reference_runners, max(2, runs // 2), warm_up_runs)
     times = np.empty((len(runners), rounds))
     intervals = np.empty((len(runners), rounds), dtype=np.int64)
 
@@ -133,7 +131,7 @@ def time_with_references(
                 runners, references.runners = make()
 
             for index in rng.permutation(len(runners)):
-                for _ in range(WARM_UP_RUNS):
+                for _ in range(warm_up_runs):
                     runners[index].whole()
                 intervals[index, number] = references.interval
                 times[index, number] = np.median([runners[index].whole() for _ in range(runs)])

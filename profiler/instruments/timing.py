@@ -14,8 +14,12 @@ from profiler.instruments.allocator import keep_memory
 from spaces.architecture import Architecture
 from spaces.space import SearchSpace
 
-# Runs of a network that is compiled as a whole: onnxruntime's first ones take up to 7% longer.
-_SETTLING_RUNS = 8
+# Runs of a network that is compiled as a whole until it is settled, at least and at most:
+# onnxruntime's first ones take up to 7% longer, and where they take a tenth of a millisecond, those
+# of the first milliseconds.
+_LEAST_SETTLING_RUNS = 8
+_MOST_SETTLING_RUNS = 200
+_SETTLING_MS = 10.0
 
 
 @contextlib.contextmanager
@@ -69,8 +73,14 @@ def warm_up(runner: Runner, seconds: float = 2.0, tolerance: float = 0.02) -> fl
 
 def settle(runner: Runner, backend: Backend) -> Runner:
     """Run a new runner until the slow first runs of its backend are over, and return it."""
-    for _ in range(0 if backend.times_blocks else _SETTLING_RUNS):
-        runner.whole()
+    if backend.times_blocks:
+        return runner
+
+    elapsed_ms = 0.0
+    for run in range(_MOST_SETTLING_RUNS):
+        if run >= _LEAST_SETTLING_RUNS and elapsed_ms >= _SETTLING_MS:
+            break
+        elapsed_ms += runner.whole()
     return runner
 
 
@@ -86,7 +96,7 @@ def rebuild_runners(
     ]
 
 
-def runs_for(latency_ms: float, least: int = 3, most: int = 12, target_ms: float = 30.0) -> int:
+def runs_for(latency_ms: float, least: int = 3, most: int = 40, target_ms: float = 30.0) -> int:
     """Return the number of runs of one sample: short networks are run more often.
 
     Args:
@@ -96,6 +106,19 @@ def runs_for(latency_ms: float, least: int = 3, most: int = 12, target_ms: float
         target_ms: Duration of a sample that is aimed at.
     """
     return int(np.clip(round(target_ms / max(latency_ms, 1e-6)), least, most))
+
+
+def warm_up_runs_for(latency_ms: float) -> int:
+    """Return the number of untimed runs before a sample.
+
+    Another network has just used the caches. Networks of a tenth of a millisecond become faster
+    over a dozen runs, for which two of a longer one suffice. The number is the same for all
+    networks that are compared.
+
+    Args:
+        latency_ms: Latency of the slowest of them.
+    """
+    return runs_for(latency_ms, least=2, most=20, target_ms=4.0)
 
 
 def interleaved(

@@ -111,8 +111,8 @@ def test_an_interrupted_measurement_reports_its_rounds(
     def whole(runner: CpuRunner) -> float:
         nonlocal calls
         calls += 1
-        # 2 + 12 runs in a round: in the middle of the sixth one.
-        if calls == 14 * 5 + 4:
+        # 4 + 30 runs in a round: in the middle of the sixth one.
+        if calls == 34 * 5 + 4:
             raise KeyboardInterrupt
         return 1.0
 

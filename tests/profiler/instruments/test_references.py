@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from profiler.instruments.references import (
     ROUNDS_PER_BUILD,
-    WARM_UP_RUNS,
     References,
     time_with_references,
 )
@@ -157,7 +156,7 @@ def test_every_network_has_its_turn_between_two_of_the_references() -> None:
     begin = (
         next(index for index, name in enumerate(log) if name[0] in "ab")
         - references.runs
-        - WARM_UP_RUNS
+        - references.warm_up_runs
     )
     turns = [
         name
@@ -170,6 +169,6 @@ def test_every_network_has_its_turn_between_two_of_the_references() -> None:
     assert sorted(turns[1:5:2]) == ["a1", "b1"]
     assert sorted(turns[-4::2]) == ["a2", "b2"]
     assert turns[-3::2] == ["s1", "s0"]
-    assert log.count("a2") == WARM_UP_RUNS + 12
+    assert log.count("a2") == references.warm_up_runs + 30
     assert told[0] == (1 / (ROUNDS_PER_BUILD + 1), f"round 1 of {ROUNDS_PER_BUILD + 1}")
     assert told[-1][0] == 1.0

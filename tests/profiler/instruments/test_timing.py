@@ -2,12 +2,20 @@
 
 import gc
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from profiler.instruments.timing import interleaved, quiet, runs_for, warm_up
+from profiler.instruments.timing import (
+    interleaved,
+    quiet,
+    runs_for,
+    settle,
+    warm_up,
+    warm_up_runs_for,
+)
 from profiler.measurement import measure
 
 
@@ -73,10 +81,32 @@ def test_warm_up_ends_when_times_never_agree() -> None:
 
 @pytest.mark.parametrize(
     ("latency_ms", "runs"),
-    [(0.0, 12), (0.01, 12), (2.5, 12), (5.0, 6), (10.0, 3), (300.0, 3), (1e9, 3)],
+    [(0.0, 40), (0.01, 40), (1.0, 30), (2.5, 12), (5.0, 6), (10.0, 3), (300.0, 3), (1e9, 3)],
 )
 def test_short_networks_run_more_often(latency_ms: float, runs: int) -> None:
     assert runs_for(latency_ms) == runs
+
+
+@pytest.mark.parametrize(("latency_ms", "runs"), [(0.1, 20), (0.5, 8), (2.0, 2), (300.0, 2)])
+def test_short_networks_need_more_runs_until_the_caches_are_theirs(
+    latency_ms: float, runs: int
+) -> None:
+    assert warm_up_runs_for(latency_ms) == runs
+
+
+@pytest.mark.parametrize(
+    ("latency_ms", "times_blocks", "runs"),
+    [(0.0, False, 200), (0.1, False, 100), (3.0, False, 8), (0.1, True, 0)],
+)
+def test_new_networks_settle_for_a_time_and_a_number_of_runs(
+    latency_ms: float, times_blocks: bool, runs: int, fake: Any
+) -> None:
+    backend = fake(1)
+    backend.times_blocks = times_blocks
+    runner = Told([latency_ms])
+
+    assert settle(runner, backend) is runner
+    assert abs(runner.count - runs) <= 1
 
 
 def test_every_round_runs_each_once_in_a_fresh_order() -> None:
@@ -115,7 +145,7 @@ def test_orders_come_from_the_generator_alone() -> None:
 
 
 def test_measure_gives_median_and_spread() -> None:
-    # 12 runs a turn and 2 warm ones: with a cycle of 14 each turn sees the same.
+    # 8 runs a turn and 2 warm ones: with a cycle of 10 each turn sees the same.
     steady = Told([4.0])
     found = measure({"steady": steady, "wide": Told([1.0, 3.0])}, threads=1, rounds=10)
     assert (found["steady"].latency_ms, found["steady"].iqr_ms) == (4.0, 0.0)
