@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from oneshot.data.text.targets import spelled
 from oneshot.errors import InvalidOption
+from oneshot.tasks.overlapping import evaluate_windows
 from oneshot.tasks.registry import register_task
 from oneshot.tasks.tally import INTERVAL, Tally
 from oneshot.tasks.task import Task
@@ -131,7 +132,10 @@ class Language(Task):
         if batch_size(state) > rows:
             state = mapped(state, lambda tensor: tensor[:rows])
 
-        if not model.training or not (self.activation or self.slowness):
+        if not model.training:
+            return evaluate_windows(model, inputs, state)
+
+        if not (self.activation or self.slowness):
             logits, following = model(inputs, state)
             return logits, following
 

@@ -27,8 +27,8 @@ MOST_ERRORS = 3.0
 """Standard errors by which a model may seem better than the source by chance."""
 
 
-def markov() -> TextData:
-    shape: Any = (LENGTH,)
+def markov(length: int = LENGTH) -> TextData:
+    shape: Any = (length,)
     data = load("markov", shape)
     assert isinstance(data, TextData)
     return data
@@ -73,6 +73,33 @@ def test_recurrent_network_comes_within_three_percent_of_the_source(tmp_path: Pa
     )
 
     fit(Algorithm(network, recipe, Passes(Language())), data.train, tmp_path, seed=1, augment=True)
+
+    ratio = quality(network, data.test, task=Language())["perplexity"] / markov_source().perplexity
+    assert ratio < 1.03
+    tokens = tokens_of(data)
+    assert errors_below_source(losses_of(network, tokens), tokens) < MOST_ERRORS
+
+
+@pytest.mark.slow
+def test_decoder_comes_within_three_percent_of_the_source(tmp_path: Path) -> None:
+    context = 16
+    data = markov(context)
+    sizes = {"depths": (2,), "widths": (48,), "heads": (2,), "ratios": (2,), "head_size": 16}
+    space = spaces.get("decoder", contexts=(context,), vocabulary=data.num_classes, **sizes)
+    network = space.network(space.architecture([0] * len(space.choices)))
+    recipe = Recipe(
+        steps=1200,
+        batch_size=16,
+        learning_rate=0.005,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        schedule="cosine",
+        warmup=20,
+        clip=1.0,
+        optimizer="adamw",
+    )
+
+    fit(Algorithm(network, recipe, Passes(Language())), data.train, tmp_path, seed=1)
 
     ratio = quality(network, data.test, task=Language())["perplexity"] / markov_source().perplexity
     assert ratio < 1.03
