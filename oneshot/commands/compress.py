@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options import (
-    DATA,
+from oneshot.commands.options.base import (
     FILE,
     MARGIN_OPTION,
     POSITIVE,
     SEED,
     TASK,
-    load_data,
-    resumable,
     set_threads,
     with_options,
 )
+from oneshot.commands.options.data import DATA, load_data
+from oneshot.commands.options.runs import resumable
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FOLDER
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
-from oneshot.commands.options import SAMPLE, SEED, with_options
+from oneshot.commands.options.base import SAMPLE, SEED, with_options
+from oneshot.commands.options.evaluation import evaluation_options, supernet_evaluation
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_LINES
 

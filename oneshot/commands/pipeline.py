@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oneshot.commands.options import FILE, Command, with_options
+from oneshot.commands.options.base import FILE, Command, with_options
 from spaces.console.group import Group, example
 from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options import (
-    DATA,
+from oneshot.commands.options.base import (
     POSITIVE,
     SAMPLE,
     SEED,
     TASK,
-    load_data,
     set_threads,
     with_options,
 )
+from oneshot.commands.options.data import DATA, load_data
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_LINES
 

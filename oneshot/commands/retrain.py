@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options import (
-    AUGMENT,
+from oneshot.commands.options.base import set_threads, with_options
+from oneshot.commands.options.data import load_data
+from oneshot.commands.options.recipe import AUGMENT, recipe
+from oneshot.commands.options.runs import (
     begin_run,
     execution,
-    load_data,
-    recipe,
     recipe_options,
     resumable,
     run_settings,
-    set_threads,
-    with_options,
 )
 from spaces.console.group import example
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
-from oneshot.commands.options import FILE, MARGIN_OPTION, SEED, name_and_value
+from oneshot.commands.options.base import FILE, MARGIN_OPTION, SEED, name_and_value
+from oneshot.commands.options.evaluation import evaluation_options, supernet_evaluation
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options import DATA, POSITIVE, UNDER, set_threads
+from oneshot.commands.options.base import POSITIVE, UNDER, set_threads
+from oneshot.commands.options.data import DATA
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 
@@ -209,7 +210,7 @@ def _classes_of(model: OnnxNetwork) -> int:
 
 
 def _other_data(options: dict[str, Any], shape: tuple[int, int, int], classes: int) -> ImageData:
-    from oneshot.commands.options import load_data
+    from oneshot.commands.options.data import load_data
     from oneshot.errors import InvalidOption
 
     data = load_data(options, shape)

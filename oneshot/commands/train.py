@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneshot.algorithms.registry import available
-from oneshot.commands.options import (
-    AUGMENT,
+from oneshot.commands.options.base import (
     MARGIN_OPTION,
+    name_and_value,
+    set_threads,
+    with_options,
+)
+from oneshot.commands.options.data import load_data
+from oneshot.commands.options.recipe import AUGMENT, recipe
+from oneshot.commands.options.runs import (
     begin_run,
     execution,
-    load_data,
-    name_and_value,
-    recipe,
     recipe_options,
     resumable,
     run_settings,
-    set_threads,
-    with_options,
 )
 from spaces.console.group import example
 

@@ -117,7 +117,7 @@ def check_named_options(
         click.BadParameter: A text has no `=`.
         PathfitError: The function refuses the options.
     """
-    from oneshot.commands.options import name_and_value
+    from oneshot.commands.options.base import name_and_value
 
     check(name, dict(name_and_value(text, "epochs=2") for text in texts))
 

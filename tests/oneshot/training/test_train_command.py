@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from oneshot.algorithms.training import augmentation_settings
 from oneshot.commands import main
-from oneshot.commands.options import recipe
+from oneshot.commands.options.recipe import recipe
 from oneshot.commands.train import train
 from oneshot.errors import InvalidOption
 from oneshot.run_settings import AugmentationSettings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options import POSITIVE, SEED, UNDER, Command, with_options
+from oneshot.commands.options.base import POSITIVE, SEED, UNDER, Command, with_options
 from oneshot.evaluation.settings import PRECISIONS
 
 if TYPE_CHECKING:
