@@ -165,7 +165,7 @@ def _sample_images(data: ImageData, count: int, seed: int) -> tuple[torch.Tensor
     """Return training images with their targets, at random.
 
     Raises:
-        InvalidOption: An example of the data set is more than one tensor.
+        InvalidOption: An example of the data set is more than one tensor, or tokens of a text.
     """
     import numpy as np
 
@@ -177,7 +177,13 @@ def _sample_images(data: ImageData, count: int, seed: int) -> tuple[torch.Tensor
             f"proxies are measured with images; the examples of {data.title} are several tensors"
         )
     rows = np.random.default_rng(seed).permutation(len(data.train))[:count]
-    return data.train.tensors(np.sort(rows))
+    inputs, targets = data.train.tensors(np.sort(rows))
+    if not inputs.is_floating_point():
+        raise InvalidOption(
+            f"data: proxies are measured with images; the examples of {data.title} are tokens of a"
+            " text"
+        )
+    return inputs, targets
 
 
 def _measure(

@@ -156,3 +156,16 @@ def test_images_and_texts_do_not_mix(text: Path, tmp_path: Path) -> None:
         result = refused("train", *arguments, "-o", run)
         assert message in " ".join(result.output.split())
         assert not run.exists()
+
+
+@pytest.mark.parametrize("space", [SPACE, "decoder-tiny"])
+def test_proxies_of_texts_are_refused(text: Path, tmp_path: Path, space: str) -> None:
+    output = refused(
+        *("proxies", "--space", space, "--task", "language", "--data", f"text:{text}"),
+        *("--threads", 1, "-o", tmp_path / "proxies.jsonl"),
+    ).output
+
+    assert "proxies are measured with images; the examples of text.txt are tokens" in " ".join(
+        output.split()
+    )
+    assert not (tmp_path / "proxies.jsonl").exists()
