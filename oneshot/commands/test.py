@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from oneshot.data.images import ImageData
     from oneshot.export.onnx_network import OnnxNetwork
+    from oneshot.export.onnx_text import OnnxTextNetwork
     from spaces.architecture import Architecture
 
 
@@ -152,22 +154,9 @@ def _from_run(
     model = run.load()
     if options["data"] is None:
         return model, run.data(), run.settings.task, run.architecture
-    data = _other_data(options, run.input_shape, run.settings.num_classes)
-    _check_vocabulary(options["data"], data, run.settings.data.get("vocabulary"))
+    data = _other_data(options, run.input_shape, run.settings.data)
+    _check_classes(options["data"], data, run.settings.num_classes)
     return model, data, run.settings.task, run.architecture
-
-
-def _check_vocabulary(name: str, data: ImageData, vocabulary: str | None) -> None:
-    """Refuse a text whose tokens have other numbers than those of the training."""
-    from oneshot.errors import InvalidOption
-
-    other = data.record().get("vocabulary")
-    if other != vocabulary:
-        digests = [(digest or "none")[:16] for digest in (other, vocabulary)]
-        raise InvalidOption(
-            f"--data {name!r} has the vocabulary {digests[0]}, the network {digests[1]}: a network"
-            " reads the tokens of its own training part; leave out --data"
-        )
 
 
 def _from_onnx(
@@ -176,17 +165,18 @@ def _from_onnx(
     """Return a file's network, its data set, the name of its task, and its architecture."""
     from oneshot.data.registry import reload
     from oneshot.errors import InvalidOption
-    from oneshot.export.onnx_network import OnnxNetwork
     from oneshot.tasks.registry import DEFAULT
     from spaces.architecture import Architecture
     from spaces.errors import UnknownName
 
-    model = OnnxNetwork(path)
+    model = _onnx_network(path)
     task = model.metadata.get("task", DEFAULT)
     text = model.metadata.get("architecture")
     architecture = None if text is None else Architecture.from_json(text)
     if options["data"] is not None:
-        data = _other_data(options, model.input_shape, _classes_of(model))
+        record = json.loads(model.metadata.get("data", "{}"))
+        data = _other_data(options, model.input_shape, record)
+        _check_classes(options["data"], data, _classes_of(model))
         return model, data, task, architecture
     if "data" not in model.metadata:
         raise InvalidOption(f"{path} does not name its data set; give --data")
@@ -200,7 +190,19 @@ def _from_onnx(
         ) from error
 
 
-def _classes_of(model: OnnxNetwork) -> int:
+def _onnx_network(path: Path) -> OnnxNetwork | OnnxTextNetwork:
+    """Return the network of a file: one of text if its first input are integers."""
+    from oneshot.export.onnx_network import OnnxNetwork, open_session
+    from oneshot.export.onnx_text import OnnxTextNetwork
+
+    session = open_session(path)
+    inputs = session.get_inputs()
+    if inputs and inputs[0].type == "tensor(int64)":
+        return OnnxTextNetwork(path, session)
+    return OnnxNetwork(path, session)
+
+
+def _classes_of(model: OnnxNetwork | OnnxTextNetwork) -> int:
     import torch
 
     # Of a detector that finds objects itself, no output has a column for each class.
@@ -209,13 +211,40 @@ def _classes_of(model: OnnxNetwork) -> int:
     return int(model(torch.zeros(1, *model.input_shape)).shape[1])
 
 
-def _other_data(options: dict[str, Any], shape: tuple[int, int, int], classes: int) -> ImageData:
+def _other_data(options: dict[str, Any], shape: Any, record: Mapping[str, Any]) -> ImageData:
+    """Load the data set of --data.
+
+    Args:
+        options: Values of the command's options.
+        shape: Shape of one input of the network.
+        record: Record of the data set of the training, whose options of texts are the defaults.
+
+    Raises:
+        InvalidOption: Tokens of the text have other numbers than those of the training.
+    """
     from oneshot.commands.options.data import load_data
     from oneshot.errors import InvalidOption
 
-    data = load_data(options, shape)
-    if data.num_classes != classes:
+    # Data of other kinds have no such options.
+    of_text = record.get("text") or {} if options["data"].startswith("text:") else {}
+    defaults = {name: value for name, value in of_text.items() if options[name] is None}
+    data = load_data({**options, **defaults}, shape)
+
+    vocabularies = [value.get("vocabulary") for value in (data.record(), record)]
+    if vocabularies[0] != vocabularies[1]:
+        digests = [(digest or "none")[:16] for digest in vocabularies]
         raise InvalidOption(
-            f"--data {options['data']!r} has {data.num_classes} classes, the network {classes}"
+            f"--data {options['data']!r} has the vocabulary {digests[0]}, the network {digests[1]}:"
+            " a network reads the tokens of its own training part; leave out --data"
         )
     return data
+
+
+def _check_classes(name: str, data: ImageData, classes: int) -> None:
+    """Refuse a data set of another number of classes than the network's."""
+    from oneshot.errors import InvalidOption
+
+    if data.num_classes != classes:
+        raise InvalidOption(
+            f"--data {name!r} has {data.num_classes} classes, the network {classes}"
+        )

@@ -1,4 +1,4 @@
-"""ONNX file as a network that can be tested."""
+"""ONNX file of a network of images as a network that can be tested."""
 
 from __future__ import annotations
 
@@ -11,6 +11,23 @@ from torch import Tensor, nn
 from spaces.errors import InvalidFile
 
 
+def open_session(path: str | Path) -> Any:
+    """Return onnxruntime's session of a file on the processor.
+
+    Raises:
+        InvalidFile: onnxruntime cannot load the file.
+    """
+    import onnxruntime
+
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    # The exceptions of onnxruntime have no other common base.
+    except Exception as error:
+        raise InvalidFile(
+            f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}"
+        ) from error
+
+
 class OnnxNetwork(nn.Module):
     """Network that runs an ONNX model on the processor.
 
@@ -19,26 +36,16 @@ class OnnxNetwork(nn.Module):
 
     Args:
         path: ONNX file.
+        session: Its session of onnxruntime. None: the file is loaded.
 
     Raises:
         InvalidFile: onnxruntime cannot load the file, or the model's input is not one batch of
             images.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, session: Any = None):
         super().__init__()
-        import onnxruntime
-
-        try:
-            self.session = onnxruntime.InferenceSession(
-                str(path), providers=["CPUExecutionProvider"]
-            )
-        # The exceptions of onnxruntime have no other common base.
-        except Exception as error:
-            raise InvalidFile(
-                f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}"
-            ) from error
-
+        self.session = open_session(path) if session is None else session
         entries = self.session.get_inputs()
         shapes = [list(entry.shape) for entry in entries]
         if [entry.type for entry in entries] != ["tensor(float)"] or len(shapes[0]) != 4:
