@@ -46,6 +46,10 @@ LAZY = {
         "oneshot.commands.test:test",
         "Test a retrained or exported network on the test part of a data set.",
     ),
+    "generate": (
+        "oneshot.commands.generate:generate",
+        "Print a text that a retrained network of text generates.",
+    ),
     "export": (
         "oneshot.commands.export:export",
         "Export a retrained network to ONNX and check it against torch.",

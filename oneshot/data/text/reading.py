@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from oneshot.data.errors import InvalidData
@@ -56,6 +57,22 @@ def tokenized(text: str, level: str) -> list[str]:
     if level == "characters":
         return list(text)
     return [token for line in text.splitlines() for token in (*line.split(), END)]
+
+
+def joined(tokens: Sequence[str], level: str) -> str:
+    """Return the text of tokens.
+
+    Args:
+        tokens: Tokens, as of `tokenized`.
+        level: `words` or `characters`.
+
+    Example:
+        >>> joined(["to", "be", "<eos>", "or", "not", "<eos>"], "words")
+        'to be\\nor not\\n'
+    """
+    if level == "characters":
+        return "".join(tokens)
+    return "\n".join(line.strip(" ") for line in " ".join(tokens).split(END))
 
 
 def _file_of(folder: Path, part: str) -> Path:

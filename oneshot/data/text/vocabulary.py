@@ -45,6 +45,11 @@ class Vocabulary:
         """Token -> index."""
         return {token: index for index, token in enumerate(self.tokens)}
 
+    @property
+    def level(self) -> str:
+        """Level of the tokens: only `words` have a token at the end of lines."""
+        return "words" if END in self.index else "characters"
+
     @cached_property
     def digest(self) -> str:
         """The hexadecimal SHA-256 of the tokens in their order."""
