@@ -16,30 +16,23 @@ quarter of the updates.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import torch
+from character_lstm import LstmTraining
+from processor_time import child_seconds, stopwatch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
 
 import spaces
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load
-from oneshot.evaluation.evaluator import quality
-from oneshot.retraining.report import report_on_test
-from oneshot.tasks.language import Language
-from oneshot.training.algorithm import Algorithm
-from oneshot.training.fitting import fit
-from oneshot.training.passes import Passes
 from oneshot.training.recipe import Recipe
 from spaces.architecture import Architecture
 from spaces.files import write_text
@@ -114,11 +107,11 @@ class Comparison:
         if not report.exists():
             source = self.folder / f"{name}.architecture.json"
             write_text(source, architecture.to_json())
-            before = _child_seconds()
             arguments = ["--arch", str(source), "-o", str(folder)]
-            command("retrain", *arguments, *self.options(self.recipe.steps or 0))
+            with stopwatch(self.folder / f"{name}.seconds.json", child_seconds) as watch:
+                command("retrain", *arguments, *self.options(self.recipe.steps or 0))
             result = json.loads((folder / "test.json").read_text(encoding="utf-8"))
-            result |= {"name": name, "seconds": _child_seconds() - before}
+            result |= {"name": name, "seconds": watch.seconds}
             write_text(report, json.dumps(result, indent=1) + "\n")
         loaded: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
         return loaded
@@ -127,59 +120,6 @@ class Comparison:
 def command(*arguments: str) -> None:
     """Run a command of oneshot; its errors end this program."""
     subprocess.run([sys.executable, "-m", "oneshot", *arguments], check=True)
-
-
-def _child_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-class Lstm(nn.Module):
-    """torch's LSTM with scores that share the vectors of the tokens.
-
-    Args:
-        vocabulary: Number of different tokens.
-        width: Features of the vectors and of the hidden state.
-    """
-
-    def __init__(self, vocabulary: int, width: int):
-        super().__init__()
-        self.vectors = nn.Embedding(vocabulary, width)
-        self.recurrent = nn.LSTM(width, width, batch_first=True)
-        self.bias = nn.Parameter(torch.zeros(vocabulary))
-        nn.init.uniform_(self.vectors.weight, -0.1, 0.1)
-
-    def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Return scores [b, length, vocabulary] and the state, rows first."""
-        before = None if state is None else tuple(part.transpose(0, 1) for part in state)
-        hidden, after = self.recurrent(self.vectors(tokens), before)
-        scores = nn.functional.linear(hidden, self.vectors.weight, self.bias)
-        return scores, tuple(part.transpose(0, 1).contiguous() for part in after)
-
-
-def lstm_width(vocabulary: int, params: int) -> int:
-    """Return the greatest width of an LSTM with at most so many parameters."""
-    width = 1
-    while 8 * (width + 1) * (width + 2) + vocabulary * (width + 2) <= params:
-        width += 1
-    return width
-
-
-def trained_lstm(
-    comparison: Comparison, data: ImageData, width: int, rate: float, steps: int, name: str
-) -> tuple[nn.Module, float]:
-    """Train an LSTM and return it with the processor time of its training in seconds."""
-    torch.manual_seed(comparison.seed)
-    network = Lstm(data.num_classes, width)
-    recipe = replace(comparison.recipe, learning_rate=rate, steps=steps)
-    before = time.process_time()
-    fit(
-        Algorithm(network, recipe, Passes(Language())),
-        data.train,
-        comparison.folder / f"lstm-{name}",
-        seed=comparison.seed,
-    )
-    return network, time.process_time() - before
 
 
 def lstm_reports(
@@ -198,23 +138,11 @@ def lstm_reports(
         loaded: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
         return loaded
 
-    width = lstm_width(data.num_classes, params)
+    training = LstmTraining(data, comparison.recipe, params, comparison.seed, comparison.folder)
     steps = comparison.recipe.steps or 0
-    scores = {}
-    for rate in LSTM_RATES:
-        network, _ = trained_lstm(comparison, data, width, rate, steps // 4, f"rate-{rate:g}")
-        scores[rate] = quality(network, data.validation, task=Language())["cross_entropy"]
-    rate = min(scores, key=lambda one: scores[one])
-
-    reports = []
-    for name in ("lstm", "lstm-time"):
-        network, taken = trained_lstm(comparison, data, width, rate, steps, name)
-        report = report_on_test(network, data, task=Language())
-        params = sum(value.numel() for value in network.parameters())
-        setting = {"params": params, "steps": steps, "rate": rate}
-        reports.append({**report, "name": name, "seconds": taken, **setting})
-        # The second one has as many updates as the time of a cell's training allows.
-        steps = max(steps, round(steps * seconds / taken))
+    rate, seconds_per_step = training.best_rate(LSTM_RATES, steps // 4)
+    counts = {"lstm": steps, "lstm-time": max(steps, round(seconds / seconds_per_step))}
+    reports = [training.report(rate, count, name) for name, count in counts.items()]
 
     write_text(path, json.dumps(reports, indent=1) + "\n")
     return reports

@@ -3,6 +3,7 @@
 import importlib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,3 +45,44 @@ def test_too_few_decoders_of_a_latency_are_refused(script: ModuleType, model: Co
     found = min(smallest, key=space.macs)
     with pytest.raises(InvalidOption, match=r"random: only \d+ of 20000 samples take 95% to 100%"):
         script.matched(space, model, found, 20_001, 0)
+
+
+def test_lstm_is_trained_for_the_time_of_the_found_decoder(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be that is the question\n" * 200)
+    lstm = importlib.import_module("character_lstm")
+    trainings: list[tuple[float, int]] = []
+    train = lstm.LstmTraining.train
+
+    def recorded(self: Any, rate: float, steps: int, name: str) -> Any:
+        trainings.append((rate, steps))
+        network, _ = train(self, rate, steps, name)
+        # A made-up clock: an update takes half a second.
+        return network, steps / 2
+
+    monkeypatch.setattr(lstm.LstmTraining, "train", recorded)
+    arguments = (tmp_path, f"text:{text}", "characters", 4000, 150.0, 0)
+    report = script.lstm_report(*arguments)
+
+    # An update is timed by 20, a rate is found in a tenth of the time, which is 300 updates.
+    assert [steps for _, steps in trainings] == [20, 30, 30, 30, 300]
+    assert trainings[-1][0] == report["rate"] in script.LSTM_RATES
+    assert report["params"] <= 4000
+    assert report["steps"] == 300
+    assert script.lstm_report(*arguments) == report
+    assert len(trainings) == 5
+
+
+def test_time_of_interrupted_work_adds_up(tmp_path: Path, script: ModuleType) -> None:
+    module = importlib.import_module("processor_time")
+    times = iter([1.0, 4.0, 10.0, 12.0])
+    path = tmp_path / "seconds.json"
+
+    with pytest.raises(KeyboardInterrupt), module.stopwatch(path, lambda: next(times)):
+        raise KeyboardInterrupt
+    with module.stopwatch(path, lambda: next(times)) as watch:
+        pass
+
+    assert watch.seconds == 5.0

@@ -21,20 +21,26 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("recurrent_cells")
 
 
+@pytest.fixture
+def lstm(script: ModuleType) -> ModuleType:
+    """The module of the baseline."""
+    return importlib.import_module("character_lstm")
+
+
 @pytest.mark.parametrize("params", [4000, 54321])
-def test_lstm_has_as_many_parameters_as_fit(script: ModuleType, params: int) -> None:
-    width = script.lstm_width(66, params)
+def test_lstm_has_as_many_parameters_as_fit(lstm: ModuleType, params: int) -> None:
+    width = lstm.lstm_width(66, params)
 
     counts = [
-        sum(value.numel() for value in script.Lstm(66, size).parameters())
+        sum(value.numel() for value in lstm.Lstm(66, size).parameters())
         for size in (width, width + 1)
     ]
     assert counts[0] <= params < counts[1]
 
 
-def test_lstm_carries_its_state(script: ModuleType) -> None:
+def test_lstm_carries_its_state(lstm: ModuleType) -> None:
     torch.manual_seed(0)
-    network = script.Lstm(5, 8).eval()
+    network = lstm.Lstm(5, 8).eval()
     split = TextSplit(torch.randint(5, (1000,)), 7)
     whole = TextSplit(split.tokens, 999)
 
