@@ -14,7 +14,7 @@ from service.admission.guides import resolve_guide
 from service.admission.problem import bind_problem
 from service.admission.tasks import Admission, RecordedDevice, SearchTask
 from service.catalog.catalog import Catalog
-from service.catalog.files import FileReference, device_model
+from service.catalog.files import FileReference, device_models
 from service.jobs import JsonObject, Resources
 from service.problems import blaming, invalid
 from service.schemas.search import SearchRequest
@@ -53,7 +53,7 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
     if table is not None and _measured_metrics(request):
         # A missing block is the table's fault, whichever metric would need it.
         with blaming("device"):
-            device_model(table, space)
+            device_models(table, space)
 
     # The score is always maximised, so that naming it as an objective changes nothing.
     objectives = [canonical_metric(name) for name in request.objectives if name not in SCORES]

@@ -70,6 +70,8 @@ _BLOCK_FIELDS = (
     "stride",
     "se",
     "shortcut",
+    "heads",
+    "cached",
     "macs",
     "params",
 )
@@ -81,12 +83,14 @@ class BlockCosts:
 
     Args:
         block: The block.
+        phase: Phase in which a network of text executes it; None where there is one phase only.
         latency_ms: Latency of the block in the lookup table; None without a table.
         latency_fraction: Fraction of the network's latency; None without a table.
         memory_bytes: Bytes of activations; None if the table has no such figure.
     """
 
     block: Block
+    phase: str | None
     latency_ms: float | None
     latency_fraction: float | None
     memory_bytes: float | None
@@ -95,6 +99,7 @@ class BlockCosts:
         """Return the JSON object that the API answers."""
         return {
             **{name: getattr(self.block, name) for name in _BLOCK_FIELDS},
+            "phase": self.phase,
             "latency_ms": self.latency_ms,
             "share": self.latency_fraction,
             "memory_bytes": self.memory_bytes,
@@ -137,15 +142,15 @@ class NetworkCosts:
 
 def _executed_blocks(
     space: SearchSpace, architecture: Architecture, table: LookupTable | None
-) -> Iterator[tuple[Block, str]]:
-    """Yield the blocks of a network with the latency that they are part of, phase by phase."""
+) -> Iterator[tuple[Block, str | None]]:
+    """Yield the blocks of a network; of networks of text phase by phase, each with its phase."""
     if table is None or not table.phases:
         for block in space.blocks(architecture):
-            yield block, "latency_ms"
+            yield block, None
         return
     for phase, _, at_phase in by_phase(table, space):
         for block in at_phase.blocks(architecture):
-            yield block, f"{phase}_ms"
+            yield block, phase
 
 
 def by_block(architecture: Architecture, table: FileReference | None) -> NetworkCosts:
@@ -164,14 +169,15 @@ def by_block(architecture: Architecture, table: FileReference | None) -> Network
     totals = {metric: float(model.estimate(codes)[0]) for metric, model in models.items()}
     measured = None if table is None else read_table(table)
     blocks = []
-    for block, metric in _executed_blocks(space, architecture, measured):
+    for block, phase in _executed_blocks(space, architecture, measured):
         # The fractions are of the estimate for the whole network, which includes the table's
         # correction.
-        latency = totals.get(metric)
+        latency = totals.get(f"{phase}_ms" if phase else "latency_ms")
         cost = None if measured is None else measured.blocks[block.key]
         blocks.append(
             BlockCosts(
                 block=block,
+                phase=phase,
                 latency_ms=None if cost is None else cost.latency_ms,
                 latency_fraction=None if cost is None or not latency else cost.latency_ms / latency,
                 memory_bytes=None if cost is None else cost.activation_bytes,

@@ -68,9 +68,7 @@ def _table(path: str, _sha256: str) -> LookupTable:
 
 
 @functools.lru_cache(maxsize=32)
-def device_model(
-    reference: FileReference, space: SearchSpace, metric: str = "latency_ms"
-) -> CostModel:
+def device_model(reference: FileReference, space: SearchSpace, metric: str) -> CostModel:
     """Fit the cost model of a table on a space, cached.
 
     Raises:

@@ -194,6 +194,9 @@ class RetrainOptions(Strict):
             " head, such as detection."
         ),
     )
+    level: Literal["words", "characters"] | None = Field(
+        default=None, description="Tokens of a text. Default: words."
+    )
     epochs: int | None = Field(default=None, ge=1, le=100_000)
     steps: int | None = Field(
         default=None, ge=1, le=100_000_000, description="Updates, instead of epochs."
@@ -230,6 +233,12 @@ class RetrainOptions(Strict):
     ema: float | None = Field(default=None, ge=0, lt=1)
     drop_path: float | None = Field(default=None, ge=0, lt=1)
     auxiliary: float | None = Field(default=None, ge=0, le=10)
+    average_after: int | None = Field(
+        default=None,
+        ge=0,
+        le=100_000,
+        description="Epochs without a better validation score after which weights are averaged.",
+    )
 
 
 class RetrainRequest(Strict):

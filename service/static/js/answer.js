@@ -200,14 +200,26 @@ export class Answer {
   }
 }
 
+// What a latency is the time of; that of an image needs no words.
+const PER = { latency_ms: "", decode_ms: " a token", prefill_ms: " a prompt" };
+
+// The limited latency that the heading shows, or undefined.
+function latencyLimit({ constraints }) {
+  const metric = Object.keys(PER).find((name) => constraints?.[name]);
+  return metric && { metric, maximum: constraints[metric].max };
+}
+
 function head(search) {
   const { request } = search;
   const sentence = el("h2", { class: "sentence" }, "The best network of ", el("em", {}, request.space ?? "a space"));
   if (request.device) sentence.append(" on ", el("em", {}, request.device));
-  const latency = request.constraints?.latency_ms?.max;
-  if (latency) sentence.append(" within ", el("em", { class: "number" }, most("latency_ms", latency)));
+  const limited = latencyLimit(request);
+  if (limited) {
+    const { metric, maximum } = limited;
+    sentence.append(" within ", el("em", { class: "number" }, most(metric, maximum)), PER[metric]);
+  }
   const about = [
-    others(request) || (latency ? null : "without limits"),
+    others(request) || (limited ? null : "without limits"),
     request.guide?.name && `guided by ${request.guide.name}`,
     request.strategy?.name,
     request.seed !== undefined && `seed ${request.seed}`,
@@ -231,7 +243,8 @@ function numbers(current) {
 
 // The limits that the heading does not show.
 function others(request) {
-  const { latency_ms: _, ...rest } = request.constraints ?? {};
+  const rest = { ...request.constraints };
+  delete rest[latencyLimit(request)?.metric];
   return limits({ constraints: rest }).join(", ");
 }
 

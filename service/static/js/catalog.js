@@ -56,6 +56,8 @@ export const findEntry = (entries, name) => entries.find((entry) => entry.name =
 const usable = ({ items }) => items.filter((item) => !item.error);
 
 export const spaceOf = (name) => catalog.spaces.find((space) => space.name === name);
+// Whether networks of a space read tokens; a space with options is as that of its family.
+export const readsText = (name) => spaceOf(name.split("(")[0])?.input_shape.length === 1;
 export const guidesOf = (space) => catalog.guides.filter((guide) => guide.space === space);
 
 // Metric -> {least, greatest} over the networks of a space, including the latency if a device is given.

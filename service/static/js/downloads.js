@@ -65,12 +65,12 @@ export const networkPath = (search, rank, format) => `${pathOf(search.id)}/archi
 const link = (text, href, download, label) => el("a", { class: "button", href, download, "aria-label": label, title: label }, text);
 
 // Returns the commands that fetch and train an architecture; a token comes from the shell's environment.
-export function retrainCommand(search, rank) {
+export function retrainCommand(search, rank, isOfText) {
   const url = new URL(networkPath(search, rank, "pathfit"), location.href);
   const name = `network-${search.id.slice(0, 8)}-${rank}`;
   const token = signedIn() ? `-H "Authorization: Bearer $PATHFIT_TOKEN" ` : "";
-  const task = search.result?.guide?.task ?? "classification";
-  const data = task === "classification" ? "--data digits" : `--data DATA --task '${task}'`;
+  const task = isOfText ? "language" : search.result?.guide?.task ?? "classification";
+  const data = task === "classification" ? "--data digits" : `--data ${isOfText ? "text:FOLDER" : "DATA"} --task '${task}'`;
   return `curl ${token}-o ${name}.json '${url}'\npython -m oneshot retrain --arch ${name}.json ${data} -o runs/${name}`;
 }
 

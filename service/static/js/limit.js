@@ -44,7 +44,7 @@ export class Limit {
     this.complain("");
     if (!this.range) return;
     const { least, greatest } = this.range;
-    const [first, last] = this.metric === "latency_ms" ? ["fastest", "slowest"] : ["lowest", "highest"];
+    const [first, last] = this.metric.endsWith("_ms") ? ["fastest", "slowest"] : ["lowest", "highest"];
     this.ends.append(
       el("span", {}, `${first} ${this.format(least)} ${this.unit}`), el("span", {}, `${last} ${this.format(greatest)} ${this.unit}`),
     );

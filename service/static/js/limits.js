@@ -4,6 +4,9 @@ import { el } from "./dom.js";
 import { sortMetrics } from "./format.js";
 import { Limit } from "./limit.js";
 
+// Limits that are on before anything is chosen: a table has one or the other.
+const LIMITED = ["latency_ms", "decode_ms"];
+
 export class Limits {
   constructor() {
     this.byMetric = new Map();
@@ -31,7 +34,7 @@ export class Limits {
   }
 
   limit(metric, unit) {
-    if (!this.byMetric.has(metric)) this.byMetric.set(metric, new Limit(metric, metric === "latency_ms", unit));
+    if (!this.byMetric.has(metric)) this.byMetric.set(metric, new Limit(metric, LIMITED.includes(metric), unit));
     return this.byMetric.get(metric);
   }
 

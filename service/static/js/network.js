@@ -3,25 +3,39 @@
 import { Away, Problem, get } from "./api.js";
 import { el } from "./dom.js";
 import { networkPath } from "./downloads.js";
-import { digits, unitOf } from "./format.js";
+import { cost, digits, unitOf } from "./format.js";
 
 const KINDS = ["#2f7f86", "#c07a1e", "#7a5bb0", "#3f8a4b", "#b04a79", "#4b74bd", "#8a7a3a", "#77828a"];
 const MOST = 64;
 
 export async function drawNetwork(candidates, rank) {
   try {
-    return blockList(await get(networkPath(candidates.search, rank, "blocks")));
+    return blockLists(await get(networkPath(candidates.search, rank, "blocks")));
   } catch (error) {
     if (error instanceof Problem || error instanceof Away) return el("p", { class: "notice" }, `The blocks cannot be shown: ${error.message}.`);
     throw error;
   }
 }
 
-function blockList(answer) {
-  const timed = answer.latency_ms !== null;
+// Shows the blocks; those of networks of text phase by phase, with their share of that phase's latency.
+function blockLists(answer) {
+  const phases = [...new Set(answer.blocks.map(({ phase }) => phase))];
+  if (phases.length === 1) return blockList(answer.blocks, answer[latencyOf(phases[0])] ?? null);
+  return el("div", {}, phases.flatMap((phase) => {
+    const metric = latencyOf(phase);
+    const title = el("h4", {}, `${unitOf(metric).name}: ${cost(metric, answer[metric])}`);
+    return [title, blockList(answer.blocks.filter((block) => block.phase === phase), answer[metric])];
+  }));
+}
+
+const latencyOf = (phase) => (phase ? `${phase}_ms` : "latency_ms");
+
+// `latency` is that of the network, or null without a device.
+function blockList(blocks, latency) {
+  const timed = latency !== null;
   const metric = timed ? "latency_ms" : "macs";
-  const rows = merged(answer.blocks).map((block) => ({ ...block, value: block[metric] * block.times }));
-  const total = timed ? answer.latency_ms : rows.reduce((sum, { value }) => sum + value, 0);
+  const rows = merged(blocks).map((block) => ({ ...block, value: block[metric] * block.times }));
+  const total = timed ? latency : rows.reduce((sum, { value }) => sum + value, 0);
   const difference = timed ? total - rows.reduce((sum, { value }) => sum + value, 0) : 0;
   const most = Math.max(...rows.map(({ value }) => value), Math.abs(difference));
   const kinds = [...new Set(rows.map(({ operator }) => operator))];
@@ -64,7 +78,18 @@ function item(name, text, size, stage, colour, value, total, most, metric) {
   );
 }
 
-const shapeText = (shape) => (shape.length > 1 ? shape.slice(1).join(" × ") : "");
+// Shapes are [channels, height, width], [classes], or [tokens, features] in networks of text.
+function shapeText(shape) {
+  if (shape.length === 2) return `${shape[0]} token${shape[0] === 1 ? "" : "s"}`;
+  return shape.length > 1 ? shape.slice(1).join(" × ") : "";
+}
+
+const CHANNELS = ["", "classes", "features", "channels"];
+
+function sizeText({ operator, output }) {
+  const noun = operator === "token_scores" ? "scores" : CHANNELS[output.length];
+  return `${output[output.length === 2 ? 1 : 0]} ${noun}`;
+}
 
 function titleOf({ operator, kernel, times }) {
   const name = operator.replaceAll("_", " ");
@@ -72,11 +97,13 @@ function titleOf({ operator, kernel, times }) {
 }
 
 function detailsOf(block) {
-  const { expansion, stride, se, shortcut, output } = block;
+  const { expansion, stride, se, shortcut, heads, cached } = block;
   return [
     expansion ? `expands ${expansion}` : null,
     stride > 1 ? `stride ${stride}` : null,
-    `${output[0]} ${output.length > 1 ? "channels" : "classes"}`,
+    heads ? `${heads} head${heads === 1 ? "" : "s"}` : null,
+    cached ? `${cached} cached tokens` : null,
+    sizeText(block),
     se ? "squeeze-excite" : null,
     shortcut ? "shortcut" : null,
   ].filter(Boolean).join(", ");

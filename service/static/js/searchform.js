@@ -79,7 +79,7 @@ export class SearchForm {
 
   spaceChosen() {
     const space = spaceOf(this.space.value);
-    this.space.help(space ? `${large(space.architectures)} networks for images of ${space.input_shape.slice(1).join(" × ")} pixels` : "");
+    this.space.help(space ? `${large(space.architectures)} networks for ${inputsOf(space)}` : "");
     const measuredHere = catalog.tables.filter((table) => table.space === space?.name);
     const others = catalog.tables.filter((table) => table.space !== space?.name);
     const listed = (tables) => tables.map((table) => ({ value: table.name, text: labelOf(table) }));
@@ -198,4 +198,10 @@ export class SearchForm {
     }
     announce(problem.message);
   }
+}
+
+// What the networks of a space read: the shape is (tokens) or (channels, height, width).
+function inputsOf({ input_shape: shape }) {
+  if (shape.length === 1) return `texts, read by up to ${shape[0]} tokens`;
+  return `images of ${shape.slice(1).join(" × ")} pixels`;
 }

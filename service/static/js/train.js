@@ -1,7 +1,7 @@
 // Trains the selected network on the service, or shows the command for another machine.
 
 import { create } from "./api.js";
-import { catalog } from "./catalog.js";
+import { catalog, readsText } from "./catalog.js";
 import { el, fill } from "./dom.js";
 import { commandBox, retrainCommand } from "./downloads.js";
 import { Field, choice, number } from "./field.js";
@@ -30,18 +30,21 @@ export function training(candidates, rank, onAccepted) {
     { label: "Supernet weights", options: supernets.map(({ name }) => ({ value: name })) },
   ]);
   const epochs = new Field("Epochs", number("train-epochs", { step: 1, min: 1, placeholder: "recipe default" }));
+  const level = new Field("Tokens", choice("train-level"));
+  fill(level.input, [{ options: [{ value: "words" }, { value: "characters" }] }]);
+  const isOfText = readsText(space);
   const seed = new Field("Seed", number("train-seed", { step: 1, value: 0 }));
   const recipe = Object.entries(RECIPE).map(([name, [label, attributes]]) =>
     [name, new Field(label, number(`train-${name.replaceAll("_", "-")}`, { placeholder: "recipe default", ...attributes }))]);
   const workers = new Field("Processes", number("train-workers", { step: 1, min: 1, value: 1 }));
   const form = new Form({
     parts: [
-      el("div", { class: "pair" }, data.element, start.element, epochs.element, seed.element),
+      el("div", { class: "pair" }, data.element, start.element, isOfText && level.element, epochs.element, seed.element),
       el("details", {}, el("summary", {}, "Recipe"),
         el("div", { class: "inside" }, el("div", { class: "pair" }, recipe.map(([, field]) => field.element), workers.element))),
     ],
     fields: {
-      data, supernet: start, "options.epochs": epochs, seed, workers,
+      data, supernet: start, "options.epochs": epochs, "options.level": level, seed, workers,
       ...Object.fromEntries(recipe.map(([name, field]) => [`options.${name}`, field])),
     },
     button: "Train here",
@@ -49,13 +52,13 @@ export function training(candidates, rank, onAccepted) {
       const options = Object.fromEntries([["epochs", epochs], ...recipe].map(([name, field]) => [name, field.number]).filter(([, value]) => value !== undefined));
       onAccepted(await create("/retrain", {
         ...origin(candidates, rank), data: data.value, ...(start.value ? { supernet: start.value } : {}),
-        workers: workers.number ?? 1, options, seed: seed.number ?? 0,
+        workers: workers.number ?? 1, options: { ...options, ...(isOfText ? { task: "language", level: level.value } : {}) }, seed: seed.number ?? 0,
       }));
     },
   });
   return el("section", { class: "train", "aria-labelledby": "train-title" },
     el("h3", { id: "train-title" }, "Train this network"), form.element,
-    el("p", { class: "hint" }, "Or train on another machine:"), commandBox(retrainCommand(candidates.search, rank)));
+    el("p", { class: "hint" }, "Or train on another machine:"), commandBox(retrainCommand(candidates.search, rank, isOfText)));
 }
 
 // Names a network of the search's front by its index, so that the training records its origin.

@@ -9,9 +9,7 @@ import spaces
 from service.catalog.costs import bounds, by_block
 from service.catalog.files import FileReference
 from spaces.space import SearchSpace
-from tables.lookup_table import BlockCost, LookupTable, Measurement
-
-LENGTHS = {"prompt": 12, "cache": 10}
+from tests.service.text_tables import decoder_table
 
 
 @pytest.fixture
@@ -21,36 +19,7 @@ def space() -> SearchSpace:
 
 @pytest.fixture
 def reference(space: SearchSpace, tmp_path: Path) -> FileReference:
-    """A table whose blocks take a millisecond for each thousand MACs."""
-    phases = [space.at_phase("prefill", 12), space.at_phase("decode", 10)]
-    blocks = {key: block for phase in phases for key, block in phase.all_blocks.items()}
-    measurement = Measurement(
-        rounds=8,
-        seconds=1.0,
-        budget_s=1.0,
-        stopped_by="budget",
-        standard_error=0.01,
-        reference_codes=((0,) * len(space.choices),),
-        reference_ms=3.0,
-        phases={"prefill": 2.0, "decode": 1.0},
-    )
-    table = LookupTable(
-        name="text",
-        space=space.name,
-        device={"kind": "cpu", "processor": "made-up"},
-        conditions={"backend": "torch", "batch": 1, "precision": "fp32", "threads": 1, **LENGTHS},
-        versions={},
-        created="2026-11-30T00:00:00+00:00",
-        command="made up",
-        seed=0,
-        measurement=measurement,
-        blocks={
-            key: BlockCost(block.macs / 1000, None, 3, block.macs, block.params)
-            for key, block in blocks.items()
-        },
-        networks=(),
-    )
-    table.save(tmp_path / "text.json")
+    decoder_table(space).save(tmp_path / "text.json")
     return FileReference.from_path("text", tmp_path / "text.json")
 
 
@@ -67,6 +36,7 @@ def test_blocks_of_both_phases_add_up(space: SearchSpace, reference: FileReferen
         assert sum(block["latency_ms"] for block in blocks) == pytest.approx(costs[phase])
         assert sum(block["share"] for block in blocks) == pytest.approx(1)
     assert costs["latency_ms"] is None
+    assert [block["phase"] for block in costs["blocks"]] == ["prefill"] * count + ["decode"] * count
     assert costs["memory_bytes"] == space.weight_bytes(architecture) + space.cache_bytes(
         architecture, 10
     )
