@@ -16,7 +16,7 @@ from service.context import Service, current_service
 from service.jobs import Job, JsonObject
 from service.operation.scratch import temporary_folder
 from service.problems import Problem, blaming, invalid
-from service.results import onnx_export
+from service.results import found_picture, onnx_export
 from service.results.reasons import explain
 from service.schemas.search import ArchitectureQuery, PositionQuery, Reasons
 from service.security.headers import PICTURE
@@ -27,7 +27,9 @@ from spaces.registry import get
 # Where graphviz is missing matplotlib draws, whose settings are shared by all threads.
 _DRAWING_LOCK = threading.Lock()
 
-_MEDIA_TYPES = ("application/json", "text/plain", "image/svg+xml", "application/onnx")
+_MEDIA_TYPES = (
+    *("application/json", "text/plain", "image/svg+xml", "image/png", "application/onnx"),
+)
 
 blueprint = APIBlueprint("architectures", __name__, url_prefix="/search", tag="search")
 
@@ -40,7 +42,8 @@ blueprint = APIBlueprint("architectures", __name__, url_prefix="/search", tag="s
         "`place` counts from 0, best first, on the front or among all candidates. ONNX has"
         " untrained weights, for measuring the network on a device; with"
         " `weights=supernet` it has the weights and statistics of its path in the supernet that"
-        " guided the search."
+        " guided the search. With these weights `format=found` draws what a detector or a segmenter"
+        " finds in test images."
     ),
     responses=reading(404, 409, 410, 422) | content("The network", *_MEDIA_TYPES),
 )
@@ -59,6 +62,12 @@ def show(job_id: str, place: int, query: ArchitectureQuery) -> Response:
         with service.exports.slot():
             data = onnx_export.export(architecture, supernet)
         return _attach(data, "application/onnx", f"{name}.onnx")
+
+    if query.format == "found":
+        reference = _guiding_supernet(job, "format=found", "format")
+        with service.exports.slot():
+            picture = found_picture.draw(architecture, reference)
+        return Response(picture, content_type="image/png")
 
     if query.format == "blocks":
         network_costs = costs.by_block(architecture, pinned_file(job, "table"))
@@ -165,12 +174,16 @@ def _supernet_weights(job: Job, query: ArchitectureQuery) -> FileReference | Non
             "weights",
         )
 
+    return _guiding_supernet(job, "weights=supernet", "weights")
+
+
+def _guiding_supernet(job: Job, requested: str, field: str) -> FileReference:
+    """Return the weights of the supernet that guided a search; raises Problem if none did."""
     reference = pinned_file(job, "supernet")
     if reference is None:
         kind = job.request["guide"]["kind"]
         raise invalid(
-            f"weights=supernet needs a search that a supernet guided; a {kind} guided this one",
-            "weights",
+            f"{requested} needs a search that a supernet guided; a {kind} guided this one", field
         )
 
     return reference

@@ -7,22 +7,17 @@ input and writes FILE.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.catalog.files import FileReference
-from service.operation.scratch import temporary_folder
-from service.problems import Problem, busy
+from service.jobs import JsonObject
+from service.results.processes import run_apart
 from spaces.architecture import Architecture
 
 if TYPE_CHECKING:
     from torch import nn
-
-TIMEOUT_S = 300.0
-"""Seconds that an export may take."""
 
 
 def export(architecture: Architecture, supernet: FileReference | None = None) -> bytes:
@@ -44,31 +39,12 @@ def export(architecture: Architecture, supernet: FileReference | None = None) ->
         Problem: The export takes too long, or the network cannot be exported.
         ChangedFile: The weights have changed.
     """
-    with temporary_folder() as folder:
-        path = folder / "network.onnx"
-        try:
-            process = subprocess.run(
-                [sys.executable, "-m", "service.results.onnx_export", str(path)],
-                input=_request(architecture, supernet),
-                text=True,
-                capture_output=True,
-                timeout=TIMEOUT_S,
-                # The other cores are for the jobs.
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )
-        except subprocess.TimeoutExpired as error:
-            raise busy(f"the export takes longer than {TIMEOUT_S:.0f} s", 60) from error
-
-        if process.returncode:
-            # The last line of a traceback is the error's message.
-            reason = (process.stderr.strip().splitlines() or ["no reason"])[-1]
-            detail = f"the network cannot be exported to ONNX: {reason:.300}"
-            raise Problem(409, "not-exportable", "Not exportable", detail)
-
-        return path.read_bytes()
+    module = "service.results.onnx_export"
+    request = _request(architecture, supernet)
+    return run_apart(module, request, "network.onnx", "the export", "not-exportable")
 
 
-def _request(architecture: Architecture, supernet: FileReference | None) -> str:
+def _request(architecture: Architecture, supernet: FileReference | None) -> JsonObject:
     inherited = None
     if supernet is not None:
         inherited = {
@@ -77,7 +53,7 @@ def _request(architecture: Architecture, supernet: FileReference | None) -> str:
             "sha256": supernet.sha256,
         }
 
-    return json.dumps({"architecture": architecture.to_dict(), "supernet": inherited})
+    return {"architecture": architecture.to_dict(), "supernet": inherited}
 
 
 def main() -> None:

@@ -165,7 +165,7 @@ class ArchitectureQuery(Query):
         max_length=NAME,
         description=(
             "A format of GET /formats, or svg (a drawing), onnx (the network), blocks (costs by"
-            " block)."
+            " block), found (a PNG of what a detector or segmenter finds in test images)."
         ),
     )
     weights: Literal["untrained", "supernet"] = Field(

@@ -12,6 +12,7 @@ import { formHash } from "./formaddress.js";
 import { cost, count, deviation, limits, most, seconds, unitOf } from "./format.js";
 import { frontTable } from "./front.js";
 import { drawNetwork } from "./network.js";
+import { supernetPicture } from "./picture.js";
 import { Plot } from "./plot.js";
 import { Progress } from "./progress.js";
 import { reasonLine } from "./reasons.js";
@@ -190,7 +191,7 @@ export class Answer {
           el("a", { class: "button", href: compareHash({ a: `search:${current.id}:${rank}` }), title: "Compare this network with another" }, "Compare"),
           networkFiles(current.search, rank)),
         el("p", { class: "about hint" }, `${current.scoreName} ${current.scoreText(rank)}, ${costs.join(", ")}`),
-        reason, picture,
+        reason, picture, supernetPicture(current.search, rank) ?? "",
         training(current, rank, (job) => this.onTrained(job)),
       );
     }
