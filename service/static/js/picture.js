@@ -15,8 +15,8 @@ export function testPicture(job, files) {
 
 // The same of a network of a search that a supernet guided, with the supernet's weights; drawing takes seconds.
 export function supernetPicture(search, rank) {
-  const task = search.result.guide?.task ?? "";
-  if (search.request.guide?.kind !== "supernet" || !/^(detection|segmentation)\b/.test(task)) return null;
+  const { kind, task = "" } = search.result.guide ?? {};
+  if (kind !== "supernet" || !/^(detection|segmentation)\b/.test(task)) return null;
   const button = el("button", { type: "button", onclick: () => show() }, "Draw with the supernet's weights");
   const part = section(button);
   const show = () => {
