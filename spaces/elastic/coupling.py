@@ -188,7 +188,7 @@ def _read(
             continue
         if isinstance(module, nn.MultiheadAttention):
             raise UnequalCut(
-                f"{path} is a MultiheadAttention, whose features are those of its heads"
+                f"{path} is a MultiheadAttention, of which heads are cut but no features"
             )
 
         index = np.array([int(position) for position in item.idxs], dtype=np.int64)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from spaces.elastic.attention import FewerHeads
 from spaces.elastic.slices import Slices
 from spaces.modules.copying import copy_module
 
@@ -126,7 +127,15 @@ def cut_network(model: nn.Module, cut: Cut) -> nn.Module:
 
     for path, attribute, value in _attributes(model, cut):
         setattr(network.get_submodule(path), attribute, value)
+    for path in _cut_attentions(cut):
+        FewerHeads.convert(cast(nn.MultiheadAttention, network.get_submodule(path)))
     return network
+
+
+def _cut_attentions(cut: Cut) -> Iterator[str]:
+    for slices, removed in cut.removed:
+        if removed.any():
+            yield from (path for path in slices.attentions if not cut.is_skipped(path))
 
 
 def replace_module(network: nn.Module, path: str, module: nn.Module) -> None:

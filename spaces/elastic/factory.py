@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from spaces.elastic.attention import attention_groups
 from spaces.elastic.choices import ElasticChoice, Kernel, Removal, Width, width_counts
 from spaces.elastic.counting import layers_of
 from spaces.elastic.coupling import ChannelGroup, channel_groups
@@ -131,6 +132,9 @@ def _variants(
         forms.append(_width(group, group.path, divisor))
         placed.append((position[group.path], forms))
 
+    for group in attention_groups(model, calls):
+        width = _width(group, f"{group.path}.heads", divisor=1, is_heads=True)
+        placed.append((position[group.path], [width]))
     for path, sides in croppable_kernels(model, calls).items():
         placed.append((position[path], [Kernel(path, tuple(sides))]))
     for path, items in removable_blocks(model, calls, _total_macs(calls)).items():

@@ -82,17 +82,20 @@ class Slices:
         tensors: Positions in tensors.
         attributes: Numbers of modules.
         statistics: Channels of modules with statistics over all channels.
+        attentions: Paths of `MultiheadAttention` modules whose heads are cut.
     """
 
     tensors: tuple[TensorSlice, ...] = ()
     attributes: tuple[AttributeSlice, ...] = ()
     statistics: tuple[StatisticsSlice, ...] = ()
+    attentions: tuple[str, ...] = ()
 
     def __add__(self, other: Slices) -> Slices:
         return Slices(
             self.tensors + other.tensors,
             self.attributes + other.attributes,
             self.statistics + other.statistics,
+            self.attentions + other.attentions,
         )
 
     @property
@@ -107,6 +110,7 @@ class Slices:
             tuple(replace(piece, unit=new_unit[piece.unit]) for piece in self.tensors),
             tuple(replace(piece, per_unit=piece.per_unit * ratio) for piece in self.attributes),
             tuple(replace(piece, unit=new_unit[piece.unit]) for piece in self.statistics),
+            self.attentions,
         )
 
 

@@ -113,6 +113,17 @@ def _hooked(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
             handle.remove()
 
 
+@contextlib.contextmanager
+def _without_fast_path() -> Iterator[None]:
+    """Run layers of transformers by their modules, rather than by one kernel for inference."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
 def trace(
     model: nn.Module, example: ModelInput, value: Any, *, keeps_values: bool = False
 ) -> tuple[dict[str, Call], list[Tensor]]:
@@ -134,8 +145,14 @@ def trace(
 
     counter = MacCounter(model.parameters())
     recorder = _Recorder(counter, keeps_values=keeps_values)
-    # Fused attention may be split by runtime; its products are counted one by one.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _hooked(model, recorder), counter:
+    # Fused attention is split into its products, which are counted one by one.
+    with (
+        torch.no_grad(),
+        sdpa_kernel(SDPBackend.MATH),
+        _without_fast_path(),
+        _hooked(model, recorder),
+        counter,
+    ):
         outputs = list(tensors_in(example.run(model, value)))
 
     if counter.unknown:

@@ -246,6 +246,22 @@ class VisionTransformer(nn.Module):
         return result
 
 
+class TorchTransformer(nn.Module):
+    """Torch's own layers of a transformer."""
+
+    def __init__(self, width: int = 32, classes: int = 5):
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 4, 4)
+        layer = nn.TransformerEncoderLayer(width, 4, 2 * width, batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        result: Tensor = self.classifier(self.encoder(tokens).mean(1))
+        return result
+
+
 class Shared(nn.Module):
     """One convolution runs twice, so that its inputs and outputs are the same channels."""
 
@@ -300,6 +316,7 @@ NETWORKS = {
     "grouped": Grouped,
     "vit": VisionTransformer,
     "fused-vit": lambda: VisionTransformer(fused=True),
+    "torch-transformer": TorchTransformer,
     "shared": Shared,
     "gated": Gated,
 }
