@@ -29,7 +29,7 @@ class FewerHeads(nn.MultiheadAttention):
         # Layers of transformers then call this module, rather than a kernel for equal features.
         module._qkv_same_embed_dim = False
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         query: Tensor,
         key: Tensor,
@@ -59,7 +59,8 @@ class FewerHeads(nn.MultiheadAttention):
             weights = weights.mean(1) if average_attn_weights else weights
         else:
             dropout = self.dropout if self.training else 0.0
-            mixed = functional.scaled_dot_product_attention(*projected, mask, dropout)
+            queries, keys, values = projected
+            mixed = functional.scaled_dot_product_attention(queries, keys, values, mask, dropout)
 
         features = self.out_proj(mixed.transpose(1, 2).flatten(2))
         if not is_batched:
@@ -72,7 +73,7 @@ class FewerHeads(nn.MultiheadAttention):
         biases = [None] * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         return [
             functional.linear(tensor, weight, bias)
-            .unflatten(2, (self.num_heads, self.head_dim))
+            .reshape(*tensor.shape[:2], self.num_heads, self.head_dim)
             .transpose(1, 2)
             for tensor, weight, bias in zip(inputs, weights, biases, strict=True)
         ]
@@ -86,7 +87,7 @@ class FewerHeads(nn.MultiheadAttention):
         total = None if mask is None else _additive(mask, query)
         if total is not None and total.ndim == 3:
             # Of each row and head; heads that were removed take theirs along.
-            total = total.unflatten(0, (len(query), -1))
+            total = total.reshape(len(query), -1, *total.shape[1:])
             if total.shape[1] != self.num_heads:
                 raise RuntimeError("masks of each head cannot be cut")
         if padding is None:

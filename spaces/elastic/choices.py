@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.choice import Choice
+from spaces.choice import Choice, Values
 from spaces.elastic.coupling import ChannelGroup
 from spaces.elastic.cutting import Cut
 from spaces.elastic.slices import Positions, Slices
@@ -48,7 +48,7 @@ class Width:
     def choice(self) -> Choice:
         """Return the choice; a candidate is the number of channels, or of heads."""
         size = 1 if self.by_heads else self.group.channels // self.group.units
-        return Choice(self.key, tuple(str(count * size) for count in self.counts))
+        return Values.from_values(self.key, [count * size for count in self.counts])
 
     def reductions(self) -> tuple[int, ...]:
         """Return the number of units that each candidate removes."""
@@ -80,7 +80,7 @@ class Kernel:
 
     def choice(self) -> Choice:
         """Return the choice; a candidate is the side in pixels."""
-        return Choice(self.key, tuple(map(str, self.sides)))
+        return Values.from_values(self.key, self.sides)
 
     def reductions(self) -> tuple[int, ...]:
         """Return the pixels that each candidate's side is shorter than the original."""
