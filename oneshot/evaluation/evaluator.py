@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from oneshot.algorithms.batch_statistics import by_batch
 from oneshot.errors import InvalidRun
 from oneshot.evaluation.device import find_device, free_bytes
 from oneshot.evaluation.images import EvaluationImages
@@ -56,8 +57,9 @@ class Evaluator:
     """Evaluates architectures with the weights of a trained supernet.
 
     The batch normalisation of each path is recalibrated in one pass over training images, before
-    the path is evaluated on validation images. All architectures have the same images. A result
-    does not depend on the other architectures. No network is built, and images are read once.
+    the path is evaluated on validation images; by option it has the statistics of each batch. All
+    architectures have the same images. A result does not depend on the other architectures. No
+    network is built, and images are read once.
 
     Args:
         supernet: Trained supernet, which is moved to the device.
@@ -134,6 +136,11 @@ class Evaluator:
 
     def _evaluated(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
         images = self.images
+        if self.settings.statistics == "batch":
+            for index, row in enumerate(codes):
+                yield [index], self._metrics_by_batch(row)
+            return
+
         # A perturbation of the model or a state from batch to batch belongs to one path, so that no
         # beginnings can be shared.
         perturbs_models = any(item.perturbation.uses_model for item in self.conditions or ())
@@ -160,6 +167,23 @@ class Evaluator:
                     continue
 
                 yield [index], tally_of(self.supernet, batches, self.device, self.task).metrics()
+
+    def _metrics_by_batch(self, row: Codes) -> dict[str, float]:
+        """Return the metrics of a path that normalises by the statistics of each batch."""
+        self._path(row)
+        batches = list(zip(self.images.validation, self.images.targets, strict=True))
+        with by_batch(self.supernet):
+            if self.conditions is None:
+                return tally_of(self.supernet, batches, self.device, self.task).metrics()
+            return metrics_under(
+                self.supernet,
+                batches,
+                self.device,
+                self.task,
+                self.conditions,
+                self.settings.seed,
+                self.images.recalibration,
+            )
 
     def _evaluated_together(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
         """Evaluate paths under conditions that change inputs alone, with common beginnings once."""

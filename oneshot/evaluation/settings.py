@@ -9,6 +9,9 @@ from oneshot.errors import InvalidOption
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 
+STATISTICS = ("recalibrated", "batch")
+"""Statistics of batch normalisation in evaluations; the first is the default."""
+
 
 @dataclass(frozen=True)
 class EvaluationSettings:
@@ -20,7 +23,10 @@ class EvaluationSettings:
         recalibration_batch_size: Images per batch of the recalibration.
         seed: Seed of the sampling of images.
         precision: `fp32`, or `bf16` or `fp16` by autocast.
-        batch_size: Validation images per batch; it affects the last digits of results only.
+        batch_size: Validation images per batch; it affects the last digits of results only, unless
+            batches have their own statistics.
+        statistics: Statistics that batch normalisation uses: `recalibrated` on training images, or
+            `batch`, those of each validation batch, as in aw_nas.
 
     Raises:
         InvalidOption: A value is not accepted.
@@ -32,6 +38,7 @@ class EvaluationSettings:
     seed: int = 0
     precision: str = "fp32"
     batch_size: int = 250
+    statistics: str = STATISTICS[0]
 
     def __post_init__(self) -> None:
         for name in ("images", "recalibration_batches", "recalibration_batch_size", "batch_size"):
@@ -41,7 +48,15 @@ class EvaluationSettings:
             raise InvalidOption(
                 f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}"
             )
+        if self.statistics not in STATISTICS:
+            raise InvalidOption(
+                f"statistics must be one of {', '.join(STATISTICS)}, not {self.statistics!r}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields: name -> value."""
-        return asdict(self)
+        values = asdict(self)
+        # Absent by default, as in evaluations that were recorded before it existed.
+        if self.statistics == STATISTICS[0]:
+            del values["statistics"]
+        return values

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneshot.commands.options.base import POSITIVE, SEED, UNDER, Command, with_options
-from oneshot.evaluation.settings import PRECISIONS
+from oneshot.evaluation.settings import PRECISIONS, STATISTICS
 
 if TYPE_CHECKING:
     from oneshot.evaluation.work import SupernetEvaluation
@@ -55,6 +55,14 @@ OPTIONS = [
         default=250,
         show_default=True,
         help="Validation images per batch.",
+    ),
+    click.option(
+        "--statistics",
+        type=click.Choice(STATISTICS),
+        default=STATISTICS[0],
+        show_default=True,
+        help="Statistics of batch normalisation: recalibrated for each architecture, or those of"
+        " each validation batch, as in aw_nas, which depend on --batch-size.",
     ),
     click.option(
         "--device", default="cpu", show_default=True, help="Device: cpu, gpu, gpu:1 or auto."

@@ -281,3 +281,39 @@ def test_a_diverged_supernet_is_told(supernet: Supernet, images: ImageData) -> N
         InvalidRun, match="outputs are not finite: its training diverged; lower --learning-rate"
     ):
         Evaluator(supernet, images).evaluate(np.array([0, 0, 0]))
+
+
+def test_statistics_of_batches_equal_a_direct_computation(
+    supernet: Supernet, images: ImageData
+) -> None:
+    """As aw_nas evaluates: normalisation by each batch, dropout off, and nothing is updated."""
+    settings = EvaluationSettings(images=40, batch_size=16, statistics="batch")
+    evaluator = Evaluator(supernet, images, settings)
+    codes = supernet.space.sample(np.random.default_rng(3), 3)
+    before = {name: value.clone() for name, value in supernet.state_dict().items()}
+    found = evaluator.evaluate_many(codes)
+
+    for row, metrics in zip(codes, found, strict=True):
+        supernet.activate(row)
+        losses = []
+        for batch, targets in zip(
+            evaluator.images.validation, evaluator.images.targets, strict=True
+        ):
+            # A copy in training mode: its own statistics may change.
+            own = copy.deepcopy(supernet).train()
+            for module in own.modules():
+                if isinstance(module, nn.Dropout):
+                    module.eval()
+            with torch.no_grad():
+                losses.append(functional.cross_entropy(own(batch), targets, reduction="sum").item())
+        assert metrics["cross_entropy"] == pytest.approx(sum(losses) / 40, rel=1e-4)
+
+    after = supernet.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_statistics_are_recorded_only_where_they_differ() -> None:
+    assert "statistics" not in EvaluationSettings().to_dict()
+    assert EvaluationSettings(statistics="batch").to_dict()["statistics"] == "batch"
+    with pytest.raises(InvalidOption, match="statistics must be one of"):
+        EvaluationSettings(statistics="running")
