@@ -61,6 +61,7 @@ ALGORITHMS = Registry["type[SupernetAlgorithm]"](
         "ofa-progressive": "oneshot.algorithms.ofa_progressive:OfaProgressive",
         "pc-darts": "oneshot.algorithms.pc_darts:PcDarts",
         "proxyless": "oneshot.algorithms.proxyless.algorithm:Proxyless",
+        "reptile": "oneshot.algorithms.reptile:Reptile",
         "snas": "oneshot.algorithms.snas:Snas",
         "spos": "oneshot.algorithms.spos:Spos",
     },

@@ -66,7 +66,7 @@ INSTEAD = {
     ("objective_type", "saf_injection"): "train by `under: [clean=0.5, weight-faults=0.5]`",
     ("objective_type", "zero-shot"): "score by the stage `proxies`",
     ("trainer_type", "async"): "searches run in parallel by themselves; use `search`",
-    ("trainer_type", "meta"): "few-shot training has no stage",
+    ("trainer_type", "meta"): "train by `algorithm: reptile`",
     ("final_model_type", "cnn_patch_final_model"): "use `space: darts` and the stage `retrain`",
     ("final_model_type", "dense_rob_final_model"): f"use the stage `retrain`; {_ATTACKS}",
     ("final_model_type", "det_final_model"): _DETECTION,
