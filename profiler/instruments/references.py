@@ -7,6 +7,7 @@ around it, not by that of a whole round.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -94,6 +95,7 @@ def time_with_references(
     rng: np.random.Generator,
     progress: Progress = silent,
     least_rounds: int | None = None,
+    budget_s: float | None = None,
 ) -> tuple[Array, Array, References]:
     """Time networks in interleaved rounds, with a reference run after each network.
 
@@ -104,9 +106,11 @@ def time_with_references(
         make: Function that returns the networks to time and the references.
         rounds: Number of rounds.
         rng: Random generator of the orders.
-        progress: Called with the fraction of rounds that are done.
+        progress: Called with the fraction of rounds, or of the budget, that is done.
         least_rounds: Number of rounds after which Ctrl-C ends the measurement with those so far;
             None: KeyboardInterrupt is always raised.
+        budget_s: Seconds after which no further round begins, once `least_rounds` are done. None:
+            all rounds are measured.
 
     Returns:
         Latencies [n, rounds] in milliseconds, the references' latency [n, rounds] around each, and
@@ -121,7 +125,8 @@ def time_with_references(
     intervals = np.empty((len(runners), rounds), dtype=np.int64)
 
     references.time_next()
-    number = 0
+    begin = time.monotonic()
+    finished = 0
     try:
         for number in range(rounds):
             if number and number % ROUNDS_PER_BUILD == 0:
@@ -137,15 +142,19 @@ def time_with_references(
                 times[index, number] = np.median([runners[index].whole() for _ in range(runs)])
                 references.time_next()
 
-            progress((number + 1) / rounds, f"round {number + 1} of {rounds}")
+            finished = number + 1
+            spent = 0.0 if budget_s is None else (time.monotonic() - begin) / budget_s
+            progress(min(max(finished / rounds, spent), 1.0), f"round {finished} of {rounds}")
+            if spent >= 1 and finished >= (least_rounds or 1):
+                break
 
     except KeyboardInterrupt:
-        if least_rounds is None or number < least_rounds:
+        if least_rounds is None or finished < least_rounds:
             raise
-        # The unfinished round has timed some of the networks only.
-        times = times[:, :number]
-        intervals = intervals[:, :number]
 
+    # An unfinished round has timed some of the networks only.
+    times = times[:, :finished]
+    intervals = intervals[:, :finished]
     return times, references.states()[intervals], references
 
 
