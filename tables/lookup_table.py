@@ -47,8 +47,8 @@ class LookupTable:
         blocks: Block key -> cost.
         networks: Raw samples of whole networks.
         sigma_ms: Standard deviation of a network's latency from the sum of its blocks, as the
-            importer of a table without networks states it. None where it is unknown or follows
-            from the networks.
+            importer of a table without networks states it, or as the adaptation from other devices
+            estimates it. None where it is unknown or follows from the networks.
 
     Example:
         >>> import spaces, tables

@@ -47,6 +47,8 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
     console.print(rows)
     if table.measurement is not None and table.measurement.blocks == "solved":
         console.print("the runtime fuses blocks: their costs are solved from whole networks")
+    if table.measurement is not None and table.measurement.blocks == "adapted":
+        console.print("costs are adapted from other devices' tables by a few measured networks")
 
     _print_models(console, table, correction)
 
@@ -85,6 +87,8 @@ def _print_latency(console: Console, model: CostModel) -> None:
         if fitted.scores:
             compared = ", ".join(f"{kind} {score:.3g} ms" for kind, score in fitted.scores.items())
             console.print(f"5-fold residuals: {compared}")
+    elif model.sigma is not None:
+        console.print(f"{phase}sigma {model.sigma:.3g} ms, as the table states it")
 
 
 def compact_table(*names: Column | str, title: str | None = None) -> Table:

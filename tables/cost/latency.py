@@ -27,7 +27,8 @@ def latency_model(
     """Build the latency model of a table for a space.
 
     It is corrected by the table's whole networks where they are of the same space and at least
-    `FEWEST_NETWORKS`. Elsewhere its deviation is the one that the importer of the table stated.
+    `FEWEST_NETWORKS`. Elsewhere its deviation is the one that the table states: an importer's, or
+    that of an adaptation, whose blocks explain the measured networks already.
 
     Args:
         table: The lookup table.
@@ -50,7 +51,8 @@ def latency_model(
     plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms)
 
     # Networks of another space have other codes, which no feature of this one describes.
-    if table.space != space.name or len(table.networks) < FEWEST_NETWORKS or correction == "none":
+    has_networks = table.space == space.name and len(table.networks) >= FEWEST_NETWORKS
+    if correction == "none" or table.sigma_ms is not None or not has_networks:
         return CostModel(space, metric, plain, table.sigma_ms, table.name, block_sum=plain)
 
     corrected, fitted = corrected_sums(table, space, plain, correction)
