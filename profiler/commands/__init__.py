@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from profiler.commands.adapt import adapt
 from profiler.commands.build import build
 from profiler.commands.measure import measure
 from profiler.commands.validate import validate
@@ -25,6 +26,7 @@ def main() -> None:
 
 
 main.add_command(build)
+main.add_command(adapt)
 
 
 main.add_command(measure)

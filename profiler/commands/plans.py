@@ -51,6 +51,19 @@ class TablePlan:
         )
         return make_backend(self.runtime, conditions)
 
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """The conditions that the table records."""
+        return {
+            "backend": self.runtime,
+            "batch": self.batch,
+            "precision": self.precision,
+            "threads": self.threads,
+            **self.lengths,
+            **condition(),
+            **affinity(),
+        }
+
     def path(self, output: Path | None) -> Path:
         """Return the table's file: `output` with the suffix. None: one named by the conditions."""
         from tables.store import DEFAULT_FOLDER
@@ -85,7 +98,6 @@ class TablePlan:
         from profiler.instruments.gpu_state import reader
         from spaces.console.progress import Bar
 
-        conditions = {"backend": self.runtime, "batch": self.batch, "precision": self.precision}
         with Bar(f"measuring {self.space.name} on {self.device.processor}") as bar:
             return build_table(
                 self.space,
@@ -93,13 +105,7 @@ class TablePlan:
                 Settings(budget_s=budget_s, threads=self.threads, seed=seed),
                 name=name,
                 device=self.device.to_dict(),
-                conditions={
-                    **conditions,
-                    "threads": self.threads,
-                    **self.lengths,
-                    **condition(),
-                    **affinity(),
-                },
+                conditions=self.conditions,
                 progress=bar.update,
                 instruments=Instruments(find_counter(self.device), reader(self.device)),
             )

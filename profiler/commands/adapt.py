@@ -1,0 +1,161 @@
+"""`python -m profiler adapt`: a table from a few measured networks and other devices' tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from profiler.commands.parameters import (
+    DEVICE_OPTION,
+    THREADS_OPTION,
+    ListOf,
+    exit_if_interrupted,
+    seconds,
+    seed_option,
+    warn_of_threads,
+)
+from profiler.commands.plans import make_plans
+from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE
+from tables.conditions import PRECISIONS
+
+if TYPE_CHECKING:
+    from tables.lookup_table import LookupTable
+
+
+@click.command(
+    epilog=example(
+        "python -m profiler adapt --from my-cpu.json,my-gpu.json --networks 10 -o my-board.json"
+    )
+)
+@click.option(
+    "--from",
+    "sources",
+    type=ListOf(click.STRING),
+    required=True,
+    help="Tables of other devices, separated by commas; all of one space.",
+)
+@DEVICE_OPTION
+@click.option(
+    "--backend",
+    default="torch",
+    show_default=True,
+    help="Backend that runs networks; `python -m profiler devices` lists them.",
+)
+@click.option(
+    "--networks",
+    type=click.IntRange(min=3),
+    default=10,
+    show_default=True,
+    help="Number of networks to measure.",
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Batch size."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="fp32",
+    show_default=True,
+    help="Precision of the numbers.",
+)
+@THREADS_OPTION
+@click.option(
+    "--budget",
+    default="30s",
+    show_default=True,
+    help="Time for the measurement, such as 30s or 2m; at least 4 rounds are measured.",
+)
+@seed_option(0, "the measured networks and their orders")
+@click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
+@click.option("--upload", "url", default=None, help="Address of a service to upload the table to.")
+@click.option(
+    "-o",
+    "--output",
+    type=OUTPUT_FILE,
+    default=None,
+    help="File of the table.  [default: named by the conditions, in runs/tables]",
+)
+def adapt(
+    sources: tuple[str, ...],
+    device_name: str,
+    backend: str,
+    networks: int,
+    batch: int,
+    precision: str,
+    threads: int | None,
+    budget: str,
+    seed: int,
+    name: str | None,
+    url: str | None,
+    output: Path | None,
+) -> None:
+    """Make a device's table from a few measured networks and the tables of other devices.
+
+    The networks are those from which the others learn most. Their latencies, the costs of all
+    networks on the other devices and the networks' architectures predict the latencies of the space
+    on this device; the table has blocks that sum up to the predictions, and the predictions'
+    deviation as sigma. Ctrl-C uses the rounds so far, if there are four, with exit code 130. The
+    environment variable PATHFIT_TOKEN has the bearer token of a service.
+    """
+    from profiler.adapting.adapter import adapt as adapt_table
+    from profiler.adapting.table import Adaptation
+    from profiler.instruments.devices import find
+    from spaces.console.progress import Bar
+    from spaces.files import check_writable_file
+    from tables.store import load
+
+    budget_s = seconds(budget)
+    adaptation = Adaptation.from_tables([load(source) for source in sources], seed)
+    device = find(device_name)
+    threads = threads or device.threads
+    warn_of_threads(threads, device)
+
+    # The plan of a built table, which has the same conditions and the same default file.
+    (plan,) = make_plans(
+        adaptation.space.name, None, device, backend, (batch,), (precision,), threads, {}
+    )
+    path = plan.path(output)
+    check_writable_file(path)
+    runtime = plan.backend(seed)
+
+    with Bar(f"measuring {networks} networks on {device.processor}") as bar:
+        table = adapt_table(
+            adaptation,
+            runtime,
+            name=name or path.stem,
+            device=device.to_dict(),
+            conditions=plan.conditions,
+            networks=networks,
+            budget_s=budget_s,
+            threads=threads,
+            seed=seed,
+            progress=bar.update,
+        )
+    table.save(path)
+    _summarise(table, adaptation.sources, networks, path)
+
+    if url is not None:
+        from profiler.upload import upload
+
+        click.echo(f"uploaded to {upload(table, url)}")
+    exit_if_interrupted(table.measured.stopped_by == "interrupt")
+
+
+def _summarise(table: LookupTable, sources: tuple[str, ...], networks: int, path: Path) -> None:
+    from spaces.registry import get
+
+    measured = table.measured
+    click.echo(
+        f"{networks} networks in {measured.rounds} rounds, {measured.seconds:.0f} s; stopped by"
+        f" {measured.stopped_by}, largest standard error {measured.standard_error:.1%}"
+    )
+    model = table.cost_model(get(table.space))
+    least, greatest = model.bounds()
+    click.echo(
+        f"networks of {table.space} take {least.value:.4g} to {greatest.value:.4g} ms, sigma"
+        f" {model.sigma:.3g} ms, adapted from {', '.join(sources)}"
+    )
+    click.echo(f"wrote {path}")
