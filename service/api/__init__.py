@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from service.api import (
+    adapting,
     architectures,
     catalog,
     compare,
@@ -26,6 +27,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     session.blueprint,
     catalog.blueprint,
     uploads.blueprint,
+    adapting.blueprint,
     predict.blueprint,
     compare.blueprint,
     search.blueprint,

@@ -23,7 +23,9 @@ from service.store.files import SHARED_LIBRARY
 from tables.evaluation import Evaluation
 from tables.lookup_table import LookupTable
 
-_UNCHANGED: Answers = {200: {"description": "The newest version has this content already."}}
+UNCHANGED: Answers = {200: {"description": "The newest version has this content already."}}
+"""The answer to an upload that changes nothing."""
+
 _ADDED = "A new version; the name stands for it from now on"
 
 _REMOVING = reading(403, 404, 409)
@@ -36,7 +38,7 @@ blueprint = APIBlueprint("uploads", __name__, tag="uploads")
 @blueprint.output(Uploaded, status_code=201, description=_ADDED)
 @blueprint.doc(
     summary="Upload a lookup table, such as `python -m profiler build --upload URL` does",
-    responses=writing(403, 409) | _UNCHANGED,
+    responses=writing(403, 409) | UNCHANGED,
 )
 def table(body: TableUpload) -> tuple[Uploaded, int]:
     """Add a version of a lookup table."""
@@ -44,7 +46,9 @@ def table(body: TableUpload) -> tuple[Uploaded, int]:
     content = dict(request.get_json())
     content.pop("shared", None)
     table = LookupTable.from_dict(content)
-    return _add("table", body.name, table.to_json().encode(), body.shared, summarise_table(table))
+    return add_version(
+        "table", body.name, table.to_json().encode(), body.shared, summarise_table(table)
+    )
 
 
 @blueprint.post("/evaluations")
@@ -52,14 +56,14 @@ def table(body: TableUpload) -> tuple[Uploaded, int]:
 @blueprint.output(Uploaded, status_code=201, description=_ADDED)
 @blueprint.doc(
     summary="Upload evaluations, for a predictor to be trained from",
-    responses=writing(403, 409) | _UNCHANGED,
+    responses=writing(403, 409) | UNCHANGED,
 )
 def evaluations(body: EvaluationsUpload) -> tuple[Uploaded, int]:
     """Add a version of evaluations."""
     evaluations = _read_evaluations(body, current_service().sender_catalog())
     content = "".join(f"{evaluation.to_json()}\n" for evaluation in evaluations).encode()
     summary = summarise_evaluations(evaluations)
-    return _add("evaluations", body.name, content, body.shared, summary)
+    return add_version("evaluations", body.name, content, body.shared, summary)
 
 
 def _read_evaluations(body: EvaluationsUpload, catalog: Catalog) -> list[Evaluation]:
@@ -146,9 +150,24 @@ def upload_library(shared: bool) -> str:
     return SHARED_LIBRARY
 
 
-def _add(
+def add_version(
     kind: str, name: str, content: bytes, shared: bool, summary: JsonObject
 ) -> tuple[Uploaded, int]:
+    """Add a version of a file to the sender's library, or to the shared one.
+
+    Args:
+        kind: Kind of the file, such as "table".
+        name: Name by which requests will refer to it.
+        content: Content of the file.
+        shared: Whether the sender requests the shared library.
+        summary: What lists show of the content.
+
+    Returns:
+        The version, and the status: 201, or 200 if the newest version has this content already.
+
+    Raises:
+        Problem: 403 or 409; the library or the name cannot be used.
+    """
     service = current_service()
     library = upload_library(shared)
     if service.catalog.is_hidden(kind, name, library):

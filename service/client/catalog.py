@@ -173,6 +173,61 @@ class CatalogClient:
         body = {**json.loads(content.to_json()), **shared_field(shared)}
         return Uploaded.from_dict(self.request("POST", "/tables", body))
 
+    def design_networks(self, sources: Sequence[str], networks: int = 10) -> list[Architecture]:
+        """Choose the networks to measure on a new device for `adapt_table`.
+
+        Args:
+            sources: Names of tables of other devices, all of one space.
+            networks: Number of networks.
+
+        Raises:
+            ServiceProblem: There is no such table, or they are of several spaces.
+        """
+        from spaces.architecture import Architecture
+
+        body = {"sources": list(sources), "networks": networks}
+        answer = self.request("POST", "/tables/design", body)
+        return [Architecture.from_dict(item) for item in answer["architectures"]]
+
+    def adapt_table(
+        self,
+        name: str,
+        sources: Sequence[str],
+        measured: Sequence[tuple[Architecture, float]],
+        *,
+        device: str,
+        conditions: Mapping[str, Any] | None = None,
+        shared: bool = False,
+    ) -> Uploaded:
+        """Make a new device's table from a few measured networks and other devices' tables.
+
+        Args:
+            name: Name by which requests will refer to the table.
+            sources: Names of tables of other devices, all of one space.
+            measured: Networks with their latencies in milliseconds; best those of
+                `design_networks`.
+            device: The new device in words.
+            conditions: `backend`, `batch`, `precision` and `threads` of the measurement. None: one
+                image in fp32 by one thread.
+            shared: Whether the table becomes everybody's; needs an administrator's token.
+
+        Raises:
+            ServiceProblem: The service refuses a table or a network.
+        """
+        networks = [
+            {"architecture": architecture.to_dict(), "latency_ms": latency_ms}
+            for architecture, latency_ms in measured
+        ]
+        body = {
+            "name": name,
+            "sources": list(sources),
+            "device": device,
+            "conditions": dict(conditions or {}),
+            "measured": networks,
+            **shared_field(shared),
+        }
+        return Uploaded.from_dict(self.request("POST", "/tables/adapt", body))
+
     def upload_evaluations(
         self,
         name: str,

@@ -13,6 +13,9 @@ MAX_EVALUATIONS = 100_000
 
 _SHARED = "Add it to the shared library, which needs an administrator's token."
 
+SHARED_FIELD = Field(default=False, description=_SHARED)
+"""Field of requests that add to a library."""
+
 
 class CatalogEntry(WithOwner):
     """One item that a request may name; `error` is the reason if it cannot be used."""
@@ -94,7 +97,7 @@ class EvaluationsUpload(Strict):
         max_length=NAME, pattern=FILE_NAME, description="Name that POST /predictors uses."
     )
     evaluations: list[EvaluationUpload] = Field(min_length=1, max_length=MAX_EVALUATIONS)
-    shared: bool = Field(default=False, description=_SHARED)
+    shared: bool = SHARED_FIELD
 
 
 class Uploaded(WithOwner):

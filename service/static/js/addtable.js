@@ -51,7 +51,7 @@ export function tableForm({ catalogChanged, search }) {
   return [
     intro("Add a device", "A table holds the cost of each block of a space on one device. Measure it with the profiler on that device:",
       `python -m profiler build --space '${byId("space").value || "spos"}' -o my-phone.json`,
-      "Add ", el("code", {}, `--upload ${location.origin}`), " to upload the table from the device."),
+      "Add ", el("code", {}, `--upload ${location.origin}`), " to upload the table from the device, or ", el("a", { href: "#/add/adaptation" }, "adapt a table"), " from those of other devices."),
     form.element, result.element,
   ];
 }

@@ -364,3 +364,40 @@ def test_owners_are_shown_and_administrators_share(
     texts = page.locator("#device option").all_text_contents()
     assert "everybodys (shared)" in texts
     assert "ada/made-up" in texts
+
+
+def test_a_table_is_adapted_from_measured_networks(
+    unattended: Any, visit: Open, picture: Picture, tmp_path: Path
+) -> None:
+    page = visit(f"{unattended.url}/#/add/table", REFUSED)
+    page.get_by_role("link", name="adapt a table").click()
+    expect(page.get_by_role("heading", name="Adapt a device")).to_be_visible()
+    page.get_by_role("button", name="Download the networks").click()
+    expect(fault(page, "adapt-sources")).to_have_text("enter a value")
+    page.get_by_label("Known devices").select_option("made-up")
+    page.get_by_label("Networks to measure").fill("5")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the networks").click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert len(content["measured"]) == 5
+    latency_file = page.locator("#adapt-file")
+    latency_file.set_input_files(path)
+    expect(fault(page, "adapt-file")).to_contain_text("5 of 5 networks have no latency_ms")
+    space = spaces.get(SPACE)
+    for entry in content["measured"]:
+        architecture = space.architecture(entry["architecture"]["choices"])
+        entry["latency_ms"] = 1 + space.macs(architecture) / 1e6
+    path.write_text(json.dumps(content), encoding="utf-8")
+    latency_file.set_input_files(path)
+    expect(page.locator("#adapt-file-hint")).to_have_text("5 networks")
+    page.locator("#adapt-device").fill("my board")
+    page.locator("#adapt-name").fill("my-board")
+    page.get_by_role("button", name="Adapt", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("Adapted my-board.")
+    picture(page, "table-adapted")
+    assert find_violations(page, "add adaptation") == []
+    page.get_by_role("button", name="Search with it").click()
+    expect(page.locator("#device")).to_have_value("my-board")
