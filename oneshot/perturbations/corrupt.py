@@ -76,7 +76,8 @@ class Corrupt(Perturbation):
         else:
             severities = torch.randint(1, SEVERITIES + 1, count, generator=generator)
 
-        pixels = self.pixels.to_rgb(images.float()).clamp(0, 1)
+        # In one order of memory: corruptions compute single channels and rows.
+        pixels = self.pixels.to_rgb(images.float().contiguous()).clamp(0, 1)
         changed = corrupted(pixels, kinds, severities, self.names, generator)
         result = self.pixels.from_rgb(changed).to(images.dtype)
         return nullcontext(result.contiguous(memory_format=torch.channels_last))

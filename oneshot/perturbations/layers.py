@@ -56,9 +56,9 @@ def parametrised(
     changed: list[_Parametrised] = []
     pending = {id(layer): name for name, layer in layers.items()}
 
-    def change(layer: nn.Module) -> None:
+    def change(layer: nn.Module | None) -> None:
         name = pending.pop(id(layer), None)
-        if name is None:
+        if name is None or layer is None:
             return
         changed.extend(
             _Parametrised(layer, tensor, parametrisation(name))
@@ -70,13 +70,14 @@ def parametrised(
         # Layers that never run, as the other candidates of a supernet, cost nothing. A block may
         # read its layers' weights without calling the layers, as elastic ones do.
         change(module)
-        for child in module.children():
+        for child in module._modules.values():
             change(child)
 
+    # Not by children(), which takes a name for each: trainings do this in every step.
     parents = [
         module
         for module in model.modules()
-        if id(module) in pending or any(id(child) in pending for child in module.children())
+        if id(module) in pending or any(id(child) in pending for child in module._modules.values())
     ]
     hooks = [module.register_forward_pre_hook(before) for module in parents]
     try:
@@ -89,7 +90,7 @@ def parametrised(
 
 
 class _Parametrised:
-    """A parametrised tensor of a layer.
+    """A parametrised tensor of a layer, the same in the whole pass.
 
     Args:
         layer: Layer.
@@ -101,7 +102,14 @@ class _Parametrised:
         self.layer = layer
         self.tensor = tensor
         self.order = list(layer._parameters)
-        self.was_parametrised = parametrize.is_parametrized(layer, tensor)
+        self.original = layer._parameters.get(tensor)
+        if self.original is not None:
+            # Not by torch's parametrize, which makes a class and three modules for each tensor: on
+            # small networks that takes a sixth of a training step.
+            value = parametrisation(self.original)
+            del layer._parameters[tensor]
+            setattr(layer, tensor, value)
+            return
 
         # torch counts the registration as a change of the values, which would break the backward
         # pass of another condition of the same update; they are the same.
@@ -111,12 +119,13 @@ class _Parametrised:
 
     def remove(self) -> None:
         """Restore the tensor, the same parameter as before."""
-        if self.was_parametrised:
+        if self.original is None:
             # The user's own parametrisation, such as weight_norm, stays.
             del self.layer.parametrizations[self.tensor][-1]  # type: ignore[union-attr, index]
             return
 
-        parametrize.remove_parametrizations(self.layer, self.tensor, leave_parametrized=False)
+        delattr(self.layer, self.tensor)
+        self.layer.register_parameter(self.tensor, self.original)
 
         # In their earlier order, in which optimizers and checkpoints list them.
         parameters = self.layer._parameters

@@ -151,5 +151,9 @@ def on_range_grid(values: Tensor, bits: int, limits: tuple[Tensor, Tensor] | Non
 
 def range_of(values: Tensor) -> tuple[Tensor, Tensor]:
     """Return the least and the greatest value of a tensor, with 0 between them."""
-    low, high = torch.aminmax(values.detach().float())
+    values = values.detach().float()
+    if values.ndim == 4:
+        # In the order of the memory, since torch is four times slower on channels-last tensors.
+        values = values.permute(0, 2, 3, 1)
+    low, high = torch.aminmax(values)
     return low.clamp(max=0), high.clamp(min=0)
