@@ -80,6 +80,8 @@ class OnnxNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Any:
         """Return the outputs, in batches of the model's size if that is fixed."""
+        # onnxruntime has no gradients; attacks refuse a network without them.
+        images = images.detach()
         size = self.shape[0] if isinstance(self.shape[0], int) else len(images)
         results: dict[str, list[Tensor]] = {name: [] for name in self.outputs}
         for batch in torch.split(images, size):

@@ -1,6 +1,5 @@
 """Fake quantisation: closed forms, torch's own functions, gradients, and what it leaves behind."""
 
-
 import pytest
 import torch
 from torch import Tensor, nn

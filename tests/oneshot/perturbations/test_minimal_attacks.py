@@ -3,17 +3,22 @@
 import json
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from oneshot.data.images import ImageData, ImageSplit
 from oneshot.errors import InvalidOption
+from oneshot.export.onnx_network import OnnxNetwork
+from oneshot.perturbations import Conditions
 from oneshot.perturbations.minimal.attack import MinimalAttack, length
 from oneshot.perturbations.minimal.registry import ATTACKS
 from oneshot.perturbations.minimal.report import attack_on_test, in_words, summary
+from oneshot.retraining.report import report_on_test
 from oneshot.run import Run, write_settings
 from oneshot.run_settings import RunSettings
 from spaces import ChainSpace
@@ -223,6 +228,25 @@ def test_what_cannot_be_attacked_is_refused(
 
     with pytest.raises(InvalidOption, match=f"--attack .*{word}"):
         attack_on_test(model, images, ["deepfool"], 4)
+
+
+def test_onnx_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "network.onnx"
+    flatten = helper.make_node("Flatten", ["image"], ["scores"])
+    tensors = {"image": ("b", 3, 4, 4), "scores": ("b", 48)}
+    image, scores = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in tensors.items()
+    )
+    graph = helper.make_graph([flatten], "flatten", [image], [scores])
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+    images = made_up(torch.rand(4, 3, 4, 4), torch.zeros(4, dtype=torch.int64))
+
+    with pytest.raises(InvalidOption, match="gradients of the network, which an ONNX file does"):
+        attack_on_test(OnnxNetwork(path), images, ["deepfool"], 4)
+    with pytest.raises(InvalidOption, match="under fgsm: needs the gradients"):
+        report_on_test(OnnxNetwork(path), images, conditions=Conditions.parse(["fgsm=1"]))
 
 
 @pytest.fixture
