@@ -23,6 +23,8 @@ from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FOLDER
 
 if TYPE_CHECKING:
+    from oneshot.compression.compression import Compression
+    from oneshot.compression.result import CompressionResult
     from oneshot.compression.settings import CompressionSettings
     from profiler.backends.base import Backend
 
@@ -212,7 +214,7 @@ def compress(network: str, **options: Any) -> None:
         compression.progress = lambda title, fraction, state: bar.update(
             fraction, f"{title}: {state}"
         )
-        result = compression.run()
+        result = _run(compression)
 
     click.echo(result.table(task.metrics))
     if result.mape is not None:
@@ -223,6 +225,19 @@ def compress(network: str, **options: Any) -> None:
     steps = ", ".join(f"{title} {seconds:.0f} s" for title, seconds in result.seconds.items())
     click.echo(f"{result.scored} networks were scored; {steps}")
     click.echo(f"wrote {options['output']}/network.onnx and network.safetensors")
+
+
+def _run(compression: Compression) -> CompressionResult:
+    """Compress; an interrupt of measurements or scores ends the process with exit code 130."""
+    from oneshot.training.stop import Stopped
+
+    try:
+        return compression.run()
+    except Stopped:
+        raise
+    except KeyboardInterrupt as interrupt:
+        click.echo("stopped; what was measured and scored is kept: add --resume", err=True)
+        raise SystemExit(130) from interrupt
 
 
 def _settings(options: dict[str, Any]) -> CompressionSettings:

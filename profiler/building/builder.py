@@ -18,6 +18,7 @@ from profiler.building.settings import FEWEST_ROUNDS as FEWEST_ROUNDS
 from profiler.building.settings import Instruments as Instruments
 from profiler.building.settings import Settings as Settings
 from spaces.console.group import command_line
+from spaces.errors import InvalidParameter
 from spaces.progress import Progress, silent
 from spaces.space import SearchSpace
 from tables.conditions import LENGTHS
@@ -56,6 +57,7 @@ def build(
     Raises:
         IncompleteMeasurement: No sampled network has some block, or the build was interrupted
             before every block was measured.
+        InvalidParameter: Networks of the space have no modules of blocks.
 
     Example:
         >>> import profiler, spaces
@@ -75,6 +77,11 @@ def build(
     """
     from spaces import __version__
 
+    if not space.blocks_are_modules:
+        raise InvalidParameter(
+            f"space: layers of {space.name} have too many widths for a table of blocks; `python -m"
+            " oneshot compress` measures its whole networks"
+        )
     instruments = instruments or Instruments()
     if space.phases:
         longest = dict.fromkeys(LENGTHS.values(), space.input_shape[0])

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oneshot.commands import main
+from oneshot.compression.scoring import Scorer
 from spaces.registry import SPACES
 
 pytest.importorskip("torch_pruning")
@@ -83,3 +84,16 @@ def test_help_says_that_code_is_run() -> None:
     result = run("--help")
 
     assert "Its code is run" in " ".join(result.output.split())
+
+
+def test_interrupted_scores_end_with_a_hint(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Scorer, "_evaluate", interrupt)
+    result = run(f"{file}:build", *options(tmp_path / "small"))
+
+    assert result.exit_code == 130
+    assert "add --resume" in result.output
