@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,11 @@ from spaces.console.outputs import OUTPUT_LINES
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from oneshot.data.images import ImageData
     from predictor.proxies.survey import Survey
+    from spaces.architecture import Architecture
     from spaces.space import Codes, SearchSpace
     from tables.evaluation import Journal
 
@@ -85,6 +87,13 @@ PROXIES = (
     help="Number of random initialisations per architecture.",
 )
 @click.option(
+    "--supernet",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=None,
+    help="Folder of a trained supernet, whose weights the networks have."
+    "  [default: random weights]",
+)
+@click.option(
     "--seed",
     type=SEED,
     default=0,
@@ -112,6 +121,7 @@ def proxies(
     names: tuple[str, ...],
     images: int,
     repeats: int,
+    supernet: Path | None,
     seed: int,
     device: str,
     threads: int | None,
@@ -125,6 +135,8 @@ def proxies(
     `python -m predictor train`. An interrupted measurement resumes when the command is repeated.
     """
     from oneshot.evaluation.device import find_device
+    from oneshot.run import read_run
+    from oneshot.run_settings import SUPERNET
     from oneshot.tasks.registry import DEFAULT, canonical, make_task
     from predictor.proxies.survey import Survey
     from spaces.registry import get
@@ -148,10 +160,13 @@ def proxies(
         seed,
         repeats,
         task.loss,
+        None if supernet is None else _inheriting(supernet, space, data, repeats),
     )
 
     source = {"kind": "proxies", "data": data.name, "digest": data.digest, "images": len(targets)}
     source |= {"seed": seed, "repeats": repeats, "task": task_name}
+    if supernet is not None:
+        source["supernet"] = read_run(supernet, SUPERNET).weights_digest()
     journal = _journal(output, space, source, proxy_names)
 
     title = f"measuring {', '.join(proxy_names)} with {len(targets)} images of {data.title}"
@@ -159,6 +174,45 @@ def proxies(
     click.echo(
         f"wrote {output}: {len(journal.done)} architectures, {num_measured} networks measured now"
     )
+
+
+def _inheriting(
+    folder: Path, space: SearchSpace, data: ImageData, repeats: int
+) -> Callable[[nn.Module, Architecture], None]:
+    """Return a function that copies the weights of a supernet's path to a network.
+
+    Args:
+        folder: Folder of the supernet's run.
+        space: Space of the networks.
+        data: Data set, whose number of classes networks have.
+        repeats: Number of random initialisations, of which there are none.
+
+    Raises:
+        InvalidOption: Several initialisations are requested.
+        InvalidRun: The training is not complete, or of another space or other classes.
+    """
+    from oneshot.errors import InvalidOption, InvalidRun
+    from oneshot.retraining.supernet_weights import inherit
+    from oneshot.run import read_run
+    from oneshot.run_settings import SUPERNET
+    from spaces.modules.supernet import Supernet
+
+    if repeats > 1:
+        raise InvalidOption(f"repeats: a supernet has one set of weights, not {repeats}")
+
+    run = read_run(folder, SUPERNET)
+    for field, found, requested in (
+        ("space", run.space.name, space.name),
+        ("number of classes", run.settings.num_classes, data.num_classes),
+    ):
+        if found != requested:
+            raise InvalidRun(f"{folder}: the supernet's {field} is {found}, not {requested}")
+    if not run.weights.exists():
+        raise InvalidRun(f"{folder}: the training is not complete; resume it by --resume")
+
+    trained = run.load()
+    assert isinstance(trained, Supernet)
+    return lambda network, architecture: inherit(network, trained, architecture)
 
 
 def _sample_images(data: ImageData, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

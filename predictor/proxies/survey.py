@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,8 @@ class Survey:
             values are their means.
         loss: Function (outputs, targets) -> mean loss, of proxies of gradients; None:
             cross-entropy.
+        inherit: Function that gives a network of an architecture the weights to measure, such as
+            those of a trained supernet; None: random ones.
 
     Raises:
         UnknownName: No proxy has one of the names.
@@ -50,6 +52,7 @@ class Survey:
     seed: int = 0
     repeats: int = 1
     loss: Loss | None = None
+    inherit: Callable[[nn.Module, Architecture], None] | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.names if name not in available()]
@@ -81,7 +84,9 @@ class Survey:
             for key, (_, values) in zip(self._keys(earlier), measured, strict=True)
         }
         counts = {name: getattr(self.space, name)(codes) for name in _COUNTED if name in self.names}
-        representatives = self.space.decode(self.space.representatives(codes))
+        # In a supernet isomorphic networks have different weights.
+        measured_codes = codes if self.inherit else self.space.representatives(codes)
+        representatives = self.space.decode(measured_codes)
         for row, (key, architecture) in enumerate(
             zip(self._keys(codes), self.space.decode(codes), strict=True)
         ):
@@ -93,7 +98,10 @@ class Survey:
             yield architecture, {name: values[name] for name in self.names}, new
 
     def _keys(self, codes: Codes) -> list[Any]:
-        return list(map(tuple, self.space.isomorphism_keys(codes).tolist())) if len(codes) else []
+        if not len(codes):
+            return []
+        keys = codes if self.inherit else self.space.isomorphism_keys(codes)
+        return list(map(tuple, keys.tolist()))
 
     def _measure(self, architecture: Architecture) -> dict[str, float]:
         names = [name for name in self.names if name not in _COUNTED]
@@ -106,9 +114,10 @@ class Survey:
         values: list[dict[str, float]] = []
         for seed in range(self.seed, self.seed + self.repeats):
             generator = torch.Generator().manual_seed(seed)
-            network = self.space.network(architecture, self.num_classes, generator).to(
-                images.device
-            )
+            network = self.space.network(architecture, self.num_classes, generator)
+            if self.inherit is not None:
+                self.inherit(network, architecture)
+            network = network.to(images.device)
             try:
                 values.append(measure(network, images, self.labels, names, seed, self.loss))
             except InvalidValues as error:

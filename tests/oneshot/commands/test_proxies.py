@@ -10,11 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
+from torch import nn
 
 import spaces
 from oneshot.commands import main
+from oneshot.data.registry import load
+from oneshot.run import read_run
 from predictor.proxies import available
+from spaces import Supernet
 from tables import evaluation
 
 SPACE = spaces.get("spos-tiny")
@@ -156,3 +161,56 @@ def test_an_interrupted_process_loses_nothing(tmp_path: Path) -> None:
     assert done.exit_code == 0
     found = [json.loads(one.to_json()) for one in evaluation.read(path)]
     assert found[: len(kept)] == kept
+
+
+@pytest.fixture(scope="module")
+def supernet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A supernet after a few updates."""
+    folder = tmp_path_factory.mktemp("proxies") / "supernet"
+    command = [
+        *("train", "--space", "spos-tiny", "--data", "digits", "--limit", "64", "--steps", "3"),
+        *("--threads", "1", "--no-tensorboard", "-o", str(folder)),
+    ]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_proxies_on_a_supernet_equal_those_of_its_paths(supernet: Path, tmp_path: Path) -> None:
+    path = tmp_path / "proxies.jsonl"
+    done = run("--proxy", "snip", "-n", "3", "--supernet", supernet, "-o", path)
+    assert done.exit_code == 0, done.output
+
+    trained = read_run(supernet).load()
+    assert isinstance(trained, Supernet)
+    data = load("digits", SPACE.input_shape)
+    rows = np.sort(np.random.default_rng(0).permutation(len(data.train))[:4])
+    images, targets = data.train.tensors(rows)
+    for found in evaluation.read(path, SPACE.name):
+        trained.train().zero_grad(set_to_none=True)
+        trained.activate(found.architecture)
+        with torch.random.fork_rng(devices=[]):
+            # Dropout drops the same features.
+            torch.manual_seed(0)
+            torch.autograd.backward(nn.functional.cross_entropy(trained(images), targets))
+        # Of weights outside of the path there are no gradients.
+        expected = sum(
+            (module.weight * module.weight.grad).abs().sum().item()
+            for module in trained.modules()
+            if isinstance(module, nn.Conv2d | nn.Linear) and module.weight.grad is not None
+        )
+        assert found.metrics["snip"] == pytest.approx(expected, rel=1e-4)
+        assert found.source["supernet"] == read_run(supernet).weights_digest()
+
+
+def test_supernets_that_do_not_fit_are_named(supernet: Path, tmp_path: Path) -> None:
+    path = tmp_path / "proxies.jsonl"
+    several = run("-n", "2", "--supernet", supernet, "--repeats", "2", "-o", path)
+    assert several.exit_code == 2
+    assert "repeats" in several.output
+
+    arguments = ["proxies", "--space", "spos-tiny(input_size=16)", "-n", "2", "--threads", "1"]
+    other = CliRunner().invoke(main, [*arguments, "--supernet", str(supernet), "-o", str(path)])
+    assert other.exit_code == 2
+    assert "the supernet's space is spos-tiny, not spos-tiny(input_size=16)" in other.output
+    assert not path.exists()
