@@ -34,6 +34,7 @@ SPACES = Registry[Callable[..., "SearchSpace"]](
         "decoder-tiny": "spaces.zoo.decoder:decoder_tiny",
         "dense-cells": "spaces.zoo.dense_cells:dense_cells",
         "enas": "spaces.zoo.darts:enas",
+        "ensemble": "spaces.zoo.ensemble:ensemble",
         "fbnet": "spaces.zoo.fbnet:fbnet",
         "nasbench-macro": "spaces.zoo.nasbench_macro:nasbench_macro",
         "nasbench101": "spaces.zoo.nasbench101:nasbench101",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from spaces.architecture import Architecture
 from spaces.modules.copying import copy_module
 from spaces.modules.elastic import ElasticBatchNorm, ElasticConv
 from spaces.modules.elastic_supernet import copy_part
+from spaces.modules.ensemble import EnsembleNetwork, EnsembleSupernet
 from spaces.modules.supernet import Supernet
 from spaces.user_model.freeze import freeze
 from spaces.user_model.network import ModelNetwork
@@ -41,6 +43,12 @@ def inherit(network: nn.Module, supernet: Supernet, architecture: Architecture) 
         network.model.load_state_dict(freeze(copy_module(supernet.model)).state_dict())
         return
     if copy_part(network, supernet, architecture):
+        return
+    if isinstance(supernet, EnsembleSupernet) and isinstance(network, EnsembleNetwork):
+        # Member by member: those of elastic spaces are slices.
+        members = supernet.space.architectures(architecture)
+        for part, source, member in zip(network.members, supernet.members, members, strict=True):
+            inherit(part, cast("Supernet", source), member)
         return
     auxiliary = getattr(network, "auxiliary", None)
     excluded = set(auxiliary.modules()) if isinstance(auxiliary, nn.Module) else set()

@@ -80,7 +80,8 @@ def _with_probability(box: Box, probabilities: Probabilities) -> Box:
         for name, key, candidate in (("p", box.decision, box.kind), ("edge", *box.edge))
         if candidate in probabilities.get(key, ())
     ]
-    return replace(box, details=(*box.details, *lines))
+    # One line, for which boxes have room.
+    return replace(box, details=(*box.details, ", ".join(lines))) if lines else box
 
 
 def chain_sketch(title: str, parts: Sequence[tuple[str, Sequence[Block]]]) -> Sketch:
@@ -143,6 +144,27 @@ def wired_sketch(
         if source
     )
     return Sketch(title, tuple(boxes), arrows, tuple(rows))
+
+
+def stacked(title: str, sketches: Sequence[Sketch]) -> Sketch:
+    """Return sketches below each other, with the number of each in front of its rows.
+
+    Args:
+        title: Title of the picture.
+        sketches: Sketches of one kind: all with rows, or all in layers.
+    """
+    boxes: list[Box] = []
+    arrows: list[tuple[int, int]] = []
+    rows: list[str] = []
+    for number, sketch in enumerate(sketches):
+        first_box, first_row = len(boxes), len(rows)
+        boxes += [
+            replace(box, row=None if box.row is None else box.row + first_row)
+            for box in sketch.boxes
+        ]
+        arrows += [(before + first_box, after + first_box) for before, after in sketch.arrows]
+        rows += [f"{number}: {row}" for row in sketch.rows]
+    return Sketch(title, tuple(boxes), tuple(arrows), tuple(rows))
 
 
 def _image_size(blocks: Sequence[Block]) -> str:

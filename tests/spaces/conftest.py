@@ -48,6 +48,8 @@ PRESETS = {
         " inputs=4, reductions=(1,))"
     ),
     "enas": "enas(channels=4, layers=3)",
+    "ensemble": "ensemble(members=3)",
+    "ensemble-cells": "ensemble(space='nasbench201(channels=4, cells=1)')",
     "darts-search": "darts-search(channels=4, layers=3)",
     "darts-imagenet": "darts-imagenet(input_size=64, channels=8, layers=3, num_classes=10)",
     "dense-cells": "dense-cells(channels=4, layers=4, stem_multiplier=1, input_size=16)",

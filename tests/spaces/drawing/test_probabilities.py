@@ -30,8 +30,8 @@ def test_boxes_of_cells_have_the_probability_of_their_operation() -> None:
     sketch = sketch_of("darts-v2").with_probabilities(probabilities)
     operations = [box for box in sketch.boxes if box.decision.startswith("normal_0")]
     assert [box.details for box in operations] == [
-        ("p 0.62", "edge 0.50"),
-        ("p 0.25", "edge 0.50"),
+        ("p 0.62, edge 0.50",),
+        ("p 0.25, edge 0.50",),
     ]
     # Edges that the probabilities lack stay as they are.
     others = [box for box in sketch.boxes if box.decision.startswith("normal_1")]
