@@ -48,12 +48,22 @@ from spaces.modules.affine import learn_affine
 from spaces.registry import get
 from spaces.space import SearchSpace
 
-ALGORITHMS = ("darts", "darts-second-order", "gdas", "snas", "fbnet", "enas", "fairnas")
+ALGORITHMS = (
+    "darts",
+    "darts-second-order",
+    "pc-darts",
+    "gdas",
+    "snas",
+    "fbnet",
+    "enas",
+    "fairnas",
+)
 METRIC = "cifar10_test_acc"
 
 SHORT: dict[str, dict[str, Any]] = {
     "darts": {"arch_learning_rate": 0.02},
     "darts-second-order": {"arch_learning_rate": 0.02},
+    "pc-darts": {"arch_learning_rate": 0.02, "arch_warmup": 0},
     "gdas": {"preset": "nasbench201", "arch_learning_rate": 0.05, "first_temperature": 5.0},
     "snas": {"arch_learning_rate": 0.02},
     "fbnet": {"arch_learning_rate": 0.05, "arch_warmup": 1, "arch_every": 1},
@@ -70,6 +80,7 @@ SHORT: dict[str, dict[str, Any]] = {
 LONGER: dict[str, dict[str, Any]] = {
     "darts": {"arch_learning_rate": 0.005, "arch_warmup": 2},
     "darts-second-order": {"arch_learning_rate": 0.005, "arch_warmup": 2},
+    "pc-darts": {"arch_learning_rate": 0.005, "arch_warmup": 2},
     "gdas": {"preset": "nasbench201", "arch_learning_rate": 0.02, "arch_warmup": 2},
     "snas": {"arch_learning_rate": 0.01, "arch_warmup": 2},
     "fbnet": {"arch_learning_rate": 0.02, "arch_warmup": 2, "arch_every": 1, "annealing": 0.7},
@@ -210,6 +221,8 @@ def searched(
     recipe = replace(run_preset.recipe, epochs=epochs)
     recipe = recipe if recipe.batch_size <= 64 else _with_batches_of_64(recipe)
     recipe = replace(recipe, learning_rate=rate or recipe.learning_rate)
+    # As `oneshot train` does: a method may search in a network of its own.
+    space = algorithm_class(registered).search_space(space, run_preset.options)
     supernet = space.supernet(data.num_classes, torch.Generator().manual_seed(seed))
     # As `oneshot train` does: the method decides on scale and shift.
     if algorithm_class(registered).affine_supernet:

@@ -1,0 +1,355 @@
+"""Compare what methods find with random networks, each in a small setting of its own.
+
+    python benchmarks/methods.py --scale smoke -o runs/methods-smoke
+    python benchmarks/methods.py --only pc-darts --seeds 3 -o runs/methods
+
+A method searches, and what it finds is scored next to random networks of the same space: by a
+benchmark's table where there is one, and otherwise by training both in the same way from new
+weights. `NAME.json` in the folder has a row for each network; the same command resumes after an
+interruption. These are small settings for minutes of a processor core: they show that a method
+works, and not how good it is at its published setting.
+
+Data: `packed_cifar.py` in this folder documents where the images are searched for.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from machine import comparison_options, prepare
+from oneshot_family import Scale, retrained
+from oneshot_nasbench201 import METRIC, OPTIONS, searched
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+import spaces
+import tables
+from oneshot.algorithms.training import train_supernet
+from oneshot.data.images import ImageData
+from oneshot.data.registry import load as load_data
+from oneshot.evaluation.evaluator import Evaluator
+from oneshot.evaluation.settings import EvaluationSettings
+from oneshot.run import begin
+from oneshot.run_settings import RunSettings
+from oneshot.training.execution import Execution
+from oneshot.training.recipe import Recipe
+from spaces.architecture import Architecture
+from spaces.files import write_text
+from spaces.registry import get, register_space
+from spaces.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network and its score.
+
+    Args:
+        name: method that found it, or `random`.
+        seed: of the search or of the training.
+        score: top-1 in percent.
+        macs: of the network; None where its score is that of a table.
+        cpu_seconds: of the search.
+    """
+
+    name: str
+    seed: int
+    score: float
+    macs: int | None = None
+    cpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every method needs.
+
+    Args:
+        scale: how much is done: `smoke` or `small`.
+        seeds: searches of each method.
+        num_random: random networks.
+        data: data set, as --images.
+        execution: devices and precision.
+        folder: of the runs.
+    """
+
+    scale: str
+    seeds: int
+    num_random: int
+    data: str
+    execution: Execution
+    folder: Path
+
+    def images(self, space: SearchSpace) -> ImageData:
+        """The images at the size of a space's networks."""
+        limit, validation = (2000, 800) if self.scale == "smoke" else (8000, 4000)
+        return load_data(self.data, space.input_shape, limit=limit, validation=validation)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of a search."""
+        return 4 if self.scale == "smoke" else 8
+
+
+CELLS = {
+    "smoke": "nasbench201(cells=1, channels=4, input_size=16)",
+    "small": "nasbench201(cells=1, channels=8, input_size=16)",
+}
+
+NETWORKS = {
+    "smoke": "darts(channels=4, layers=3, stem_multiplier=1, input_size=16)",
+    "small": "darts(channels=8, layers=4, stem_multiplier=1, input_size=16)",
+}
+
+CARS = {"population": 24, "warmup": 1, "every": 1, "images": 1000}
+"""Options of CARS for some hundred updates."""
+
+TRAINING = Recipe(epochs=4, batch_size=64, learning_rate=0.05, schedule="cosine", clip=5.0)
+"""Of the networks that are scored by a training."""
+
+
+def cells_of(name: str, work: Work) -> list[Row]:
+    """Look up the cells of NAS-Bench-201 that an algorithm finds."""
+    space = get(CELLS[work.scale])
+    images = work.images(space)
+    benchmark = tables.benchmark("nasbench201")
+    rows = []
+    for seed in range(work.seeds):
+        options = CARS if name == "cars" else OPTIONS[work.scale][name]
+        folder = work.folder / f"{name}-{seed}"
+        found, _, seconds = searched(
+            space, name, options, images, work.epochs, seed, folder, work.execution
+        )
+        cell = get("nasbench201").architecture(dict(found.choices))
+        score = float(benchmark.query(cell, METRIC))
+        rows.append(Row(name, seed, score, cpu_seconds=seconds))
+    return rows
+
+
+def pc_darts(work: Work) -> list[Row]:
+    """PC-DARTS on NAS-Bench-201, next to DARTS: the accuracies of the benchmark's table."""
+    return [*cells_of("pc-darts", work), *cells_of("darts", work), *random_cells(work)]
+
+
+def cars(work: Work) -> list[Row]:
+    """CARS on NAS-Bench-201: the accuracies of its best cells in the benchmark's table."""
+    return [*cells_of("cars", work), *random_cells(work)]
+
+
+def random_cells(work: Work) -> list[Row]:
+    """Look up random cells of NAS-Bench-201."""
+    benchmark = tables.benchmark("nasbench201")
+    space = get("nasbench201")
+    codes = space.sample(np.random.default_rng(0), work.num_random)
+    return [
+        Row("random", number, float(benchmark.query(cell, METRIC)))
+        for number, cell in enumerate(space.decode(codes))
+    ]
+
+
+def pc_darts_cells(work: Work) -> list[Row]:
+    """PC-DARTS on small networks of DARTS' cells, which are trained next to random ones."""
+    space = get(NETWORKS[work.scale])
+    images = work.images(space)
+    options = OPTIONS[work.scale]["pc-darts"]
+    found = []
+    for seed in range(work.seeds):
+        folder = work.folder / f"search-{seed}"
+        result, _, seconds = searched(
+            space, "pc-darts", options, images, work.epochs, seed, folder, work.execution
+        )
+        found.append((seed, result, seconds))
+    return trained(space, "pc-darts-cells", found, images, work)
+
+
+class Sized(nn.Module):
+    """Inverted residual blocks whose inner widths are ratios of a shared width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        base = spaces.ValueChoice([8, 16, 24], key="base")
+        layers: list[nn.Module] = [
+            spaces.Conv2d(3, base, 3, padding=1, bias=False),
+            spaces.BatchNorm2d(base),
+        ]
+        for index in range(4):
+            ratio = spaces.ValueChoice([1, 2, 4], key=f"ratio_{index}")
+            layers.append(SizedBlock(base, ratio * base))
+            # After the second block at half of the size.
+            layers.append(nn.MaxPool2d(2) if index == 1 else nn.Identity())
+        head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), spaces.Linear(base, 10))
+        self.layers = nn.Sequential(*layers, *head)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.layers(x)
+        return scores
+
+
+class SizedBlock(nn.Module):
+    """Expansion, depthwise convolution, projection, and the input."""
+
+    def __init__(self, width: Any, inner: Any):
+        super().__init__()
+        self.layers = nn.Sequential(
+            spaces.Conv2d(width, inner, 1, bias=False),
+            spaces.BatchNorm2d(inner),
+            nn.ReLU(),
+            spaces.Conv2d(inner, inner, 3, padding=1, groups=inner, bias=False),
+            spaces.BatchNorm2d(inner),
+            nn.ReLU(),
+            spaces.Conv2d(inner, width, 1, bias=False),
+            spaces.BatchNorm2d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = x + self.layers(x)
+        return result
+
+
+@register_space("benchmark-sizes")
+def sized(name: str) -> SearchSpace:
+    """The space of a model whose widths are derived from others."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return spaces.from_model(Sized(), torch.zeros(1, 3, 16, 16), name=name)
+
+
+def derived_sizes(work: Work) -> list[Row]:
+    """Widths derived from others: a supernet ranks them under the median of the MACs."""
+    space = get("benchmark-sizes")
+    images = work.images(space)
+    codes = np.concatenate(list(space.enumerate_codes()))
+    macs = space.macs(codes)
+    limit = np.median(macs)
+    # Networks that use most of the limit, so that none is better by its size alone.
+    allowed = codes[(macs <= limit) & (macs >= 0.75 * limit)]
+
+    found = [
+        (seed, *ranked_first(space, allowed, images, seed, work)) for seed in range(work.seeds)
+    ]
+    random = allowed[np.random.default_rng(0).permutation(len(allowed))[: work.num_random]]
+    return trained(space, "derived-sizes", found, images, work, space.decode(random))
+
+
+def ranked_first(
+    space: SearchSpace, codes: Any, images: ImageData, seed: int, work: Work
+) -> tuple[Architecture, float]:
+    """Train a supernet on single paths; return its best of `codes` and the processor seconds."""
+    began = time.process_time()
+    recipe = replace(TRAINING, epochs=work.epochs)
+    run_settings = RunSettings(
+        "supernet",
+        space.name,
+        images.record(),
+        seed,
+        recipe,
+        work.execution,
+        spaces.__version__,
+        algorithm="spos",
+    )
+    run = begin(work.folder / f"supernet-{seed}", run_settings, resume=True)
+    supernet = train_supernet(run, data=images, execution=work.execution)
+    settings = EvaluationSettings(images=2000, recalibration_batches=8, seed=seed)
+    reports = Evaluator(supernet, images, settings).evaluate_many(codes)
+    scores = [report["top1"] for report in reports]
+    best = space.architecture(codes[int(np.argmax(scores))])
+    return best, time.process_time() - began
+
+
+def trained(
+    space: SearchSpace,
+    name: str,
+    found: list[tuple[int, Architecture, float]],
+    images: ImageData,
+    work: Work,
+    random: Any = None,
+) -> list[Row]:
+    """Train what was found and random networks in the same way, and test them."""
+    if random is None:
+        random = space.decode(space.sample(np.random.default_rng(0), work.num_random))
+    scale = Scale(space.name, "", 8000, 4000, 0, TRAINING, augment=False)
+    networks = [(name, seed, architecture, seconds) for seed, architecture, seconds in found]
+    networks += [("random", 100 + number, each, 0.0) for number, each in enumerate(random)]
+    rows = []
+    for label, seed, architecture, seconds in networks:
+        report = retrained(
+            scale, architecture, f"{label}-{seed}", seed, images, work.execution, work.folder
+        )
+        rows.append(Row(label, seed, float(report["top1"]), int(report["macs"]), seconds))
+    return rows
+
+
+METHODS: dict[str, Callable[[Work], list[Row]]] = {
+    "pc-darts": pc_darts,
+    "pc-darts-cells": pc_darts_cells,
+    "derived-sizes": derived_sizes,
+    "cars": cars,
+}
+"""Name -> function that searches and scores."""
+
+
+@click.command()
+@click.option(
+    "--only", "names", type=click.Choice(tuple(METHODS)), multiple=True, help="Default: all."
+)
+@click.option(
+    "--scale",
+    type=click.Choice(["smoke", "small"]),
+    default="small",
+    show_default=True,
+    help="smoke: a minute of a core for a method; small: some minutes.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Of each search."
+)
+@comparison_options
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
+def main(
+    names: tuple[str, ...],
+    scale: str,
+    seeds: int,
+    num_random: int,
+    data: str,
+    output: Path,
+    **options: Any,
+) -> None:
+    """Compare what methods find with random networks."""
+    execution = prepare(options)
+    for name in names or METHODS:
+        path = output / f"{name}.json"
+        if path.exists():
+            rows = [Row(**row) for row in json.loads(path.read_text())]
+        else:
+            rows = METHODS[name](Work(scale, seeds, num_random, data, execution, output / name))
+            write_text(path, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        show(name, rows)
+
+
+def show(name: str, rows: list[Row]) -> None:
+    """Print the mean, the least and the greatest score of each kind of network."""
+    summary = (METHODS[name].__doc__ or "").strip()
+    table = Table("networks", "count", "top-1", "least", "greatest", "CPU s each", title=summary)
+    for kind in dict.fromkeys(row.name for row in rows):
+        scores = np.array([row.score for row in rows if row.name == kind])
+        seconds = np.mean([row.cpu_seconds for row in rows if row.name == kind])
+        error = scores.std(ddof=1) / np.sqrt(len(scores)) if len(scores) > 1 else 0.0
+        table.add_row(
+            kind,
+            str(len(scores)),
+            f"{scores.mean():.2f} +- {error:.2f}",
+            f"{scores.min():.2f}",
+            f"{scores.max():.2f}",
+            f"{seconds:.0f}",
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
