@@ -23,6 +23,7 @@ class Constant:
     source: str
 
 
+CARS = "huawei-noah/vega, docs/en/algorithms/cars.md"
 DARTS = "quark0/darts, cnn/train_search.py"
 DARTS_MODEL = "quark0/darts, cnn/model_search.py"
 DARTS_ARCHITECT = "quark0/darts, cnn/architect.py"
@@ -102,6 +103,18 @@ PUBLISHED = {
     "pc-darts.channel_divisor": Constant(4, PC_DARTS_MODEL),
     # Batch and learning rate.
     "pc-darts.aw_nas": Constant((192, 0.075), PC_DARTS_AW_NAS),
+    # CARS: the search on CIFAR-10
+    "cars.epochs": Constant(500, CARS),
+    "cars.batch_size": Constant(128, CARS),
+    "cars.learning_rate": Constant(0.025, CARS),
+    "cars.least_learning_rate": Constant(0.001, CARS),
+    "cars.weight_decay": Constant(3e-4, CARS),
+    "cars.clip": Constant(5.0, CARS),
+    "cars.population": Constant(128, CARS),
+    "cars.warmup": Constant(50, CARS),
+    "cars.every": Constant(10, CARS),
+    # The batch of its validation.
+    "cars.images": Constant(3500, CARS),
     # GDAS
     "gdas.nasbench201.epochs": Constant(250, GDAS_201),
     "gdas.nasbench201.batch": Constant(64, GDAS_201),

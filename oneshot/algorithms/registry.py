@@ -52,6 +52,7 @@ ALGORITHMS = Registry["type[SupernetAlgorithm]"](
     "algorithm",
     "pathfit.algorithms",
     {
+        "cars": "oneshot.algorithms.cars:Cars",
         "darts": "oneshot.algorithms.darts:Darts",
         "enas": "oneshot.algorithms.enas.algorithm:Enas",
         "fairnas": "oneshot.algorithms.fairnas:Fairnas",

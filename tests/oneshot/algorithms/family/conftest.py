@@ -23,6 +23,7 @@ BEST = {"first": "pass", "second": "pass", "third": "pass"}
 
 
 QUICK: dict[str, dict[str, Any]] = {
+    "cars": {},
     "darts": {"arch_learning_rate": 0.05},
     "pc-darts": {"arch_learning_rate": 0.05, "arch_warmup": 0},
     "gdas": {"arch_learning_rate": 0.1, "arch_weight_decay": 0.0, "first_temperature": 2.0},
