@@ -59,6 +59,7 @@ def result_sheet(
 
     if not columns:
         raise InvalidData(f"none of {count} images of the test part of {data.title} can be read")
-    sheet = draw_sheet(columns, titles, ("labelled", "found"), CELL, data.classes)
+    classes = data.classes or tuple(map(str, range(data.num_classes)))
+    sheet = draw_sheet(columns, titles, ("labelled", "found"), CELL, classes)
     with replacing(path) as temporary:
         sheet.save(temporary, "PNG")

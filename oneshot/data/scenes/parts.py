@@ -191,7 +191,15 @@ class BoxCheck:
             file: Image, for the warning.
             rows: Left, top, right, bottom, class and flag of each object.
             size: Width and height of the image.
+
+        Raises:
+            InvalidData: The size is 0, to which every box would be cut.
         """
+        if min(size) < 1:
+            raise InvalidData(
+                f"{self.title}: the annotation of {file} has the size {size[0]} x {size[1]}"
+            )
+
         boxes = np.array(rows, np.float32).reshape(-1, 6)
         limits = np.array([*size, *size], np.float32)
         inside = boxes[:, :4].clip(0, limits)

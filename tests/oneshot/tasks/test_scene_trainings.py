@@ -82,17 +82,21 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ["spos", "ofa", "proxyless", "fairnas"])
+@pytest.mark.parametrize("algorithm", ["spos", "ofa", "ofa-progressive", "proxyless", "fairnas"])
 @pytest.mark.parametrize(("head", "task_name", "data_name"), TASKS)
 def test_algorithms_train_supernets(
     algorithm: str, head: str, task_name: str, data_name: str, tmp_path: Path
 ) -> None:
+    elastic = (
+        "ofa-mobilenetv3(depths=(1, 2), expansions=(3, 4), kernels=(3, 5), width=0.25,"
+        f" input_size=32, head={head})"
+    )
     spaces = {
         "spos": f"spos-tiny({SMALL}, head={head})",
         "fairnas": f"spos-tiny({SMALL}, head={head})",
         "proxyless": f"proxylessnas-tiny(input_size=32, head={head})",
-        "ofa": "ofa-mobilenetv3(depths=(1, 2), expansions=(3, 4), kernels=(3, 5), width=0.25,"
-        f" input_size=32, head={head})",
+        "ofa": elastic,
+        "ofa-progressive": elastic,
     }
     command = [
         *(sys.executable, "-m", "oneshot", "train", "--space", spaces[algorithm]),

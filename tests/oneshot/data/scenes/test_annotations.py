@@ -196,6 +196,12 @@ def break_number(root: Path) -> None:
     path.write_text(text.replace("<xmin>5<", "<xmin>left<"), encoding="utf-8")
 
 
+def break_size(root: Path) -> None:
+    path = root / "Annotations" / "test0.xml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("<width>40<", "<width>0<"), encoding="utf-8")
+
+
 def remove_image(root: Path) -> None:
     (root / "JPEGImages" / "val0.jpg").unlink()
 
@@ -210,6 +216,7 @@ def add_class(root: Path) -> None:
         (remove_annotation, r"test0\.xml: No such file"),
         (break_annotation, r"test0\.xml is no XML file"),
         (break_number, "xmin must be a number, not 'left'"),
+        (break_size, r"test0\.jpg has the size 0 x 30"),
         (remove_image, r"val\.txt names 'val0'"),
         (add_class, r"horse\.xml: an object has the unknown class 'horse'; known are cat, dog"),
     ],
@@ -248,6 +255,13 @@ def test_coco_boxes_have_positions_of_categories(coco_folder: Path) -> None:
         ({"images": [{"id": 1, "file_name": "1.jpg", "width": 40, "height": 30}]}, "image 2"),
         ({"annotations": [{"image_id": 1, "category_id": 17, "bbox": [1, 2]}]}, "bbox of four"),
         ({"images": [{"id": 1}]}, "needs images"),
+        (
+            {
+                "images": [{"id": 1, "file_name": "1.jpg", "width": 40, "height": 0}],
+                "annotations": [],
+            },
+            "1.jpg has the size 40 x 0",
+        ),
     ],
 )
 def test_coco_mistakes_are_named(coco_folder: Path, change: dict[str, Any], message: str) -> None:
