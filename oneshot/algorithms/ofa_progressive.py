@@ -5,6 +5,7 @@ Cai et al., ICLR 2020 (arXiv 1908.09791), section 3.4; mit-han-lab/once-for-all,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -33,6 +34,8 @@ from spaces.chains.resolution import RESOLUTION
 from spaces.modules.copying import copy_module
 from spaces.modules.supernet import Supernet
 from spaces.space import Codes
+
+_LAYER = re.compile(r"k\d+e(?P<expansion>\d+)")
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,9 @@ class OfaProgressive(ElasticTraining):
     def expansions(self) -> list[int]:
         """Expansions of the space's layers, in ascending order."""
         names = {str(name) for choice in self.supernet.space.choices for name in choice.candidates}
-        return sorted({int(name.partition("e")[2]) for name in names if name.startswith("k")})
+        # Candidates of a head, such as k3w0.5, have a kernel and a width.
+        layers = filter(None, map(_LAYER.fullmatch, names))
+        return sorted({int(layer["expansion"]) for layer in layers})
 
     @torch.no_grad()
     def _soft_targets(self, inputs: Any, targets: Any, row: Codes, engine: Engine) -> Any:

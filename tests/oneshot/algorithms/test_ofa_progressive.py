@@ -15,7 +15,9 @@ from oneshot.algorithms.ofa_progressive import OfaProgressive, ProgressiveOption
 from oneshot.algorithms.ofa_stages import STAGES
 from oneshot.algorithms.registry import make, preset
 from oneshot.data.images import ImageData, ImageSplit
+from oneshot.data.registry import load
 from oneshot.errors import InvalidOption
+from oneshot.tasks.registry import make_task
 from oneshot.training import Execution, fit
 from oneshot.training.recipe import Recipe
 from oneshot.training.stop import Stopped
@@ -27,6 +29,8 @@ NAME = (
     "ofa-mobilenetv3(depths=(1, 2, 3), expansions=(2, 3, 4), kernels=(3, 5), resolutions=(16, 32),"
     " width=0.25)"
 )
+TASKS = {"boxes": "detection", "mask": "segmentation"}
+DATA = {"boxes": "shapes", "mask": "shape-masks"}
 FEW = ProgressiveOptions(selection=2, selection_batches=1)
 # As many updates as the release has epochs, divided by 10: each stage begins at an update.
 SHORT = Recipe(steps=59, batch_size=8, learning_rate=0.02, schedule="cosine", nesterov=True)
@@ -241,6 +245,23 @@ def test_sorting_for_the_last_stage_keeps_the_trained_width() -> None:
     assert (outputs("2") - before["2"]).abs().max() > 0.01
     elastic.sort_channels()
     assert (outputs("3") - before["3"]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("head", ["ssdlite(channels=(16,))", "fpn(width=8)", "mask(widths=(8,))"])
+def test_expansions_are_those_of_layers_rather_than_heads(head: str) -> None:
+    name = f"ofa-mobilenetv3(expansions=(3, 4), width=0.25, input_size=64, head={head})"
+    space = spaces.get(name)
+    task = make_task(TASKS[space.head], space)
+    data = load(DATA[space.head], space.input_shape, limit=8)
+    supernet = space.supernet(data.num_classes, torch.Generator().manual_seed(0))
+    setting = Setting(supernet, SHORT, data.validation, 8, seed=0, space=space, task=task)
+
+    algorithm = make("ofa-progressive", setting, FEW)
+
+    assert isinstance(algorithm, OfaProgressive)
+    assert algorithm.expansions == [3, 4]
+    for step in algorithm.bounds[:-1]:
+        assert len(algorithm.rows(step)) >= 1
 
 
 def test_warmup_of_ones_own_is_refused(pictures: ImageData) -> None:
