@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from oneshot.algorithms.batch_statistics import by_batch
+from oneshot.algorithms.episodes import adapted
 from oneshot.errors import InvalidRun
 from oneshot.evaluation.device import find_device, free_bytes
 from oneshot.evaluation.images import EvaluationImages
@@ -19,6 +21,7 @@ from oneshot.evaluation.recalibration import recalibrate
 from oneshot.evaluation.settings import EvaluationSettings
 from oneshot.evaluation.tallies import inputs_under, metrics_under, tally_of
 from oneshot.tasks.classification import Classification
+from oneshot.training.passes import Passes
 from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
 from spaces.space import Codes
@@ -135,7 +138,10 @@ class Evaluator:
             yield from ((index, dict(result)) for index in indices)
 
     def _evaluated(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
-        images = self.images
+        if self.settings.surrogate_steps:
+            for index, row in enumerate(codes):
+                yield [index], self._metrics_of_surrogate(row)
+            return
         if self.settings.statistics == "batch":
             for index, row in enumerate(codes):
                 yield [index], self._metrics_by_batch(row)
@@ -149,41 +155,58 @@ class Evaluator:
             yield from self._evaluated_together(codes)
         else:
             for index, row in enumerate(codes):
-                recalibrate(self.supernet, images.recalibration, self._path(row), self.task)
-                batches = list(zip(images.validation, images.targets, strict=True))
-                if self.conditions is not None:
-                    yield (
-                        [index],
-                        metrics_under(
-                            self.supernet,
-                            batches,
-                            self.device,
-                            self.task,
-                            self.conditions,
-                            self.settings.seed,
-                            images.recalibration,
-                        ),
-                    )
-                    continue
-
-                yield [index], tally_of(self.supernet, batches, self.device, self.task).metrics()
+                yield [index], self._metrics_recalibrated(row)
 
     def _metrics_by_batch(self, row: Codes) -> dict[str, float]:
         """Return the metrics of a path that normalises by the statistics of each batch."""
         self._path(row)
-        batches = list(zip(self.images.validation, self.images.targets, strict=True))
         with by_batch(self.supernet):
-            if self.conditions is None:
-                return tally_of(self.supernet, batches, self.device, self.task).metrics()
-            return metrics_under(
-                self.supernet,
-                batches,
-                self.device,
-                self.task,
-                self.conditions,
-                self.settings.seed,
-                self.images.recalibration,
-            )
+            return self._metrics()
+
+    def _metrics_recalibrated(self, row: Codes) -> dict[str, float]:
+        """Return the metrics of a path after the recalibration of its statistics."""
+        recalibrate(self.supernet, self.images.recalibration, self._path(row), self.task)
+        return self._metrics()
+
+    def _metrics_of_surrogate(self, row: Codes) -> dict[str, float]:
+        """Return the metrics of a path whose weights are trained for some updates first.
+
+        The weights of the supernet are restored afterwards.
+        """
+        images = self.images
+        weights = [weight for module in self._path(row) for weight in module.parameters()]
+        batches = itertools.cycle(
+            zip(images.recalibration, images.recalibration_targets, strict=True)
+        )
+        passes = Passes(self.task)
+
+        def loss() -> Tensor:
+            inputs, targets = next(batches)
+            # Evaluations compute no gradients, but these updates need them.
+            with torch.enable_grad(), by_batch(self.supernet):
+                outputs = passes.from_start(self.supernet, inputs)
+                return self.task.loss(outputs, targets)
+
+        groups = [(weights, self.settings.surrogate_learning_rate)]
+        with adapted(loss, groups, self.settings.surrogate_steps):
+            if self.settings.statistics == "batch":
+                return self._metrics_by_batch(row)
+            return self._metrics_recalibrated(row)
+
+    def _metrics(self) -> dict[str, float]:
+        """Return the metrics of the active path, under the conditions if there are any."""
+        batches = list(zip(self.images.validation, self.images.targets, strict=True))
+        if self.conditions is None:
+            return tally_of(self.supernet, batches, self.device, self.task).metrics()
+        return metrics_under(
+            self.supernet,
+            batches,
+            self.device,
+            self.task,
+            self.conditions,
+            self.settings.seed,
+            self.images.recalibration,
+        )
 
     def _evaluated_together(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
         """Evaluate paths under conditions that change inputs alone, with common beginnings once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,11 +34,13 @@ class EvaluationImages:
             tuples or dictionaries of tensors [b, ...].
         validation: Batches of validation images; the last one may be smaller.
         targets: Targets of the validation batches [b].
+        recalibration_targets: Targets of the training batches [b].
     """
 
     recalibration: list[Any]
     validation: list[Any]
     targets: list[Any]
+    recalibration_targets: list[Any] = field(default_factory=list)
 
     @classmethod
     def from_data(
@@ -61,17 +63,21 @@ class EvaluationImages:
             settings.recalibration_batches * settings.recalibration_batch_size,
             settings.seed,
         )
-        training, _ = _read(data.train, rows, settings.precision, device)
+        training, training_targets = _read(data.train, rows, settings.precision, device)
 
         # Batches of one size: a smaller one would have the same weight as the others.
         count = batch_size(training)
         size = min(settings.recalibration_batch_size, count)
         recalibration = _batches(training, count // size * size, size)
+        recalibration_targets = [
+            training_targets[index] for index in _slices(count // size * size, size)
+        ]
 
         if getattr(data.validation, "contiguous", False):
             # A state is carried through the text, of which a sample would have no contexts.
             pairs = _first(data.validation, settings, device)
-            return cls(recalibration, *map(list, zip(*pairs, strict=True)))
+            validation, targets = map(list, zip(*pairs, strict=True))
+            return cls(recalibration, validation, targets, recalibration_targets)
 
         # Sorted, so that files are read in their order.
         validation_rows = np.sort(sample_rows(len(data.validation), settings.images, settings.seed))
@@ -81,6 +87,7 @@ class EvaluationImages:
             recalibration,
             _batches(images, count, settings.batch_size),
             [targets[index] for index in _slices(count, settings.batch_size)],
+            recalibration_targets,
         )
 
     @property

@@ -27,6 +27,9 @@ class EvaluationSettings:
             batches have their own statistics.
         statistics: Statistics that batch normalisation uses: `recalibrated` on training images, or
             `batch`, those of each validation batch, as in aw_nas.
+        surrogate_steps: Number of updates that the weights of each architecture are trained for
+            before its evaluation, on the images of the recalibration; others never see them.
+        surrogate_learning_rate: Learning rate of these updates, by SGD without momentum.
 
     Raises:
         InvalidOption: A value is not accepted.
@@ -39,6 +42,8 @@ class EvaluationSettings:
     precision: str = "fp32"
     batch_size: int = 250
     statistics: str = STATISTICS[0]
+    surrogate_steps: int = 0
+    surrogate_learning_rate: float = 0.01
 
     def __post_init__(self) -> None:
         for name in ("images", "recalibration_batches", "recalibration_batch_size", "batch_size"):
@@ -52,6 +57,12 @@ class EvaluationSettings:
             raise InvalidOption(
                 f"statistics must be one of {', '.join(STATISTICS)}, not {self.statistics!r}"
             )
+        if self.surrogate_steps < 0:
+            raise InvalidOption(f"surrogate_steps must be at least 0, not {self.surrogate_steps}")
+        if not self.surrogate_learning_rate > 0:
+            raise InvalidOption(
+                f"surrogate_learning_rate must be positive, not {self.surrogate_learning_rate}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields: name -> value."""
@@ -59,4 +70,7 @@ class EvaluationSettings:
         # Absent by default, as in evaluations that were recorded before it existed.
         if self.statistics == STATISTICS[0]:
             del values["statistics"]
+        if not self.surrogate_steps:
+            del values["surrogate_steps"]
+            del values["surrogate_learning_rate"]
         return values

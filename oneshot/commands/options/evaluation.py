@@ -65,6 +65,21 @@ OPTIONS = [
         " each validation batch, as in aw_nas, which depend on --batch-size.",
     ),
     click.option(
+        "--surrogate-steps",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Updates of each architecture's weights before its evaluation, by SGD on the images of"
+        " the recalibration; the supernet stays as it is.",
+    ),
+    click.option(
+        "--surrogate-learning-rate",
+        type=click.FloatRange(min=0, min_open=True),
+        default=0.01,
+        show_default=True,
+        help="Learning rate of --surrogate-steps.",
+    ),
+    click.option(
         "--device", default="cpu", show_default=True, help="Device: cpu, gpu, gpu:1 or auto."
     ),
     click.option(

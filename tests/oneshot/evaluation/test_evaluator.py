@@ -1,6 +1,7 @@
 """Evaluation of sub-networks: recalibrated, on fixed images, one independent of the other."""
 
 import copy
+import dataclasses
 from contextlib import nullcontext
 from typing import Any
 
@@ -317,3 +318,57 @@ def test_statistics_are_recorded_only_where_they_differ() -> None:
     assert EvaluationSettings(statistics="batch").to_dict()["statistics"] == "batch"
     with pytest.raises(InvalidOption, match="statistics must be one of"):
         EvaluationSettings(statistics="running")
+
+
+def test_surrogate_steps_equal_a_training_of_a_copy(supernet: Supernet, images: ImageData) -> None:
+    settings = EvaluationSettings(
+        images=40,
+        recalibration_batch_size=16,
+        recalibration_batches=2,
+        surrogate_steps=3,
+        surrogate_learning_rate=0.05,
+    )
+    evaluator = Evaluator(supernet, images, settings)
+    codes = supernet.space.sample(np.random.default_rng(3), 2)
+    before = {name: value.clone() for name, value in supernet.named_parameters()}
+    found = evaluator.evaluate_many(codes)
+
+    plain = dataclasses.replace(settings, surrogate_steps=0)
+    for row, metrics in zip(codes, found, strict=True):
+        own = copy.deepcopy(supernet)
+        own.activate(row)
+        weights = [weight for module in own.path() for weight in module.parameters()]
+        optimizer = torch.optim.SGD(weights, lr=0.05)
+        own.train()
+        for module in own.modules():
+            if isinstance(module, nn.Dropout):
+                module.eval()
+        # The third update begins with the first batch again.
+        for number in (0, 1, 0):
+            outputs = own(evaluator.images.recalibration[number])
+            targets = evaluator.images.recalibration_targets[number]
+            optimizer.zero_grad()
+            functional.cross_entropy(outputs, targets).backward()
+            optimizer.step()
+
+        expected = Evaluator(own.eval(), images, plain).evaluate(row)
+        assert metrics["cross_entropy"] == pytest.approx(expected["cross_entropy"], rel=1e-4)
+        assert metrics["cross_entropy"] != pytest.approx(
+            evaluator_without(supernet, images, plain, row), rel=1e-4
+        )
+
+    assert all(torch.equal(value, before[name]) for name, value in supernet.named_parameters())
+
+
+def evaluator_without(
+    supernet: Supernet, images: ImageData, settings: EvaluationSettings, row: Any
+) -> float:
+    """Return the cross-entropy of an architecture without surrogate steps."""
+    return Evaluator(copy.deepcopy(supernet), images, settings).evaluate(row)["cross_entropy"]
+
+
+@pytest.mark.parametrize("given", [{"surrogate_steps": -1}, {"surrogate_learning_rate": 0.0}])
+def test_surrogate_settings_out_of_range_are_named(given: dict[str, float]) -> None:
+    with pytest.raises(InvalidOption, match=next(iter(given))):
+        EvaluationSettings(**given)  # type: ignore[arg-type]
+    assert "surrogate_steps" not in EvaluationSettings().to_dict()
