@@ -6,7 +6,7 @@ Each stage is a command of Pathfit; a finished stage is not repeated, an interru
 No accuracy of the benchmark is read before the predictor is written. The settings are those of all
 spaces: images of 16 pixels, a quarter of the channels, four proxies of random networks, and a
 predictor that lets these vote. The proxies were selected on NAS-Bench-Macro and NAS-Bench-201, see
-`docs/results/accuracy.md`.
+`docs/results/accuracy.md`. With `--samples 3` three samples vote, which takes three times as long.
 
 The figures are those of `truth.py`: a search by the predictor under a limit that considers every
 network of the space, as `--strategy exhaustive` does, returns the network that the ranking prefers.
@@ -43,17 +43,22 @@ SMALL_SPACES = {
 
 DATA = "packed-cifar10"
 
+SEED_STEP = 100
+"""Difference of the seeds of two samples."""
+
 
 @dataclass(frozen=True)
 class PipelineSettings:
     """Lengths of the stages, the same for every space.
 
     Args:
-        networks: Number of random networks whose proxies are measured.
+        samples: Number of samples of random networks, each with seeds of its own, which vote alike.
+        networks: Number of random networks of a sample whose proxies are measured.
         images: Number of training images that they are measured with.
         repeats: Number of initialisations of each network.
     """
 
+    samples: int = 1
     networks: int = 96
     images: int = 32
     repeats: int = 2
@@ -114,19 +119,24 @@ def run_stages(
         settings: Lengths of the stages.
     """
     stages = Stages(folder)
-    stages.run(
-        "proxies",
-        "oneshot",
-        *("proxies", "--space", small, "--data", DATA, "--limit", "2000", "--threads", "1"),
-        *("-n", str(settings.networks), "--images", str(settings.images)),
-        *("--repeats", str(settings.repeats), "--seed", str(seed)),
-        *(text for name in VOTING_PROXIES for text in ("--proxy", name)),
-        *("-o", "proxies.jsonl"),
-    )
+    columns = []
+    for sample in range(settings.samples):
+        number = f"-{sample + 1}" * (sample > 0)
+        columns.append(f"proxies{number}.jsonl")
+        stages.run(
+            f"proxies{number}",
+            "oneshot",
+            *("proxies", "--space", small, "--data", DATA, "--limit", "2000", "--threads", "1"),
+            *("-n", str(settings.networks), "--images", str(settings.images)),
+            *("--repeats", str(settings.repeats), "--seed", str(seed + SEED_STEP * sample)),
+            *(text for name in VOTING_PROXIES for text in ("--proxy", name)),
+            *("-o", columns[-1]),
+        )
     stages.run(
         "predictor",
         "predictor",
-        *("train", "--columns", "proxies.jsonl", "--space", space, "--seed", str(seed)),
+        *("train", *(text for column in columns for text in ("--columns", column))),
+        *("--space", space, "--seed", str(seed)),
         *("--report", "predictor.json", "--threads", "1", "-o", "predictor.safetensors"),
     )
     return stages
@@ -135,7 +145,7 @@ def run_stages(
 def columns(truth: Truth, model: EvidencePredictor) -> dict[str, dict[str, float]]:
     """Measure each column of evidence alone."""
     return {
-        column.name: truth.figures(process.log_ranks(truth.codes))
+        f"{column.group}:{column.name}": truth.figures(process.log_ranks(truth.codes))
         for column, process in zip(model.columns, model.models, strict=True)
     }
 
@@ -144,15 +154,22 @@ def columns(truth: Truth, model: EvidencePredictor) -> dict[str, dict[str, float
 @click.option("--space", "space_name", type=click.Choice(list(SMALL_SPACES)), required=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of samples of random networks, each with seeds of its own, which vote alike.",
+)
+@click.option(
     "--accuracies",
     type=click.Path(exists=True, path_type=Path),
     default=None,
     help="The benchmark's file.",
 )
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
-def main(space_name: str, seed: int, accuracies: Path | None, output: Path) -> None:
+def main(space_name: str, seed: int, samples: int, accuracies: Path | None, output: Path) -> None:
     """Run the stages, then measure the predictor's ranking; print a table and write truth.json."""
-    settings = PipelineSettings()
+    settings = PipelineSettings(samples)
     small = SMALL_SPACES[space_name]
     stages = run_stages(output.resolve(), small, space_name, seed, settings)
     model = predictor.load(output / "predictor.safetensors")

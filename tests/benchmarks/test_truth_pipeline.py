@@ -43,14 +43,21 @@ class Commands:
 def test_stages_are_the_commands_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands = Commands(monkeypatch)
 
-    stages = run_stages(tmp_path, "nasbench201(channels=4)", "nasbench201", 3, PipelineSettings())
+    stages = run_stages(
+        tmp_path, "nasbench201(channels=4)", "nasbench201", 3, PipelineSettings(samples=3)
+    )
 
-    assert commands.names() == ["proxies", "train"]
-    assert [call[1] for call in commands.calls] == ["oneshot", "predictor"]
-    assert all(call[call.index("--seed") + 1] == "3" for call in commands.calls)
+    assert commands.names() == ["proxies", "proxies", "proxies", "train"]
+    assert [call[1] for call in commands.calls] == ["oneshot"] * 3 + ["predictor"]
+    # Each sample has networks, images and weights of its own.
+    seeds = [call[call.index("--seed") + 1] for call in commands.calls]
+    assert seeds == ["3", "103", "203", "3"]
     named = [call[call.index("--space") + 1] for call in commands.calls]
-    assert named == ["nasbench201(channels=4)", "nasbench201"]
-    assert sum(stages.minutes.values()) == pytest.approx(2 * 1.5)
+    assert named == ["nasbench201(channels=4)"] * 3 + ["nasbench201"]
+    written = [call[call.index("-o") + 1] for call in commands.calls[:3]]
+    train = commands.calls[-1]
+    assert [train[index + 1] for index, word in enumerate(train) if word == "--columns"] == written
+    assert sum(stages.minutes.values()) == pytest.approx(4 * 1.5)
 
 
 def test_finished_stages_are_not_repeated_and_minutes_add_up(
@@ -58,14 +65,18 @@ def test_finished_stages_are_not_repeated_and_minutes_add_up(
 ) -> None:
     Commands(monkeypatch, fails="predictor")
     with pytest.raises(click.ClickException, match="the stage predictor ended with 1"):
-        run_stages(tmp_path, "nasbench-macro", "nasbench-macro", 0, PipelineSettings())
+        run_stages(tmp_path, "nasbench-macro", "nasbench-macro", 0, PipelineSettings(samples=3))
 
     commands = Commands(monkeypatch)
-    stages = run_stages(tmp_path, "nasbench-macro", "nasbench-macro", 0, PipelineSettings())
+    stages = run_stages(
+        tmp_path, "nasbench-macro", "nasbench-macro", 0, PipelineSettings(samples=3)
+    )
 
     assert commands.names() == ["train"]
     # Both attempts count: the minutes are those from nothing.
-    assert stages.minutes == {"proxies": pytest.approx(1.5), "predictor": pytest.approx(3.0)}
+    measured = {name: minutes for name, minutes in stages.minutes.items() if name != "predictor"}
+    assert measured == dict.fromkeys(("proxies", "proxies-2", "proxies-3"), pytest.approx(1.5))
+    assert stages.minutes["predictor"] == pytest.approx(3.0)
     assert json.loads((tmp_path / "stages.json").read_text())["predictor"]["finished"]
 
 
