@@ -132,7 +132,7 @@ CELLS = Setting(
     strategy="exhaustive",
     votes=PipelineSettings(),
 )
-"""Cells whose accuracies differ more than trainings; a vote of proxies in place of a supernet."""
+"""Cells whose accuracies differ widely in a benchmark; proxies vote in place of a supernet."""
 
 
 @click.command()
