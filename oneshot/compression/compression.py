@@ -48,9 +48,6 @@ _FINAL_ROUNDS = 12
 _NORM_BATCHES = 200
 _NORM_BATCH = 250
 
-Bars = Callable[[str], Any]
-"""Makes a context manager of a step's title, whose `update` takes the progress."""
-
 
 @dataclass
 class Compression:

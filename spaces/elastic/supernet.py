@@ -68,7 +68,9 @@ class ElasticSupernet(Supernet):
             if len(shells) >= _MOST_SHELLS:
                 shells.pop(next(iter(shells)))
             cut: Cut = self.space.cut(codes)
-            shells[key] = self.space.cut_copy(self.model, codes), kept_positions(self.model, cut)
+            shell = self.space.cut_copy(self.model, codes)
+            _drop_weights(shell)
+            shells[key] = shell, kept_positions(self.model, cut)
         return shells[key]
 
     def _sliced(self, shell: nn.Module, kept: dict[str, dict[int, Tensor]]) -> dict[str, Tensor]:
@@ -88,3 +90,11 @@ class ElasticSupernet(Supernet):
             if any(True for _ in module.parameters(recurse=False)) and not cut.is_skipped(path)
         ]
         return [*modules, self._shell(self._codes)[0]] if self._codes.any() else modules
+
+
+def _drop_weights(shell: nn.Module) -> None:
+    """Free the memory of a module's weights, which are replaced whenever it runs."""
+    for module in shell.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            empty = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+            module.register_parameter(name, empty)
