@@ -236,7 +236,7 @@ def _fit(curve: Curve, x: Array, y: Array) -> Array:
         start,
         bounds=(curve.lower, curve.upper),
         x_scale="jac",
-        max_nfev=500,
+        max_nfev=100,
     )
     parameters: Array = result.x
     return parameters

@@ -1,5 +1,6 @@
 """Multi-shot guides: curves and their closed forms, how users state them, and what they score."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from oneshot.search.multishot.curves import CURVES, Curve, read_at
 from oneshot.search.multishot.guide import MultishotGuide, parse_location
 from oneshot.search.supernet_guide import SupernetGuide
 from spaces import SearchSpace
+from tables.evaluation import read
+from tests.oneshot.commands.running import done
 
 X = np.array([120.0, 250.0, 500.0, 900.0, 1300.0, 1700.0])
 TARGET = 2000.0
@@ -162,6 +165,27 @@ def test_scores_are_read_from_the_curves_of_all_supernets(runs: list[Run]) -> No
         assert deviations[row] == pytest.approx(expected)
     assert guide.to_dict()["macs"] == 9e6
     assert len(guide.to_dict()["supernets"]) == 4
+
+
+def test_search_journals_each_supernet_and_resumes(runs: list[Run], tmp_path: Path) -> None:
+    folders = ",".join(str(run.folder) for run in runs)
+    output = tmp_path / "found.json"
+    arguments = [
+        *("search", "--space", space_of(32).name, "--rank-by", "top1"),
+        *("--guide", f"multishot:{folders}@flops=9e6", "--strategy", "random"),
+        *("--option", "evaluations=3", "--images", 32, "--recalibration-batches", 1, "-o", output),
+    ]
+
+    done(*arguments)
+    found = json.loads(output.read_text())
+    journals = [tmp_path / f"found.json.evaluations{end}.jsonl" for end in ("", "-2", "-3", "-4")]
+    written = [journal.read_text() for journal in journals]
+    done(*arguments, "--resume")
+
+    assert [len(read(journal)) for journal in journals] == [3] * 4
+    assert [journal.read_text() for journal in journals] == written
+    assert json.loads(output.read_text())["best"] == found["best"]
+    assert (found["guide"]["kind"], found["guide"]["metric"]) == ("multishot", "top1")
 
 
 def test_supernets_of_other_choices_or_too_few_are_refused(runs: list[Run]) -> None:
