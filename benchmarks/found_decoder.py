@@ -82,6 +82,13 @@ _SAMPLES = 20_000
 @click.option("--level", default="words", show_default=True, help="Tokens of the text.")
 @click.option("--random", "count", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--steps", type=int, default=2500, show_default=True, help="Updates of each network.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="Number format of the decoders' trainings; the LSTM's is fp32.",
+)
 @click.option("--threads", type=int, default=1, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
@@ -91,6 +98,7 @@ def main(
     level: str,
     count: int,
     steps: int,
+    precision: str,
     threads: int,
     seed: int,
     output: Path,
@@ -111,6 +119,7 @@ def main(
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "architecture.json", architecture.to_json())
         settings = ["--data", data, "--level", level, "--steps", str(steps)]
+        settings += ["--precision", precision]
         settings += ["--threads", str(threads), "--seed", str(seed + index)]
         reports[name] = trained(folder, settings)
         reports[name] |= {
