@@ -14,6 +14,7 @@ from oneshot.pipeline.document import Document
 from oneshot.pipeline.faults import InvalidPipeline
 from service.admission import pipeline
 from service.admission.tasks import PipelineTask
+from service.catalog.catalog import Catalog
 from service.context import service_of
 from service.pipelines.checking import CheckedPipeline
 from service.pipelines.files import published_files
@@ -41,6 +42,44 @@ def test_a_pipeline_becomes_a_job_whose_task_has_no_paths(
     assert str(world.tables) not in task.text
     assert [file.reference.name for file in task.files] == ["made-up"]
     assert http.get("/jobs?kind=pipeline").json["total"] == 1
+
+
+OF_TEXT = """space: %s
+data: digits
+task: language
+%strain: {algorithm: spos, steps: 8, batch-size: 8, label-smoothing: 0}
+evaluate: {n: 12, images: 4}
+predict: {}
+search: {%s}
+retrain: {steps: 8, batch-size: 8, label-smoothing: 0}
+export: {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("space", "profile", "search"),
+    [
+        ("decoder-tiny", "profile: {prompt: 16, cache: 16}\n", "constraint: decode_ms<=5@profile"),
+        ("rnn", "", "constraint: macs<=1e9"),
+    ],
+)
+def test_pipelines_of_texts_become_jobs(
+    http: FlaskClient,
+    app: APIFlask,
+    monkeypatch: pytest.MonkeyPatch,
+    space: str,
+    profile: str,
+    search: str,
+) -> None:
+    # The name of the service's data set stands for generated text here.
+    monkeypatch.setattr(Catalog, "data_set", lambda catalog, name: "markov")
+
+    answer = http.post("/pipelines", json=body(OF_TEXT % (space, profile, search)))
+
+    assert answer.status_code == 202, answer.json
+    assert answer.json["request"]["stages"][-1] == "export"
+    task = PipelineTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task)
+    assert json.loads(task.text)["data"] == "markov"
 
 
 def test_all_faults_are_answered_at_once(http: FlaskClient, problem: Any, world: Any) -> None:
