@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from spaces.errors import InvalidBlock
-from spaces.operators.layers import Shape, branch_macs
+from spaces.operators.layers import Shape, branch_binary_macs, branch_macs
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,14 @@ class Block:
 
         branches = operator(self.operator).branches(self).values()
         return sum(branch_macs(*branch) for branch in branches)
+
+    @cached_property
+    def binary_macs(self) -> int:
+        """Multiply-accumulates of signs for one image, which `macs` does not include."""
+        from spaces.operators import operator
+
+        branches = operator(self.operator).branches(self).values()
+        return sum(branch_binary_macs(*branch) for branch in branches)
 
     @cached_property
     def params(self) -> int:

@@ -19,11 +19,13 @@ from torch import nn
 
 from spaces.block import Block
 from spaces.errors import InvalidBlock
+from spaces.modules.binary import BinaryConv2d
 from spaces.modules.blocks import WeightedMean
 from spaces.operators import operator
 from spaces.operators.layers import (
     Activation,
     BatchNorm,
+    BinaryConv,
     Branch,
     ChannelShuffle,
     Conv,
@@ -204,6 +206,8 @@ class _Writer:
                 scale, shift = _folded(norm)
                 scaled = self.node("Mul", [source, self.constant(scale.reshape(1, -1, 1, 1))])
                 return self.node("Add", [scaled, self.constant(shift.reshape(1, -1, 1, 1))])
+            case BinaryConv():
+                return self._binary_convolution(layer, source)
             case Pool():
                 kind = "AveragePool" if layer.kind == "avg" else "MaxPool"
                 padding = layer.padding()
@@ -268,6 +272,23 @@ class _Writer:
             pads=[padding] * 4,
             group=layer.groups,
             dilations=[layer.dilation] * 2,
+        )
+
+    def _binary_convolution(self, layer: BinaryConv, source: str) -> str:
+        """Write a convolution of signs; as a runtime has no binary kernels, it is one in floats."""
+        conv = next(self.layers)
+        assert isinstance(conv, BinaryConv2d)
+        positive = self.node("GreaterOrEqual", [source, self.constant(np.float32(0))])
+        ends = (self.constant(np.float32(value)) for value in (1.0, -1.0))
+        signs = self.node("Where", [positive, *ends])
+        padding = layer.kernel // 2
+
+        return self.node(
+            "Conv",
+            [signs, self.constant(_array(conv.binarised(conv.weight)))],
+            kernel_shape=[layer.kernel] * 2,
+            strides=[layer.stride] * 2,
+            pads=[padding] * 4,
         )
 
     def _squeeze(self, layer: SqueezeExcite, source: str) -> str:

@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from spaces.block import Block
 from spaces.errors import UnknownName
+from spaces.modules.binary import BinaryConv2d
 from spaces.modules.recurrent_parts import recurrent_part
 from spaces.modules.text import Attention, AttentionBlock, Embedding, EmbeddingBlock
 from spaces.operators import operator
 from spaces.operators.layers import (
     Activation,
     BatchNorm,
+    BinaryConv,
     Branch,
     CausalAttention,
     ChannelShuffle,
@@ -97,6 +99,8 @@ def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
                 layer.groups,
                 layer.bias,
             )
+        case BinaryConv():
+            return BinaryConv2d(layer)
         case BatchNorm():
             return nn.BatchNorm2d(layer.channels, affine=affine)
         case Activation():

@@ -3,6 +3,7 @@
 Counting (multiply-accumulates, parameters) and building (`spaces.modules`) read the descriptions.
 """
 
+from spaces.operators import binary as _binary
 from spaces.operators import cell as _cell
 from spaces.operators import heads as _heads
 from spaces.operators import mobile as _mobile
@@ -15,4 +16,4 @@ from spaces.operators.base import operator as operator
 from spaces.operators.base import register_operator as register_operator
 
 # These modules register their operators when they are imported.
-_ = _cell, _heads, _mobile, _plain, _shuffle, _text
+_ = _binary, _cell, _heads, _mobile, _plain, _shuffle, _text

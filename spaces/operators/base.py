@@ -36,6 +36,12 @@ OPERATORS = Registry[Operator](
     "operator",
     "pathfit.operators",
     {
+        "binary_conv": "spaces.operators.binary",
+        "binary_conv_tensor": "spaces.operators.binary",
+        "binary_conv_unscaled": "spaces.operators.binary",
+        "binary_pair": "spaces.operators.binary",
+        "binary_reduce": "spaces.operators.binary",
+        "binary_reduce_pair": "spaces.operators.binary",
         "relu_conv": "spaces.operators.cell",
         "sep_conv": "spaces.operators.cell",
         "dil_conv": "spaces.operators.cell",

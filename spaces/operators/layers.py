@@ -55,6 +55,48 @@ class Conv:
         return self.outputs * (self.inputs // self.groups) * self.kernel**2
 
 
+Scale: TypeAlias = Literal["none", "tensor", "channel"]
+"""Factor of the signs of weights: 1, or the mean absolute weight of all or of each channel."""
+
+ESTIMATORS = ("sign", "sign_quadratic")
+"""Names of the sign by its gradient: clipped, or that of Bi-Real Net's piecewise quadratic."""
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryConv:
+    """A convolution of signs, padded by half of its kernel.
+
+    Its multiply-accumulates are binary operations, which `binary_macs` counts and `macs` does not.
+
+    Args:
+        inputs: Number of input channels.
+        outputs: Number of output channels.
+        kernel: Side of the kernel in pixels.
+        stride: Stride in pixels.
+        scale: Factor of the signs of the weights.
+        estimator: One of `ESTIMATORS`.
+    """
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int = 1
+    scale: Scale = "channel"
+    estimator: str = "sign"
+
+    def shape(self, shape: Shape) -> Shape:
+        return Conv(self.inputs, self.outputs, self.kernel, self.stride).shape(shape)
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+    def binary_macs(self, shape: Shape) -> int:
+        return Conv(self.inputs, self.outputs, self.kernel, self.stride).macs(shape)
+
+    def params(self) -> int:
+        return self.outputs * self.inputs * self.kernel**2
+
+
 @dataclass(frozen=True, slots=True)
 class BatchNorm:
     """Batch normalisation with learned scale and shift; the literature counts no MACs for it."""
@@ -280,6 +322,7 @@ class WeightedSum:
 # Every layer that the modules and the costs of operators are made of.
 Layer: TypeAlias = (
     Conv
+    | BinaryConv
     | BatchNorm
     | Activation
     | Pool
@@ -304,6 +347,16 @@ def branch_macs(branch: Branch, shape: Shape) -> int:
     total = 0
     for layer in branch:
         total += layer.macs(shape)
+        shape = layer.shape(shape)
+    return total
+
+
+def branch_binary_macs(branch: Branch, shape: Shape) -> int:
+    """Count the multiply-accumulates of signs of consecutive layers for one image of `shape`."""
+    total = 0
+    for layer in branch:
+        if isinstance(layer, BinaryConv):
+            total += layer.binary_macs(shape)
         shape = layer.shape(shape)
     return total
 

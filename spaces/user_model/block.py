@@ -43,6 +43,11 @@ class ModuleBlock(Block):
         return self.counted_macs
 
     @cached_property
+    def binary_macs(self) -> int:
+        """Multiply-accumulates of signs, which are not counted apart in a user's modules."""
+        return 0
+
+    @cached_property
     def params(self) -> int:
         """Learned numbers."""
         return self.counted_params
