@@ -40,6 +40,9 @@ class BlockSpace(ChoiceSpace, ABC):
     additive = False
     """Whether costs are sums over choices, so that expectations factorise."""
 
+    has_binary_macs = False
+    """Whether networks compute with signs, so that `binary_macs` counts something."""
+
     fixed_blocks: tuple[Block, ...] = ()
     """Blocks of every network; empty unless the space is additive."""
 
@@ -69,6 +72,16 @@ class BlockSpace(ChoiceSpace, ABC):
             Int for one Architecture, int64 array [n] for many.
         """
         return self._count("macs", architectures)
+
+    def binary_macs(self, architectures: Any) -> Any:
+        """Count the multiply-accumulates of signs; arguments and result are those of `macs`.
+
+        Networks without binary convolutions have none. 64 of them are often counted as one
+        operation in floats, since a processor computes as many at once.
+        """
+        if not self.has_binary_macs:
+            return 0 * self.params(architectures)
+        return self._count("binary_macs", architectures)
 
     def params(self, architectures: Any) -> Any:
         """Count the learned parameters; arguments and result are those of `macs`."""

@@ -159,6 +159,8 @@ class SpaceContract(ABC):
             present = {key: int(count) for key, count in zip(keys, row, strict=True) if count}
             assert Counter(block.key for block in blocks) == present
             assert space.macs(architecture) == sum(block.macs for block in blocks)
+            binary_macs = sum(block.binary_macs for block in blocks)
+            assert space.binary_macs(architecture) == binary_macs
             assert space.params(architecture) == sum(block.params for block in blocks)
             assert all(space.all_blocks[block.key] == block for block in blocks)
 
@@ -167,7 +169,7 @@ class SpaceContract(ABC):
         codes = self.codes(n=20)
         architectures = space.decode(codes)
 
-        for count in (space.macs, space.params):
+        for count in (space.macs, space.binary_macs, space.params):
             many = count(codes)
             assert many.dtype == np.int64
             assert many.tolist() == [count(architecture) for architecture in architectures]
@@ -187,7 +189,8 @@ class SpaceContract(ABC):
             assert all(value.isfinite().all() for value in tensors_in(result))
 
             # Two operations a multiply-accumulate, and two images.
-            assert flops == 2 * 2 * space.macs(architecture)
+            counted = space.macs(architecture) + space.binary_macs(architecture)
+            assert flops == 2 * 2 * counted
 
     def test_network_executes_its_blocks(self) -> None:
         space = self.space()

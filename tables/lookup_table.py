@@ -174,8 +174,8 @@ class LookupTable:
 
         Args:
             space: Space of the architectures.
-            metric: `latency_ms`, `prefill_ms`, `decode_ms`, `macs`, `params`, `memory_bytes` or
-                `energy_mj`.
+            metric: `latency_ms`, `prefill_ms`, `decode_ms`, `macs`, `binary_macs`, `params`,
+                `memory_bytes` or `energy_mj`.
             correction: Correction of latency and energy: `ridge`, `linear`, `mlp`, `none`, or
                 `best`, which compares these by cross-validation.
 

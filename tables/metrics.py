@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spaces.errors import UnknownName
+
+if TYPE_CHECKING:
+    from spaces.space import SearchSpace
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ COSTS = {
     "prefill_ms": Metric("ms", measured=True, title="latency of the prompt"),
     "decode_ms": Metric("ms", measured=True, title="latency of a token"),
     "macs": Metric("multiply-accumulates"),
+    "binary_macs": Metric("multiply-accumulates", title="binary operations"),
     "params": Metric("parameters"),
     "memory_bytes": Metric("bytes", measured=True),
     "energy_mj": Metric("mJ", measured=True),
@@ -74,6 +78,21 @@ MEASURED = tuple(name for name, metric in COSTS.items() if metric.measured)
 
 COUNTS = tuple(name for name, metric in COSTS.items() if not metric.measured)
 """The costs that follow from the architecture alone."""
+
+
+def counts_of(space: SearchSpace) -> tuple[str, ...]:
+    """Return the counts that networks of a space have: `binary_macs` of binary ones only.
+
+    Args:
+        space: Space of the networks.
+
+    Example:
+        >>> import spaces
+        >>> counts_of(spaces.get("spos-tiny"))
+        ('macs', 'params')
+    """
+    return tuple(name for name in COUNTS if name != "binary_macs" or space.has_binary_macs)
+
 
 ALIASES = {"flops": "macs"}
 """Other names of costs: papers often write FLOPs for multiply-accumulates."""

@@ -24,6 +24,7 @@ _LEAST = {
     "memory_bytes": "the leanest network of {space} holds {least:.0f} bytes at once on {device}",
     "energy_mj": "the thriftiest network of {space} takes {least:.4g} mJ a run on {device}",
     "macs": "the smallest network of {space} has {least:.0f} macs",
+    "binary_macs": "the smallest network of {space} has {least:.0f} binary_macs",
     "params": "the smallest network of {space} has {least:.0f} params",
 }
 
@@ -38,7 +39,7 @@ class Limit:
 
     Args:
         metric: `latency_ms`, `prefill_ms`, `decode_ms`, `memory_bytes`, `energy_mj`, `macs` (or
-            `flops`) or `params`.
+            `flops`), `binary_macs` or `params`.
         maximum: Largest cost, in the metric's unit.
         table: Name or path of the lookup table of a measured metric; None for a count.
 

@@ -18,7 +18,7 @@ from spaces.registry import get
 from spaces.space import SearchSpace
 from tables.cost.model import CostModel, counting_model
 from tables.lookup_table import LookupTable
-from tables.metrics import COUNTS, MEASURED
+from tables.metrics import MEASURED, counts_of
 
 
 def bounds(space: str, table: FileReference | None) -> dict[str, MetricBounds]:
@@ -35,7 +35,7 @@ def bounds(space: str, table: FileReference | None) -> dict[str, MetricBounds]:
     Raises:
         MissingBlock: The table lacks a block of the space.
     """
-    counts = {metric: _bound_count(space, metric) for metric in COUNTS}
+    counts = {metric: _bound_count(space, metric) for metric in counts_of(get(space))}
     return counts if table is None else {**_bound_on_device(space, table), **counts}
 
 

@@ -17,7 +17,7 @@ from service.schemas.catalog import Prediction, Predictions, PredictRequest
 from spaces.architecture import Architecture
 from spaces.space import Codes, SearchSpace
 from tables.cost.model import counting_model
-from tables.metrics import COUNTS
+from tables.metrics import counts_of
 
 if TYPE_CHECKING:
     from predictor.base import Predictor
@@ -127,7 +127,7 @@ def _load_predictor(reference: FileReference) -> Predictor:
 def _estimate_costs(
     space: SearchSpace, table: FileReference | None, codes: Codes
 ) -> dict[str, list[float]]:
-    models = {metric: counting_model(space, metric) for metric in COUNTS}
+    models = {metric: counting_model(space, metric) for metric in counts_of(space)}
     if table is not None:
         models |= device_models(table, space)
     return {metric: model.estimate(codes).tolist() for metric, model in models.items()}

@@ -13,7 +13,7 @@ MAX_ROWS = 10
 """Networks that the table has at most."""
 
 # Metrics that are shown in millions.
-_MILLIONS = ("macs", "params", "memory_bytes")
+_MILLIONS = ("macs", "binary_macs", "params", "memory_bytes")
 
 
 def front_table(result: SearchResult) -> Table:

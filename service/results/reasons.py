@@ -14,6 +14,7 @@ _TITLES = {
     "prefill_ms": "latency of a prompt",
     "decode_ms": "latency of a token",
     "macs": "multiply-accumulates",
+    "binary_macs": "binary operations",
     "params": "parameters",
     "memory_bytes": "memory",
     "energy_mj": "energy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,12 +116,14 @@ class AdditiveSpace(SearchSpace):
         return AdditiveTable(sum(map(cost, self.fixed_blocks)), terms)
 
     @cached_property
-    def _macs(self) -> AdditiveTable:
-        return self.additive_table(lambda block: block.macs, np.int64)
+    def has_binary_macs(self) -> bool:  # type: ignore[override]
+        """Whether networks compute with signs."""
+        return any(block.binary_macs for block in self.all_blocks.values())
 
     @cached_property
-    def _params(self) -> AdditiveTable:
-        return self.additive_table(lambda block: block.params, np.int64)
+    def _count_tables(self) -> dict[str, AdditiveTable]:
+        fields = ("macs", "binary_macs", "params")
+        return {field: self.additive_table(attrgetter(field), np.int64) for field in fields}
 
     def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:
-        return (self._macs if field == "macs" else self._params)(codes)
+        return self._count_tables[field](codes)

@@ -66,7 +66,9 @@ def show(name: str) -> None:
     console.print(
         f"{magnitude(space.size)} architectures, input {'x'.join(map(str, space.input_shape))}"
     )
-    console.print(_range_of_macs(space))
+    console.print(_range_of("macs", "MACs (the papers' FLOPs)", space))
+    if space.has_binary_macs:
+        console.print(_range_of("binary_macs", "binary MACs", space))
 
     for network in published_names(name):
         architecture = published(network)
@@ -85,23 +87,27 @@ def magnitude(size: int) -> str:
     return str(size) if size < 100_000 else f"{size:.4g}"
 
 
-def _range_of_macs(space: SearchSpace) -> str:
+def _range_of(count: str, title: str, space: SearchSpace) -> str:
+    """Return the range of a count over a space's networks as text.
+
+    Args:
+        count: `macs` or `binary_macs`.
+        title: Name of the count for people.
+        space: Space of the networks.
+    """
+    from operator import attrgetter
+
     import numpy as np
 
     from spaces.chains.additive_space import AdditiveSpace
 
     if isinstance(space, AdditiveSpace):
-        (least, _), (greatest, _) = space.additive_table(
-            lambda block: block.macs, np.int64
-        ).bounds()
-        return f"MACs (the papers' FLOPs) {least / 1e6:.2f} M to {greatest / 1e6:.2f} M"
+        (least, _), (greatest, _) = space.additive_table(attrgetter(count), np.int64).bounds()
+        return f"{title} {least / 1e6:.2f} M to {greatest / 1e6:.2f} M"
 
     # Where costs are no sums over choices, the exact bounds would need every architecture.
-    macs = space.macs(space.sample(np.random.default_rng(0), 1000))
-    return (
-        f"MACs (the papers' FLOPs) of 1000 samples {macs.min() / 1e6:.2f} M to"
-        f" {macs.max() / 1e6:.2f} M"
-    )
+    counts = getattr(space, count)(space.sample(np.random.default_rng(0), 1000))
+    return f"{title} of 1000 samples {counts.min() / 1e6:.2f} M to {counts.max() / 1e6:.2f} M"
 
 
 @main.command(epilog=example("python -m spaces sample spos -n 5 --seed 1"))
@@ -146,6 +152,8 @@ def count(source: str) -> None:
         "macs": space.macs(architecture),
         "params": space.params(architecture),
     }
+    if space.has_binary_macs:
+        report["binary_macs"] = space.binary_macs(architecture)
     click.echo(json.dumps({**report, "blocks": blocks}, indent=1))
 
 

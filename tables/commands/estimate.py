@@ -47,6 +47,8 @@ def estimate(file: str, name: str, index: int) -> None:
         report[f"{prefix}sigma_ms"] = None if latency.sigma is None else round(latency.sigma, 4)
 
     report["macs"] = space.macs(architecture)
+    if space.has_binary_macs:
+        report["binary_macs"] = space.binary_macs(architecture)
     report["params"] = space.params(architecture)
     if "memory_bytes" in models:
         report["memory_bytes"] = int(models["memory_bytes"].estimate([architecture])[0])

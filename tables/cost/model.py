@@ -151,7 +151,7 @@ def counting_model(space: SearchSpace, metric: str) -> CostModel:
 
     Args:
         space: Space of the architectures.
-        metric: `macs` (also called `flops`) or `params`.
+        metric: `macs` (also called `flops`), `binary_macs` or `params`.
 
     Raises:
         UnknownName: The metric is no count.

@@ -6,6 +6,7 @@ export const UNITS = {
   decode_ms: { name: "Token", unit: "ms", scale: 1, long: "latency of a token, with a cache" },
   macs: { name: "FLOPs", unit: "M", scale: 1e6, long: "multiply-accumulates, in millions" },
   flops: { name: "FLOPs", unit: "M", scale: 1e6, long: "multiply-accumulates, in millions" },
+  binary_macs: { name: "Binary operations", unit: "M", scale: 1e6, long: "multiply-accumulates of signs, in millions" },
   params: { name: "Parameters", unit: "M", scale: 1e6, long: "learned parameters, in millions" },
   memory_bytes: { name: "Memory", unit: "MB", scale: 1e6 },
   energy_mj: { name: "Energy", unit: "mJ", scale: 1 },
