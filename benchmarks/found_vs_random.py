@@ -134,11 +134,50 @@ CELLS = Setting(
 )
 """Cells whose accuracies differ widely in a benchmark; proxies vote in place of a supernet."""
 
+BINARY = Setting(
+    space="binary-cells(cells=2, channels=16, stem_stride=2)",
+    validation=10_000,
+    ranking=2000,
+    supernet={
+        "steps": 1500,
+        "batch_size": 64,
+        "learning_rate": 0.003,
+        "schedule": "cosine",
+        "optimizer": "adamw",
+        "weight_decay": 0.0,
+        "clip": 5.0,
+    },
+    network={
+        "steps": 600,
+        "batch_size": 64,
+        "learning_rate": 0.003,
+        "schedule": "cosine",
+        "optimizer": "adamw",
+        "weight_decay": 0.0,
+        "label_smoothing": 0.0,
+    },
+    evolution={
+        "population": 24,
+        "generations": 5,
+        "parents": 8,
+        "crossovers": 12,
+        "mutations": 12,
+        "mutation_probability": 0.25,
+    },
+    recalibration=8,
+    augment=False,
+    cost="binary_macs",
+)
+"""Binary cells and their layout, limited by binary operations."""
+
 
 @click.command()
 @click.option("--smoke", is_flag=True, help="A setting for ten minutes of one processor core.")
 @click.option(
     "--cells", is_flag=True, help="A setting in cells, searched by a vote of proxies; half an hour."
+)
+@click.option(
+    "--binary", is_flag=True, help="A setting in binary cells, at equal binary operations."
 )
 @click.option(
     "--pilot",
@@ -203,6 +242,7 @@ CELLS = Setting(
 def main(
     smoke: bool,
     cells: bool,
+    binary: bool,
     pilot: int | None,
     effort: float,
     found: int,
@@ -224,7 +264,7 @@ def main(
     if threads is not None:
         torch.set_num_threads(threads)
     setting = replace(
-        (CELLS if cells else SMOKE if smoke else FULL).times(effort),
+        _setting(smoke, cells, binary).times(effort),
         under={"search": under, "supernet": supernet_under, "network": network_under},
     )
     trial = Trial(
@@ -252,6 +292,14 @@ def main(
     content = {**comparison, **perturbed, **reports}
     write_text(output / "comparison.json", json.dumps(content, indent=1) + "\n")
     show(reports, {"top1": comparison, **perturbed}, part)
+
+
+def _setting(smoke: bool, cells: bool, binary: bool) -> Setting:
+    if binary:
+        return BINARY
+    if cells:
+        return CELLS
+    return SMOKE if smoke else FULL
 
 
 def show_pilot(trial: Trial, count: int, least: float) -> None:

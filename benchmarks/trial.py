@@ -60,6 +60,7 @@ class Setting:
         augment: whether training images are varied.
         strategy: of the search.
         votes: proxies that vote in place of a supernet; None: a supernet scores.
+        cost: count that is limited: `macs` or `binary_macs`.
         under: `supernet`, `search` or `network` -> its perturbations with their weights.
     """
 
@@ -73,6 +74,7 @@ class Setting:
     augment: bool
     strategy: str = "evolution"
     votes: PipelineSettings | None = None
+    cost: str = "macs"
     under: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def conditions(self, stage: str) -> Conditions | None:
@@ -137,8 +139,13 @@ class Trial:
         self.data: ImageData = load_data(
             data, self.space.input_shape, validation=setting.validation
         )
-        macs = self.space.macs(self.space.sample(np.random.default_rng(seed), 4096))
-        self.limit = Limit("flops", float(np.median(macs)))
+        sampled = self.space.sample(np.random.default_rng(seed), 4096)
+        self.limit = Limit(setting.cost, float(np.median(self.counts(sampled))))
+
+    def counts(self, codes: Codes) -> NDArray[np.int64]:
+        """The counts [n] of codes [n, choices] that the setting limits."""
+        counts: NDArray[np.int64] = getattr(self.space, self.setting.cost)(codes)
+        return counts
 
     def supernet(self, number: int) -> SupernetLoss:
         """The supernet with this number, trained, as a guide."""
@@ -197,7 +204,7 @@ class Trial:
         """Random networks that meet the constraint and use at least the share `least` of it."""
         rng = np.random.default_rng([self.seed, 7])
         codes = distinct(self.space.sample(rng, 1000 * count))
-        close = self.space.macs(codes) >= least * self.limit.maximum
+        close = self.counts(codes) >= least * self.limit.maximum
         return self.space.decode(codes[self._constraint().met(codes) & close][:count])
 
     def retrained(self, architecture: Architecture, name: str, seed: int) -> dict[str, Any]:
@@ -212,7 +219,7 @@ class Trial:
             with Bar(name) as bar:
                 network = train_network(run, bar.update, self.execution, self.data)
             entry = {"name": name, "codes": self.space.encode([architecture])[0].tolist()}
-            macs = int(self.space.macs(architecture))
+            macs = int(self.counts(self.space.encode([architecture]))[0])
             write_text(
                 path, json.dumps({**entry, "macs": macs, **self._report(network)}, indent=1) + "\n"
             )
