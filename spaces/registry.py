@@ -26,6 +26,8 @@ SPACES = Registry[Callable[..., "SearchSpace"]](
     "space",
     "pathfit.spaces",
     {
+        "binary-cells": "spaces.zoo.binary_cells:binary_cells",
+        "binary-resnet": "spaces.zoo.binary_resnet:binary_resnet",
         "darts": "spaces.zoo.darts:darts",
         "darts-imagenet": "spaces.zoo.darts:darts_imagenet",
         "darts-search": "spaces.zoo.darts:darts_search",

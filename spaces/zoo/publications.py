@@ -20,6 +20,7 @@ _MODULES = (
     "nasbench201",
     "nasbench101",
     "darts",
+    "binary_resnet",
     "dense_cells",
     "rnn",
 )

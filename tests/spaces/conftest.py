@@ -14,6 +14,8 @@ PRESETS = {
     ),
     "proxylessnas-tiny": "proxylessnas-tiny",
     "nasbench-macro": "nasbench-macro",
+    "binary-cells": "binary-cells(cells=2, channels=8, input_size=16, stages=2)",
+    "binary-resnet": "binary-resnet(channels=(8, 16), input_size=16, repeats=(1, 2))",
     "fbnet": (
         "fbnet(input_size=32, channels=(8, 16), repeats=(1, 3), strides=(1, 2), head_channels=64,"
         " num_classes=10)"
