@@ -38,8 +38,8 @@ from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
 from oneshot.evaluation.evaluator import Evaluator
 from oneshot.evaluation.settings import EvaluationSettings
-from oneshot.run import begin
-from oneshot.run_settings import RunSettings
+from oneshot.run import Run, begin, read_run
+from oneshot.run_settings import MORPHISM, Initialisation, RunSettings
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
 from spaces.architecture import Architecture
@@ -286,11 +286,55 @@ def trained(
     return rows
 
 
+def morphism(work: Work) -> list[Row]:
+    """Net2Net on digits: a grown network after half of the updates of one from new weights."""
+    space = get("proxylessnas-tiny(input_size=16)")
+    images = load_data("digits", space.input_shape)
+    steps = 40 if work.scale == "smoke" else 120
+    small, large = (
+        space.architecture(
+            {
+                choice.key: name if name in choice.candidates else choice.candidates[-1]
+                for choice in space.choices
+            }
+        )
+        for name in ("k3e3", "k5e6")
+    )
+
+    rows = []
+    for seed in range(work.seeds):
+        smaller: Run | None = None
+        for name, architecture, updates, grows in (
+            ("small", small, steps, False),
+            ("scratch", large, steps, False),
+            ("scratch-half", large, steps // 2, False),
+            ("morphism", large, steps // 2, True),
+        ):
+            # Half of the rate, because a trained network would be lost at the full one.
+            recipe = replace(TRAINING, steps=updates, learning_rate=0.05 if grows else 0.1)
+            scale = Scale(space.name, "", 0, 0, 0, recipe, augment=False)
+            label = f"{name}-{seed}"
+            init = None
+            if grows and smaller is not None:
+                init = Initialisation(str(smaller.folder), smaller.weights_digest(), MORPHISM)
+
+            began = time.process_time()
+            report = retrained(
+                scale, architecture, label, seed, images, work.execution, work.folder, init
+            )
+            seconds = time.process_time() - began
+            rows.append(Row(name, seed, float(report["top1"]), int(report["macs"]), seconds))
+            if name == "small":
+                smaller = read_run(work.folder / f"network-{label}")
+    return rows
+
+
 METHODS: dict[str, Callable[[Work], list[Row]]] = {
     "pc-darts": pc_darts,
     "pc-darts-cells": pc_darts_cells,
     "derived-sizes": derived_sizes,
     "cars": cars,
+    "morphism": morphism,
 }
 """Name -> function that searches and scores."""
 

@@ -17,7 +17,7 @@ Data: `packed_cifar.py` in this folder documents where the images are searched f
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.report import report_on_test
 from oneshot.retraining.supernet_weights import inherit
 from oneshot.run import begin
-from oneshot.run_settings import RunSettings
+from oneshot.run_settings import Initialisation, RunSettings
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
 from spaces import __version__
@@ -209,8 +209,9 @@ def retrained(
     data: ImageData,
     execution: Execution,
     output: Path,
+    init: Initialisation | None = None,
 ) -> dict[str, Any]:
-    """The test report of a network that is trained from fresh weights."""
+    """The test report of a network that is trained, from new weights without `init`."""
     space = get(architecture.space)
     settings = RunSettings.from_dict(
         {
@@ -224,6 +225,7 @@ def retrained(
             "command": "benchmarks/oneshot_family.py",
             "architecture": architecture.to_dict(),
             "retraining": RetrainOptions(augment=scale.augment, norm_batches=10).to_dict(),
+            "init": None if init is None else asdict(init),
         }
     )
     run = begin(output / f"network-{name}", settings, resume=True)
