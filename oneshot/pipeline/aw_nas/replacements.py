@@ -12,7 +12,7 @@ _ATTACKS = "train by `under: [clean=0.5, 'pgd(epsilon=0.031)=0.5']`"
 
 INSTEAD = {
     ("search_space_type", "dense_rob"): f"use `space: darts` and {_ATTACKS}",
-    ("search_space_type", "ensemble"): "train the members one by one",
+    ("search_space_type", "ensemble"): "use `space: ensemble(space=..., members=...)`",
     ("search_space_type", "general"): _OWN_MODEL,
     ("search_space_type", "germ"): _OWN_MODEL,
     ("search_space_type", "germ_wrapper"): _OWN_MODEL,
@@ -34,6 +34,7 @@ INSTEAD = {
         "controller_type",
         "evo",
     ): "train by `train: {algorithm: spos}`, then search by `strategy: aging`",
+    ("controller_type", "cars"): "search by `algorithm: cars` on a space such as nasbench201",
     ("controller_type", "file-sampler"): "give `evaluate: {archs: FILE}`",
     ("controller_type", "hw_ofa"): "search by `strategy: pareto`, `objective: latency_ms@profile`",
     ("controller_type", "nasbench-101-evo"): "search by `strategy: aging`",
