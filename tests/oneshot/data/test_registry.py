@@ -47,24 +47,28 @@ def noise(request: DataRequest) -> ImageData:
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     assert available() == [
+        "bdd100k",
         "cifar10",
         "cifar100",
         "coco",
         "digits",
         "fashion-mnist",
         "image-folder",
+        "imagenet16",
+        "imagenet32",
         "markov",
         "masks",
         "mnist",
         "shape-masks",
         "shapes",
+        "svhn",
         "text",
         "tiny-imagenet",
         "voc",
     ]
     with pytest.raises(
         UnknownName,
-        match=r"unknown data set 'cifar'; available: cifar10, .*or the path of a folder",
+        match=r"unknown data set 'cifar'; available: bdd100k, .*or the path of a folder",
     ):
         load("cifar", SHAPE)
     with pytest.raises(
