@@ -1,6 +1,7 @@
 """The comparison of a found decoder with random ones: which ones match its latency."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import spaces
+from oneshot.data.registry import load
 from oneshot.errors import InvalidOption
 from tables.cost.model import CostModel, counting_model
 
@@ -54,13 +56,12 @@ def test_lstm_is_trained_for_the_time_of_the_found_decoder(
     text.write_text("to be or not to be that is the question\n" * 200)
     lstm = importlib.import_module("character_lstm")
     trainings: list[tuple[float, int]] = []
-    train = lstm.LstmTraining.train
 
-    def recorded(self: Any, rate: float, steps: int, name: str) -> Any:
+    def recorded(training: Any, rate: float, steps: int, name: str) -> Any:
         trainings.append((rate, steps))
-        network, _ = train(self, rate, steps, name)
+        vocabulary = training.data.num_classes
         # A made-up clock: an update takes half a second.
-        return network, steps / 2
+        return lstm.Lstm(vocabulary, lstm.lstm_width(vocabulary, training.params)), steps / 2
 
     monkeypatch.setattr(lstm.LstmTraining, "train", recorded)
     arguments = (tmp_path, f"text:{text}", "characters", 4000, 150.0, 0)
@@ -86,3 +87,23 @@ def test_time_of_interrupted_work_adds_up(tmp_path: Path, script: ModuleType) ->
         pass
 
     assert watch.seconds == 5.0
+
+
+def test_interrupted_training_of_an_lstm_has_its_whole_time(
+    script: ModuleType, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be that is the question\n" * 20)
+    lstm = importlib.import_module("character_lstm")
+    shape: Any = (8,)
+    data = load(f"text:{text}", shape, text={"level": "characters"})
+    recipe = replace(script.LSTM_RECIPE, batch_size=4)
+    training = lstm.LstmTraining(data, recipe, 2000, 0, tmp_path)
+
+    first, seconds = training.train(0.01, 3, "short")
+    # The folder has all updates, so that none is made again.
+    second, later = training.train(0.01, 3, "short")
+
+    assert later >= seconds > 0
+    for value, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert value.equal(other)
