@@ -23,6 +23,7 @@ from oneshot.mutators.architecture import ArchitectureMutator
 from oneshot.search.constraint import Constraint
 from oneshot.training.optimisation import make_optimizer
 from spaces.choice import Choice
+from spaces.modules.sized import SizedLayer
 
 if TYPE_CHECKING:
     from oneshot.run_settings import RunSettings
@@ -102,6 +103,12 @@ class GradientAlgorithm(ArchitectureAlgorithm):
         return space.search_space if cls.searches_published_network else space
 
     def __init__(self, setting: Setting, options: GradientOptions, mutator: ArchitectureMutator):
+        # Before anything is written: a mixture of candidates is no size.
+        if any(isinstance(part, SizedLayer) and part.sizes for part in setting.model.modules()):
+            raise InvalidOption(
+                "space: sizes that follow from a ValueChoice need one decision, so that algorithms"
+                " which mix candidates cannot search them; train by spos"
+            )
         super().__init__(setting, mutator)
         self.options = options
         self._adam: torch.optim.Adam | None = None

@@ -13,8 +13,13 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import spaces
+from oneshot.algorithms.algorithm import Setting
+from oneshot.algorithms.registry import make, preset
+from oneshot.data.images import ImageSplit
+from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator
 from oneshot.retraining.supernet_weights import inherit
+from oneshot.training.recipe import Recipe
 from spaces import Repeat, ValueChoice, derived, maximum, minimum
 from spaces.errors import InvalidParameter
 from spaces.user_model.freeze import freeze
@@ -175,6 +180,14 @@ def test_an_algorithm_that_mixes_candidates_is_refused() -> None:
         InvalidParameter, match="out_channels of a Conv2d: a size needs one decision"
     ):
         model(torch.zeros(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize("name", ["darts", "gdas", "snas"])
+def test_searches_by_mixtures_are_refused_before_they_begin(name: str) -> None:
+    held_out = ImageSplit.from_tensors(torch.zeros(4, 3, 8, 8), torch.zeros(4, dtype=torch.long))
+    setting = Setting(Scaled(), Recipe(epochs=1), held_out, images=4)
+    with pytest.raises(InvalidOption, match="need one decision"):
+        make(name, setting, preset(name, {}).options)
 
 
 def test_constant_sizes_are_torchs_layers() -> None:
