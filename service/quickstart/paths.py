@@ -35,13 +35,18 @@ class Paths:
         return self.folder / "evaluations.jsonl"
 
     @property
+    def proxies(self) -> Path:
+        """Proxies of untrained networks."""
+        return self.folder / "proxies.jsonl"
+
+    @property
     def predictor(self) -> Path:
         """The predictor."""
         return self.folder / "predictors" / "quickstart.safetensors"
 
     @property
     def report(self) -> Path:
-        """The predictor's figures on networks that it was not trained on."""
+        """The evidence of the predictor: votes of its columns, and how far they agree."""
         return self.folder / "predictor-report.json"
 
     @property

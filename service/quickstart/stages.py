@@ -1,4 +1,4 @@
-"""The seven stages of the quickstart, each by Pathfit's own commands."""
+"""The eight stages of the quickstart, each by Pathfit's own commands."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _command_stage(
 
 
 def _pipeline_stages(paths: Paths, size: Size, seed: int) -> list[Stage]:
-    """Return the stages of the shipped pipeline, from the table to the predictor."""
+    """Return the stages of the shipped pipeline, from the table to the ranking."""
     from oneshot.pipeline.building import read_pipeline
 
     assignments = [
@@ -83,12 +83,14 @@ def _pipeline_stages(paths: Paths, size: Size, seed: int) -> list[Stage]:
         f"profile.budget={size.budget_s}s",
         f"train.epochs={size.epochs}",
         f"evaluate.n={size.evaluations}",
+        f"proxies.n={size.proxies}",
     ]
     titles = {
         "profile": f"measure the blocks of {SPACE} on this processor",
         "train": "train one supernet that contains every network",
         "evaluate": f"evaluate {size.evaluations} sub-networks on a fixed validation split",
-        "predict": "train the graph predictor on most of them, and test it on the others",
+        "proxies": f"measure four proxies of {size.proxies} networks without any training",
+        "predict": "let the proxies and the supernet's loss vote for a ranking of all networks",
     }
     pipeline = read_pipeline(PIPELINE, paths.folder, assignments)
     return [

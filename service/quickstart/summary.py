@@ -33,11 +33,11 @@ class NetworkFigures:
         params: Parameters.
         metric: Metric that the search was guided by.
         definition: Unit and direction of that metric.
-        predicted: Predicted validation value of that metric in the supernet.
+        predicted: Predicted value of that metric.
         deviation: Standard deviation of that prediction.
         supernet: Metrics of the network in the supernet.
         test: Test of the retrained network.
-        metrics: Name -> unit and direction of each metric of the task, in its order.
+        metrics: Name -> unit and direction of the search's metric and those of the task.
     """
 
     maximum_ms: float
@@ -107,7 +107,8 @@ def figures(paths: Paths) -> dict[str, NetworkFigures]:
             deviation=best["deviation"],
             supernet=evaluation["metrics"],
             test=_read(paths.retrained(network) / "test.json"),
-            metrics=metrics_of(evaluation["source"]["task"]),
+            # A vote is no metric of the task.
+            metrics={guide["metric"]: definition, **metrics_of(evaluation["source"]["task"])},
         )
 
     return figures_by_name
@@ -160,11 +161,13 @@ def _quality_rows(network: NetworkFigures) -> list[_Row]:
     scored = network.title(network.metric)
     rows: list[_Row] = [
         (
-            f"validation {scored} predicted",
+            f"{scored} predicted",
             lambda row: f"{row.text(row.metric, row.predicted)} +- {row.deviation:.2g}",
         )
     ]
-    evaluated = dict.fromkeys([network.metric, *network.tested])
+    # What a search predicts is evaluated only where it is a metric of the task.
+    names = dict.fromkeys([network.metric, *network.tested])
+    evaluated = [name for name in names if name in network.supernet]
     rows += [
         (f"validation {network.title(name)} in the supernet", partial(_in_supernet, name))
         for name in evaluated
@@ -196,17 +199,10 @@ def _remarks(networks: dict[str, NetworkFigures], report: JsonObject) -> list[st
         " at the table's clock."
     )
 
-    taus = []
-    for kind, figure in report["figures"].items():
-        # A predictor that gives all networks the same score has no tau.
-        if figure["kendall_tau"] is None:
-            taus.append(f"{kind} undefined")
-        else:
-            taus.append(f"{kind} {figure['kendall_tau']:.2f} ± {figure['kendall_tau_error']:.2f}")
+    evidence = str(report["evidence"])
+    ranking = f"{evidence[0].upper()}{evidence[1:]}."
 
-    predictors = f"Kendall's tau on {report['tested_on']} unseen sub-networks: {', '.join(taus)}."
-
-    return [latency, predictors, *(_compare(networks, name) for name in network.tested)]
+    return [latency, ranking, *(_compare(networks, name) for name in network.tested)]
 
 
 def _compare(networks: dict[str, NetworkFigures], metric: str) -> str:

@@ -20,6 +20,7 @@ class Size:
         budget_s: Seconds of the profiler.
         epochs: Epochs of the supernet's training.
         evaluations: Number of sub-networks that are evaluated.
+        proxies: Number of untrained networks whose proxies are measured.
         generations: Generations of the search.
         retrain_epochs: Epochs of the training of each delivered network.
         rounds: Rounds of the last measurement.
@@ -28,13 +29,30 @@ class Size:
     budget_s: int
     epochs: int
     evaluations: int
+    proxies: int
     generations: int
     retrain_epochs: int
     rounds: int
 
 
-FULL = Size(budget_s=25, epochs=60, evaluations=240, generations=20, retrain_epochs=30, rounds=30)
-SMALLEST = Size(budget_s=3, epochs=2, evaluations=24, generations=3, retrain_epochs=1, rounds=4)
+FULL = Size(
+    budget_s=25,
+    epochs=60,
+    evaluations=240,
+    proxies=96,
+    generations=20,
+    retrain_epochs=30,
+    rounds=30,
+)
+SMALLEST = Size(
+    budget_s=3,
+    epochs=2,
+    evaluations=24,
+    proxies=12,
+    generations=3,
+    retrain_epochs=1,
+    rounds=4,
+)
 
 
 @dataclass(frozen=True)
