@@ -87,8 +87,9 @@ class Initialisation:
     Args:
         run: Folder of the run.
         weights: Digest of its weights.
-        kind: What is taken: `supernet` for a path, `network` for the layers that both networks
-            share, such as a classifier's backbone, or `morphism` for a whole smaller network.
+        kind: Source of the weights: `supernet` for a path, `network` for the layers that both
+            networks share, such as a classifier's backbone, or `morphism` for a whole smaller
+            network.
     """
 
     run: str

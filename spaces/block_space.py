@@ -1,4 +1,4 @@
-"""BlockSpace: ordered choices whose architectures execute blocks, and what these cost."""
+"""BlockSpace: ordered choices whose architectures execute blocks, and the blocks' costs."""
 
 from __future__ import annotations
 

@@ -57,10 +57,10 @@ class Candidates:
         if space.name != self.space:
             raise InvalidTable(f"candidates of {self.space} are not those of {space.name}")
 
-        known = {choice.key: choice.candidates for choice in space.choices}
+        candidates_of = {choice.key: choice.candidates for choice in space.choices}
         for key, names in self.names.items():
-            unknown = [name for name in names if name not in known.get(key, ())]
-            if key not in known or unknown or not names:
+            unknown = [name for name in names if name not in candidates_of.get(key, ())]
+            if key not in candidates_of or unknown or not names:
                 raise InvalidTable(
                     f"{space.name} has no {key!r} with {', '.join(unknown or names)}"
                 )
@@ -92,7 +92,10 @@ def read_candidates(path: str | Path) -> Candidates:
         document: Any = json.loads(read_text(path))
         if document["format"] != FORMAT:
             raise ValueError(f"the format is {document['format']!r}")
-        names = {str(key): tuple(map(str, found)) for key, found in document["candidates"].items()}
+        names = {
+            str(key): tuple(map(str, candidates))
+            for key, candidates in document["candidates"].items()
+        }
         return Candidates(str(document["space"]), names)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidTable(

@@ -139,7 +139,7 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
         self.mutator.generator.manual_seed(int(state >> np.uint64(1)))
 
     def follow_options(self) -> None:
-        """Apply options that have changed to what was made with their first values."""
+        """Apply changed options to the objects that were made with their first values."""
 
     def check_schedules(self, steps: int) -> None:
         """Check the values of scheduled options over a training of `steps` updates.

@@ -160,9 +160,10 @@ class Cars(SampledAlgorithm[PopulationMutator]):
             engine.backward(loss / len(batches))
         engine.update()
 
-        epochs, rest = divmod(step + 1, self.setting.steps_per_epoch)
+        epochs, updates = divmod(step + 1, self.setting.steps_per_epoch)
         since = epochs - self.options.warmup
-        if not rest and since >= 0 and since % self.options.every == 0:
+        is_epoch_end = updates == 0
+        if is_epoch_end and since >= 0 and since % self.options.every == 0:
             self.evolve(step, engine)
         if step + 1 == self.steps:
             self.choose(engine)
@@ -208,24 +209,25 @@ class Cars(SampledAlgorithm[PopulationMutator]):
         """Return new architectures [n, keys] and the row of each one's first parent [n]."""
         options = self.options
         counts = [len(mutable.choice.candidates) for mutable in self.drawing.deciding]
-        known = {tuple(row) for row in parents.tolist()}
+        size = (options.population, len(counts))
+        parent_rows = {tuple(row) for row in parents.tolist()}
         children: dict[tuple[int, ...], int] = {}
         for _ in range(_TRIES):
-            size = (options.population, len(counts))
-            drawn = rng.integers(counts, size=size)
+            candidates = rng.integers(counts, size=size)
+            # Without parents the candidates are random ones, born of the row 0.
             first = np.zeros(options.population, dtype=np.int64)
             if len(parents):
                 first, second = rng.integers(len(parents), size=(2, options.population))
                 crossed = rng.random(options.population) < options.crossover
-                mixed = crossed[:, None] & (rng.random(size) < 0.5)
+                from_second = crossed[:, None] & (rng.random(size) < 0.5)
                 mutated = rng.random(size) < options.mutation
-                kept = np.where(mixed, parents[second], parents[first])
-                drawn = np.where(mutated, drawn, kept)
+                inherited = np.where(from_second, parents[second], parents[first])
+                candidates = np.where(mutated, candidates, inherited)
 
-            rows = self.allowed(drawn.tolist())
-            first_of = dict(zip(map(tuple, drawn.tolist()), first.tolist(), strict=True))
+            rows = self.allowed(candidates.tolist())
+            first_of = dict(zip(map(tuple, candidates.tolist()), first.tolist(), strict=True))
             for row in rows:
-                if row not in known and len(children) < options.population:
+                if row not in parent_rows and len(children) < options.population:
                     children.setdefault(row, first_of[row])
 
         rows_array = np.array(list(children), dtype=np.int64).reshape(len(children), len(counts))

@@ -35,7 +35,7 @@ class Episode:
 def draw_episode(targets: Tensor, ways: int, shots: int, generator: torch.Generator) -> Episode:
     """Draw an episode from labelled images.
 
-    Classes are numbered anew in each episode, so that nothing can be learnt but to adapt.
+    Each episode numbers its classes from 0, so that nothing can be learnt but to adapt.
 
     Args:
         targets: Class of each image, [n].
@@ -61,9 +61,9 @@ def draw_episode(targets: Tensor, ways: int, shots: int, generator: torch.Genera
             f" {ways}; raise --batch-size"
         )
 
-    chosen = usable[torch.randperm(len(usable), generator=generator)[:ways]]
+    classes = usable[torch.randperm(len(usable), generator=generator)[:ways]]
     support, query, query_labels = [], [], []
-    for label, number in enumerate(chosen):
+    for label, number in enumerate(classes):
         images = torch.nonzero(labels == number).flatten()
         images = images[torch.randperm(len(images), generator=generator)]
         support.append(images[:shots])

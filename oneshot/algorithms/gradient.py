@@ -174,10 +174,10 @@ class GradientAlgorithm(ArchitectureAlgorithm):
 
     def watch_curvature(self, step: int, engine: Engine) -> None:
         """Compute the largest eigenvalue of the Hessian where it is due after update `step`."""
-        epochs, rest = divmod(step + 1, self.setting.steps_per_epoch)
+        epochs, updates = divmod(step + 1, self.setting.steps_per_epoch)
         every = self.options.hessian_every
         self.eigenvalue = None
-        if not every or rest or epochs % every or engine.fabric.global_rank:
+        if not every or updates or epochs % every or engine.fabric.global_rank:
             return
 
         inputs, targets = self.held_out_batch(step // self.options.arch_every, engine)

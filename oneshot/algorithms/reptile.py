@@ -166,7 +166,7 @@ class Reptile(GradientAlgorithm):
         return draw_episode(targets, self.options.ways, self.options.shots, generator)
 
     def _groups(self, engine: Engine, searches: bool) -> list[Group]:
-        """Return what adapts: the weights, and the logits unless weights alone are trained."""
+        """Return the adapted tensors: the weights, and the logits if they are trained."""
         weights = [
             weight for group in engine.optimizers[0].param_groups for weight in group["params"]
         ]
@@ -248,10 +248,10 @@ class Reptile(GradientAlgorithm):
         self.mutator.arch_requires_grad()
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         logits = list(self.mutator.arch_parameters())
-        own = {id(logit) for logit in logits}
+        logit_ids = {id(logit) for logit in logits}
         groups: list[Group] = [
             (
-                [weight for weight in weights if id(weight) not in own],
+                [weight for weight in weights if id(weight) not in logit_ids],
                 self.options.inner_learning_rate,
             ),
             (logits, self.options.inner_arch_learning_rate),

@@ -28,7 +28,7 @@ class Schedule:
         start: First value.
         multiply: Factor of each move; None: none.
         add: Addend of each move; None: none.
-        every: What a move follows: `epoch`, `update`, or a number of epochs.
+        every: Interval between moves: `epoch`, `update`, or a number of epochs.
         first: Epoch, or with `update` the update, before which the value rests.
         least: Least value; None: unbounded.
         greatest: Greatest value; None: unbounded.
@@ -125,7 +125,7 @@ class Schedule:
         return cls(float(values[0]), values=tuple(map(float, values)), epochs=tuple(epochs))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `parse` reads, as JSON has it."""
+        """Return the JSON value that `parse` reads."""
         if self.values:
             return {"values": list(self.values), "epochs": list(self.epochs)}
 

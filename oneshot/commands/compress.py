@@ -173,7 +173,7 @@ def compress(network: str, **options: Any) -> None:
 
     NETWORK is a Python file and a function that returns a torch module, such as mymodel.py:build.
     Its code is run. Widths, blocks, kernels and heads of attention are cut without a change to the
-    code; what cannot be cut stays whole and is listed.
+    code; layers that cannot be cut stay whole and are listed.
     """
     from oneshot.compression.compression import Compression, begin_folder
     from oneshot.search.constraint import Limit

@@ -201,12 +201,12 @@ def _inheriting(
         raise InvalidOption(f"repeats: a supernet has one set of weights, not {repeats}")
 
     run = read_run(folder, SUPERNET)
-    for field, found, requested in (
+    for field, recorded, requested in (
         ("space", run.space.name, space.name),
         ("number of classes", run.settings.num_classes, data.num_classes),
     ):
-        if found != requested:
-            raise InvalidRun(f"{folder}: the supernet's {field} is {found}, not {requested}")
+        if recorded != requested:
+            raise InvalidRun(f"{folder}: the supernet's {field} is {recorded}, not {requested}")
     if not run.weights.exists():
         raise InvalidRun(f"{folder}: the training is not complete; resume it by --resume")
 

@@ -133,9 +133,10 @@ def train(space_name: str, name: str, **options: Any) -> None:
     _refuse_foreign_options(name, algorithm_class.searches_architecture, options)
     algorithm_options = dict(name_and_value(text, "binary_mode=two") for text in options["option"])
     algorithm_options |= _charge(name, options)
-    chosen = preset(name, algorithm_options)
-    space = algorithm_class.search_space(requested, chosen.options)
-    held_out = chosen.held_out
+
+    base = preset(name, algorithm_options)
+    space = algorithm_class.search_space(requested, base.options)
+    held_out = base.held_out
     resumed = _recorded(options)
     if resumed is not None and resumed.space == requested.name:
         # Recorded before methods had search networks and divisions of the data of their own.
@@ -143,6 +144,7 @@ def train(space_name: str, name: str, **options: Any) -> None:
         held_out = resumed.data.get("validation")
     if options["validation"] is None:
         options["validation"] = held_out
+
     data = load_data(options, space.input_shape)
     task.check(data)
     space = space.for_vocabulary(data.num_classes)

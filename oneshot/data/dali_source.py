@@ -1,4 +1,4 @@
-"""What NVIDIA DALI's pipeline reads: files, the regions that are seen of them, and targets."""
+"""Input of NVIDIA DALI's pipeline: files, the regions that are seen of them, and targets."""
 
 from __future__ import annotations
 

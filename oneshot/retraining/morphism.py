@@ -40,7 +40,7 @@ class ChannelMap:
 
     @classmethod
     def widened(cls, channels: int, wider: int, generator: torch.Generator) -> ChannelMap:
-        """Return a map that repeats random channels behind all of them (Net2Net, section 2.3).
+        """Return a map that repeats random channels after all of them (Net2Net, section 2.3).
 
         The factors of copies differ. With equal ones, as in the paper, copies would have equal
         gradients for ever, unless noise is added, which changes the function.
@@ -175,7 +175,7 @@ def _grows(source: Block, block: Block) -> bool:
 
 
 def _silence(module: nn.Module) -> None:
-    """Let the branch beside a shortcut return 0: the last normalisation scales by 0."""
+    """Let the branch of a residual block return 0: the last normalisation scales by 0."""
     assert isinstance(module, ResidualBlock)
     last = [layer for layer in module.main if isinstance(layer, nn.BatchNorm2d)][-1]
     nn.init.zeros_(last.weight)
@@ -275,7 +275,7 @@ def _layers(module: nn.Module) -> Iterator[nn.Module]:
 def _grow_conv(
     layer: nn.Conv2d, trained: nn.Conv2d, inputs: ChannelMap, outputs: ChannelMap
 ) -> None:
-    """Repeat the filters of a dense convolution, and divide what reads repeated inputs."""
+    """Repeat the filters of a dense convolution, and divide the weights of repeated inputs."""
     weight = trained.weight[outputs.source][:, inputs.source]
     layer.weight.copy_(_padded(weight * inputs.fraction[:, None, None], layer))
     if layer.bias is not None and trained.bias is not None:

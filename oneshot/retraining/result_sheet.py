@@ -1,4 +1,4 @@
-"""A picture of what a network finds in test images, next to what is labelled in them."""
+"""A picture of test images with a network's results next to the labels."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ def result_sheet(
 
         outputs = Passes(task).forward(model, moved_inputs(images, device))
         pixels = pixels_of(data, images)
-        found = task.found_targets(outputs, targets)
-        columns.append(np.concatenate([paint_targets(pixels, drawn) for drawn in (targets, found)]))
+        results = task.found_targets(outputs, targets)
+        rows = [paint_targets(pixels, painted) for painted in (targets, results)]
+        columns.append(np.concatenate(rows))
         titles.append(f"test image {index}")
 
     if not columns:

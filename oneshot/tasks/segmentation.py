@@ -96,7 +96,7 @@ class Segmentation(Task):
         return outputs.argmax(1)
 
     def found_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the predicted masks; what is beside the image stays `IGNORED`."""
+        """Return the predicted masks; pixels outside the image stay `IGNORED`."""
         return self.predictions(outputs).cpu().masked_fill(targets == IGNORED, IGNORED)
 
     def check(self, data: ImageData) -> None:

@@ -129,11 +129,11 @@ class Task(ABC):
         return None
 
     def found_targets(self, outputs: Any, targets: Any) -> Any:
-        """Return what a network found as targets on the CPU, for pictures.
+        """Return a network's results in the form of targets on the CPU, for pictures.
 
         Args:
             outputs: Outputs of the network.
-            targets: Targets of the batch on the CPU, where they say what does not count.
+            targets: Targets of the batch on the CPU; they mark pixels that do not count.
         """
         raise NotImplementedError(f"{type(self).__name__} has no pictures")
 
@@ -153,7 +153,7 @@ class Task(ABC):
 
         Args:
             outputs: Outputs of the network.
-            soft: What `soft_targets` returned.
+            soft: Value that `soft_targets` returned.
         """
         raise NotImplementedError(f"{type(self).__name__} has no distillation")
 

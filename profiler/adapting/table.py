@@ -91,7 +91,7 @@ def adapted_table(
     """Make the table of a new device from a few measured networks.
 
     The blocks' costs are solved from the predicted latencies of sampled networks, so that their
-    sums are the predictions; sigma includes what the sums leave.
+    sums are the predictions; sigma includes the residuals of the sums.
 
     Args:
         adaptation: The known devices.

@@ -26,7 +26,7 @@ blueprint = APIBlueprint("adapting", __name__, tag="uploads")
     summary="The networks to measure on a new device for `POST /tables/adapt`", responses=writing()
 )
 def design(body: DesignRequest) -> Design:
-    """Choose the networks that tell most about a device, given the tables of others."""
+    """Choose the most informative networks to measure on a device, given the tables of others."""
     service = current_service()
     # As a prediction, the comparison of tables holds a thread for seconds.
     with service.waiting.slot():

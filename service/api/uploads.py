@@ -160,7 +160,7 @@ def add_version(
         name: Name by which requests will refer to it.
         content: Content of the file.
         shared: Whether the sender requests the shared library.
-        summary: What lists show of the content.
+        summary: Properties of the content that lists show.
 
     Returns:
         The version, and the status: 201, or 200 if the newest version has this content already.

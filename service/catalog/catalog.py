@@ -312,7 +312,7 @@ class Catalog:
         # The registered ones first: the others are found by looking at files.
         if name not in registry.available():
             names = self.spaces()
-            if not any(registry.same_name(name, known) for known in names):
+            if not any(registry.same_name(name, listed) for listed in names):
                 raise UnknownName("space", name, names)
         return registry.get(name)
 

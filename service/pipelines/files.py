@@ -52,7 +52,7 @@ def catalog_entry(published: str, name: str) -> tuple[str, str]:
     """Return the kind of the catalog, and the name there, of a file that a pipeline publishes.
 
     Args:
-        published: What the file becomes, a value of `KINDS`.
+        published: Kind of the published file, a value of `KINDS`.
         name: Name of the pipeline.
 
     Example:
@@ -64,7 +64,7 @@ def catalog_entry(published: str, name: str) -> tuple[str, str]:
 
 
 def published_files(task: PipelineTask) -> Mapping[str, str]:
-    """Return the files that the catalog gets: what each becomes -> name of the file."""
+    """Return the files that the catalog gets: kind of the published file -> its name."""
     return {kind: STAGES[stage].output for stage, kind in KINDS.items() if stage in task.stages}
 
 

@@ -1,4 +1,4 @@
-"""Pictures of what a network of a search finds in test images, with its supernet's weights.
+"""Pictures of test images with the results of a searched network, by its supernet's weights.
 
 `python -m service.results.found_picture FILE` reads a request from standard input and writes a PNG.
 """
@@ -18,7 +18,7 @@ BATCH, BATCHES = 64, 4
 
 
 def draw(architecture: Architecture, supernet: FileReference) -> bytes:
-    """Draw test images with what is labelled in them, and what a network finds.
+    """Draw test images with their labels and with a network's results.
 
     Args:
         architecture: Architecture of the network.

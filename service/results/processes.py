@@ -23,7 +23,7 @@ def run_apart(module: str, request: JsonObject, filename: str, work: str, kind: 
             request as JSON on standard input.
         request: The request.
         filename: Name of the file.
-        work: What takes too long, or fails, in words, such as `the export`.
+        work: Name of the work in error messages, such as `the export`.
         kind: Kind of the problem where the module fails, such as `not-exportable`.
 
     Raises:

@@ -130,7 +130,7 @@ class CellDesign:
 
     def columns(self, cell: int, node: int) -> tuple[int, ...]:
         """Return the columns of a node's inputs and of its operations; cell 0 is the normal one."""
-        widths = [1 + self.slots(each) for each in range(self.nodes)]
+        widths = [1 + self.slots(index) for index in range(self.nodes)]
         first = cell * sum(widths) + sum(widths[:node])
         return tuple(range(first, first + widths[node]))
 

@@ -81,7 +81,7 @@ class FewerHeads(nn.MultiheadAttention):
     def _mask(
         self, mask: Tensor | None, padding: Tensor | None, query: Tensor, is_causal: bool
     ) -> Tensor | None:
-        """Return what is added to the scores, which broadcasts to [b, heads, tokens, tokens]."""
+        """Return the bias of the scores, which broadcasts to [b, heads, tokens, tokens]."""
         if is_causal and mask is None:
             raise RuntimeError("attention that is causal needs its mask")
         total = None if mask is None else _additive(mask, query)

@@ -42,7 +42,7 @@ class Width:
 
     @property
     def slices(self) -> Slices:
-        """What the group owns."""
+        """Slices that the group owns."""
         return self.group.slices
 
     def choice(self) -> Choice:
@@ -146,7 +146,7 @@ def width_counts(units: int, size: int, divisor: int) -> tuple[int, ...]:
 
 
 def cut_of(choices: Sequence[ElasticChoice], codes: Sequence[int]) -> Cut:
-    """Return what the codes [choices] of an architecture take out of the network."""
+    """Return the parts that the codes [choices] of an architecture remove from the network."""
     removed = []
     kernels: dict[str, int] = {}
     skipped: dict[str, int] = {}

@@ -199,7 +199,7 @@ def _tensor_sizes(
 def _shapes(
     path: str, module: nn.Module, call: Call, sizes: Mapping[str, tuple[Size, ...]]
 ) -> tuple[tuple[Size, ...], tuple[Size, ...]]:
-    """Return the sizes of a module's input and output, as far as its weight tells them."""
+    """Return the sizes of a module's input and output, as far as its weight determines them."""
     before = tuple(map(Size, call.input))
     after = tuple(map(Size, call.output))
     weight = sizes.get(_name(path, "weight"))

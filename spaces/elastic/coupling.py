@@ -30,7 +30,7 @@ class ChannelGroup:
         members: Modules and parameters with these channels.
         units: Number of sets of channels that can be removed one by one.
         channels: Number of channels that the first layer computes.
-        slices: What the members own.
+        slices: Slices of parameters that the members own.
     """
 
     path: str
@@ -154,11 +154,11 @@ def _coupled_outputs(items: Any, root: Any, channels: int) -> list[list[int]] | 
     """Return the sets of a layer's outputs that are coupled; None where each is alone."""
 
     def coupled(index: int) -> list[int]:
-        found = {index}
+        outputs = {index}
         for item in items([index]):
             if item.dep.target.module is root and len(item.idxs):
-                found |= set(map(int, item.idxs))
-        return sorted(found)
+                outputs |= set(map(int, item.idxs))
+        return sorted(outputs)
 
     # A layer whose outputs are used in chunks couples the first of each chunk.
     if all(coupled(index) == [index] for index in {0, channels // 2}):

@@ -18,7 +18,7 @@ from spaces.modules.copying import copy_module
 
 @dataclass(frozen=True)
 class Cut:
-    """What is taken out of a network.
+    """The parts that are removed from a network.
 
     Args:
         removed: Slices of groups, with the units of each that are removed, bool array [units].
@@ -57,7 +57,7 @@ def kept_positions(model: nn.Module, cut: Cut) -> dict[str, dict[int, Tensor]]:
 
     Args:
         model: Original network.
-        cut: What is taken out of it.
+        cut: Parts that are removed from it.
 
     Returns:
         Name of each tensor that is cut -> dimension -> positions, int64 tensor in rising order.
@@ -82,11 +82,11 @@ def kept_positions(model: nn.Module, cut: Cut) -> dict[str, dict[int, Tensor]]:
             mask[margin : margin + side] = True
             masks[name, dim] = mask
 
-    kept: dict[str, dict[int, Tensor]] = {}
+    positions: dict[str, dict[int, Tensor]] = {}
     for (name, dim), mask in masks.items():
         if not mask.all():
-            kept.setdefault(name, {})[dim] = torch.from_numpy(np.flatnonzero(mask))
-    return kept
+            positions.setdefault(name, {})[dim] = torch.from_numpy(np.flatnonzero(mask))
+    return positions
 
 
 def select(tensor: Tensor, positions: Mapping[int, Tensor]) -> Tensor:
@@ -101,7 +101,7 @@ def cut_network(model: nn.Module, cut: Cut) -> nn.Module:
 
     Args:
         model: Original network.
-        cut: What is taken out of it.
+        cut: Parts that are removed from it.
     """
     network = copy_module(model)
     for path, items in cut.skipped.items():

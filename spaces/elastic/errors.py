@@ -19,7 +19,7 @@ class InvalidNetwork(PathfitError):
 
 
 class UnequalCut(PathfitError):
-    """A cut network does not compute what the original without those channels computes.
+    """A cut network differs from the original without those channels.
 
     It does not reach users: the choice at fault is left out of the space, with this reason.
     """

@@ -42,9 +42,9 @@ def from_network(
     """Make the space of a trained network's smaller versions.
 
     Choices are the widths of coupled channels, heads of attention, sides of depthwise kernels, and
-    residual blocks that can be left out. Each was checked: a cut network computes what the original
-    does without those channels in its products and in the statistics of its normalisations. What
-    cannot be cut stays whole; `ElasticSpace.report` lists it with the reason.
+    residual blocks that can be left out. Each was checked: a cut network has the outputs of the
+    original without those channels in its products and in the statistics of its normalisations.
+    Layers that cannot be cut stay whole; `ElasticSpace.report` lists them with the reason.
 
     Args:
         network: Trained network; it is copied.
@@ -57,7 +57,7 @@ def from_network(
         num_classes: Number of classes; None: that of the network's output.
 
     Raises:
-        InvalidNetwork: The network fails with the example, depends on data in what it computes, or
+        InvalidNetwork: The network fails with the example, its computation depends on data, or
             nothing of it can be cut.
         MissingExtra: torch-pruning is not installed.
 

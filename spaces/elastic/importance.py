@@ -21,7 +21,7 @@ Losses: TypeAlias = Callable[[nn.Module], Iterable[Tensor]]
 def magnitude_orders(model: nn.Module, groups: Sequence[ChannelGroup]) -> list[Positions]:
     """Order the units of each group by the norm of all weights that belong to them.
 
-    The norm of each tensor is divided by its mean over the units, so that all tensors count alike.
+    The norm of each tensor is divided by its mean over the units, so that no tensor dominates.
 
     Args:
         model: Network with trained weights.
@@ -48,7 +48,7 @@ def magnitude_orders(model: nn.Module, groups: Sequence[ChannelGroup]) -> list[P
 def taylor_orders(
     model: nn.Module, groups: Sequence[ChannelGroup], losses: Losses
 ) -> list[Positions]:
-    """Order the units of each group by what the loss changes without them, to first order.
+    """Order the units of each group by the loss's change without them, to first order.
 
     Taking a channel out of the products that read it changes the loss of a batch by minus the sum
     of weight times gradient over these weights. The squares are averaged over batches (Molchanov et

@@ -1,4 +1,4 @@
-"""The masked original: a network of full size that computes what a cut one should."""
+"""The masked original: a network of full size with the outputs that a cut one should have."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class OnKeptChannels(nn.Module):
 
 
 def masked_network(model: nn.Module, cut_model: nn.Module, cut: Cut) -> nn.Module:
-    """Return the original without what a cut takes out, at full size.
+    """Return the original without the parts that a cut removes, at full size.
 
     The weights by which products read removed channels are zero, and so are those around the centre
     of a cropped kernel. Normalisations over channels see the kept ones only.
@@ -47,7 +47,7 @@ def masked_network(model: nn.Module, cut_model: nn.Module, cut: Cut) -> nn.Modul
     Args:
         model: Original network.
         cut_model: The cut network, whose normalisations over channels are taken.
-        cut: What is taken out.
+        cut: Parts that are removed.
     """
     network = copy_module(model)
     tensors = dict(network.named_parameters(remove_duplicate=False))

@@ -1,4 +1,4 @@
-"""Report on a space: what its choices change, and what stays whole for which reason."""
+"""Report on a space: the layers that its choices change, and why others stay whole."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spaces.elastic.coupling import Uncut
 
 @dataclass(frozen=True)
 class Report:
-    """What of a network the choices of a space change.
+    """The parts of a network that the choices of a space change.
 
     Args:
         macs: Multiply-accumulates of the original for one image.

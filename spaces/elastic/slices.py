@@ -138,7 +138,7 @@ class Member:
 
 
 def slices_of(member: Member, owner: nn.Module | None, per_unit: int) -> Slices:
-    """Return what a member of a group owns.
+    """Return the slices that a member of a group owns.
 
     Args:
         member: Module or parameter.

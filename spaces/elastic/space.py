@@ -219,7 +219,7 @@ class ElasticSpace(SearchSpace):
     def all_blocks(self) -> Mapping[str, Block]:
         """Key -> block for the blocks that were counted so far, and those of the original.
 
-        A layer behind a concatenation has more widths than could be listed.
+        A layer after a concatenation has more widths than could be listed.
         """
         steps = np.zeros(len(self.choices), dtype=np.int64)
         for index in range(len(self.layers)):
@@ -227,7 +227,7 @@ class ElasticSpace(SearchSpace):
         return {block.key: block for block in self._blocks.values()}
 
     def report(self) -> Report:
-        """Return what of the network the choices change, and what stays whole."""
+        """Return the parts of the network that the choices change, and those that stay whole."""
         full = np.zeros((1, len(self.choices)), dtype=np.int64)
         macs = [int(layer.count_macs(full)[0]) for layer in self.layers]
         covered = sum(
@@ -251,7 +251,7 @@ class ElasticSpace(SearchSpace):
     # Networks
 
     def cut(self, codes: Sequence[int] | NDArray[Any]) -> Cut:
-        """Return what canonical codes [choices] take out of the network."""
+        """Return the parts that canonical codes [choices] remove from the network."""
         return cut_of(self.elastic_choices, [int(code) for code in codes])
 
     def cut_copy(self, model: nn.Module, codes: Sequence[int] | NDArray[Any]) -> nn.Module:

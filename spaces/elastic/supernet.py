@@ -46,11 +46,11 @@ class ElasticSupernet(Supernet):
         if self._codes is None or not self._codes.any():
             return run_model(self.model, passing, *inputs, **options)
 
-        shell, kept = self._shell(self._codes)
+        shell, positions = self._shell(self._codes)
         # Only a change: a recalibration sets single normalisations to training mode.
         if shell.training != self.training:
             shell.train(self.training)
-        weights = self._sliced(shell, kept)
+        weights = self._sliced(shell, positions)
         if len(inputs) == 1 and not options and isinstance(inputs[0], dict | tuple):
             (value,) = inputs
             args, keywords = ((), value) if isinstance(value, dict) else (value, {})
@@ -73,11 +73,13 @@ class ElasticSupernet(Supernet):
             shells[key] = shell, kept_positions(self.model, cut)
         return shells[key]
 
-    def _sliced(self, shell: nn.Module, kept: dict[str, dict[int, Tensor]]) -> dict[str, Tensor]:
+    def _sliced(
+        self, shell: nn.Module, positions: dict[str, dict[int, Tensor]]
+    ) -> dict[str, Tensor]:
         tensors = dict(self.model.named_parameters(remove_duplicate=False))
         names = [name for name, _ in shell.named_parameters(remove_duplicate=False)]
         # The shell keeps statistics of normalisation of its own, which a recalibration computes.
-        return {name: select(tensors[name], kept.get(name, {})) for name in names}
+        return {name: select(tensors[name], positions.get(name, {})) for name in names}
 
     def path(self) -> list[nn.Module]:
         """Return the modules with weights and with statistics that the active architecture runs."""

@@ -38,7 +38,7 @@ class Call:
         count: Number of runs.
         takes: Its first tensor; kept while removable blocks are looked for.
         arguments: Its positional and keyword arguments.
-        returns: What it returned.
+        returns: Value that it returned.
     """
 
     path: str
@@ -205,7 +205,7 @@ def check_decisions(model: nn.Module, example: ModelInput, value: Any) -> None:
         value: Inputs of one image; runs on their negation and on zeros are compared.
 
     Raises:
-        InvalidNetwork: A number that depends on the inputs decides what is computed; the line that
+        InvalidNetwork: A number that depends on the inputs decides the computation; the line that
             reads it is named.
     """
 

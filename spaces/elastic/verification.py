@@ -1,4 +1,4 @@
-"""Checks that a cut network computes what the masked original does."""
+"""Checks that a cut network has the outputs of the masked original."""
 
 from __future__ import annotations
 

@@ -285,5 +285,5 @@ def _decided(by_decision: Mapping[Any, Any], choice: ValueChoice) -> Any:
 
 
 def _decision(choice: ValueChoice) -> Any:
-    """Return what identifies a decision: equal keys share one."""
+    """Return the key of a decision: choices of equal keys share one."""
     return choice.choice.key or id(choice)

@@ -44,8 +44,8 @@ def partial_mixture(mixture: nn.Module, x: Tensor, divisor: int) -> Tensor:
         [0.0, 2.0, 1.0, 3.0]
     """
     if divisor == 1:
-        whole: Tensor = mixture(x)
-        return whole
+        output: Tensor = mixture(x)
+        return output
 
     count = x.shape[1] // divisor
     mixed, passed = mixture(x[:, :count]), x[:, count:]

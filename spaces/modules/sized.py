@@ -89,8 +89,8 @@ def largest(owner: str, sizes: Mapping[str, Size], least: Mapping[str, int]) -> 
     """
     for combination in outcomes(sizes):
         for name, value in combination.items():
-            whole = isinstance(value, int | float) and not isinstance(value, bool)
-            if not whole or value != int(value) or value < least[name]:
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or value != int(value) or value < least[name]:
                 raise InvalidParameter(
                     f"{owner}: {name} must be a whole number of at least {least[name]} with all"
                     f" decisions, not {value!r}"

@@ -69,7 +69,8 @@ class BinaryConvOperator:
 class BinaryReduceOperator(BinaryConvOperator):
     """Binary convolutions plus a projection in floats: a pooled pointwise convolution.
 
-    The projection is that of Bi-Real Net: a binary one would lose what a shortcut is for.
+    The projection is that of Bi-Real Net: a binary one would lose the values that a shortcut
+    preserves.
     """
 
     arrangement: Arrangement = "sum"

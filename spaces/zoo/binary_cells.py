@@ -43,7 +43,7 @@ _KERNELS = {"binary_conv_1x1": 1, "binary_conv_3x3": 3}
 class BinaryCellSpace(CellSpace):
     """Stages of equal binary cells, separated by strided binary convolutions with a projection.
 
-    Every node of a cell adds what its edges bring, and the cell's input is added to its last node,
+    Every node of a cell adds its edges' outputs, and the cell's input is added to its last node,
     so that values in floats pass through the whole network. Narrower stages have the first channels
     of the widest one's weights in the supernet.
 

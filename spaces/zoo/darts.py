@@ -92,23 +92,23 @@ def _skeleton(
             f" channels; got {layers} and {channels}"
         )
 
-    chosen = tuple(reductions) or thirds(layers)
+    positions = tuple(reductions) or thirds(layers)
     # The first cell is normal, so that every choice has an effect.
-    if list(chosen) != sorted({*chosen} & {*range(1, layers)}):
+    if list(positions) != sorted({*positions} & {*range(1, layers)}):
         raise InvalidParameter(
             f"{name}: reductions must be some of the positions 1 ... {layers - 1} in ascending"
-            f" order, not {chosen}"
+            f" order, not {positions}"
         )
 
     # The strided stem halves images three times, each reducing cell once.
-    divisor = 2 ** (len(chosen) + (3 if strided_stem else 0))
+    divisor = 2 ** (len(positions) + (3 if strided_stem else 0))
     if input_size % divisor:
         raise InvalidParameter(
             f"{name}: input_size must be a multiple of {divisor}, not {input_size}"
         )
 
     image = (3, input_size, input_size)
-    return Skeleton(image, channels, layers, stem_multiplier, strided_stem, design, chosen)
+    return Skeleton(image, channels, layers, stem_multiplier, strided_stem, design, positions)
 
 
 @register_space("enas")

@@ -89,13 +89,13 @@ class DartsSpace(CellSpace):
             inputs, *operations = design.columns(cell, node)
             for selected, sources in enumerate(design.sources[node]):
                 # Only inputs that are read more than once have operations to order.
-                for source in {each for each in sources if sources.count(each) > 1}:
+                for source in {item for item in sources if sources.count(item) > 1}:
                     rows = np.flatnonzero(codes[:, inputs] == selected)
                     if not len(rows):
                         continue
 
                     ordered = ordered.copy(order="F") if ordered is codes else ordered
-                    slots = [slot for slot, each in enumerate(sources) if each == source]
+                    slots = [slot for slot, item in enumerate(sources) if item == source]
                     # All rows of these columns.
                     area = rows[:, None], np.array(operations)[slots]
                     ordered[area] = np.sort(codes[area], axis=1)
@@ -197,14 +197,15 @@ class DartsSpace(CellSpace):
         """
         skeleton = self._skeleton
         layers = len(skeleton.cells)
-        chosen = skeleton.reductions != thirds(layers)
+        has_own_reductions = skeleton.reductions != thirds(layers)
 
         # The release has no search on images of ImageNet's size.
         if self.family not in _SEARCHED_IN_A_SMALLER_NETWORK or skeleton.strided_stem:
             return self
 
         channels = min(SEARCH_CHANNELS, skeleton.channels)
-        return self._search_network(channels, layers if chosen else min(SEARCH_LAYERS, layers))
+        searched_layers = layers if has_own_reductions else min(SEARCH_LAYERS, layers)
+        return self._search_network(channels, searched_layers)
 
     def partial_search_space(self, channel_divisor: int, edge_weights: bool) -> SearchSpace:
         """Return the search network with a part of the channels in its mixtures.
@@ -230,7 +231,7 @@ class DartsSpace(CellSpace):
     def _search_network(self, channels: int, layers: int) -> SearchSpace:
         """Return the space of the search network with these channels and cells."""
         skeleton = self._skeleton
-        chosen = skeleton.reductions != thirds(len(skeleton.cells))
+        has_own_reductions = skeleton.reductions != thirds(len(skeleton.cells))
         return get(
             "darts-search",
             input_size=self.input_shape[1],
@@ -242,7 +243,7 @@ class DartsSpace(CellSpace):
             primitives=self.design.operations,
             steps=self.design.nodes,
             inputs=self.design.inputs,
-            reductions=skeleton.reductions if chosen else (),
+            reductions=skeleton.reductions if has_own_reductions else (),
         )
 
     def search_model(self, supernet: Supernet) -> torch.nn.Module:

@@ -83,30 +83,31 @@ def fit_widths(features: Array, values: Array, seed: int = 0) -> WidthFit:
         values: Measured costs [n].
         seed: Seed of the folds.
     """
-    kept = np.ones(len(values), dtype=bool)
-    fit = _fit_kept(features, values, kept, seed)
+    everything = np.ones(len(values), dtype=bool)
+    fit = _fit_inliers(features, values, everything, seed)
+
     # A sample that the machine disturbed lies many deviations off.
     errors = fit.residuals / values
     deviation = 1.4826 * np.median(np.abs(errors - np.median(errors)))
-    kept = np.abs(errors - np.median(errors)) <= OUTLIER * max(float(deviation), 1e-9)
-    return fit if kept.all() else _fit_kept(features, values, kept, seed)
+    inliers = np.abs(errors - np.median(errors)) <= OUTLIER * max(float(deviation), 1e-9)
+    return fit if inliers.all() else _fit_inliers(features, values, inliers, seed)
 
 
-def _fit_kept(features: Array, values: Array, kept: NDArray[np.bool_], seed: int) -> WidthFit:
+def _fit_inliers(features: Array, values: Array, inliers: NDArray[np.bool_], seed: int) -> WidthFit:
     folds = np.random.default_rng(seed).permutation(len(values)) % _FOLDS
     residuals = np.empty((len(_PENALTIES), len(values)))
     for index, penalty in enumerate(_PENALTIES):
         for fold in range(_FOLDS):
-            train = kept & (folds != fold)
+            train = inliers & (folds != fold)
             coefficients = _solve(features[train], values[train], float(penalty))
             test = folds == fold
             residuals[index, test] = values[test] - features[test] @ coefficients
 
-    errors = ((residuals / values)[:, kept] ** 2).mean(1)
+    errors = ((residuals / values)[:, inliers] ** 2).mean(1)
     best = int(errors.argmin())
     penalty = float(_PENALTIES[best])
-    coefficients = _solve(features[kept], values[kept], penalty)
-    return WidthFit(coefficients, penalty, residuals[best], kept)
+    coefficients = _solve(features[inliers], values[inliers], penalty)
+    return WidthFit(coefficients, penalty, residuals[best], inliers)
 
 
 def _solve(features: Array, values: Array, penalty: float) -> Array:

@@ -56,7 +56,7 @@ def read_operators(path: str | Path, column: str | None) -> dict[str, Row]:
     """Read the latencies of operators on a device, by key.
 
     Skips that change the shape are pointwise convolutions here, and a pool belongs to the
-    classifier behind it; both have rows of such keys.
+    classifier after it; both have rows of such keys.
 
     Args:
         path: The pickle; of anything but plain containers and arrays it is refused.

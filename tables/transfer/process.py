@@ -128,12 +128,12 @@ class Process:
             weights: Weights [settings] of the settings; the heaviest ones are used.
         """
         heaviest = np.argsort(weights)[::-1][:_HEAVIEST]
-        shares = weights[heaviest] / weights[heaviest].sum()
+        probabilities = weights[heaviest] / weights[heaviest].sum()
         first, second = 0.0, 0.0
-        for setting, share in zip(heaviest.tolist(), shares.tolist(), strict=True):
+        for setting, probability in zip(heaviest.tolist(), probabilities.tolist(), strict=True):
             mean, variance = self._moments(features, setting)
-            first = first + share * mean
-            second = second + share * (variance + mean**2)
+            first = first + probability * mean
+            second = second + probability * (variance + mean**2)
         return np.asarray(first), np.asarray(second) - np.square(first)
 
     def _moments(self, features: Mapping[str, Array], setting: int) -> tuple[Array, Array]:

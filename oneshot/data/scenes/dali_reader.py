@@ -20,7 +20,7 @@ from oneshot.data.scenes.views import View, letterbox
 
 
 class _Loaded(NamedTuple):
-    """A file that DALI decodes, what is seen of it, and the target of that view."""
+    """A file that DALI decodes, its view, and the target of that view."""
 
     content: np.ndarray
     view: View
@@ -68,8 +68,8 @@ class SceneSource(Source):
         split: Any = self.split
         if numbers is not None and self.augmentation.joins(numbers):
             pixels, target = split.rendered(index, numbers, self.augmentation, skipped)
-            whole = letterbox(self.size[1], self.size[0], self.size)
-            return _Loaded(uncompressed(Image.fromarray(pixels)), whole, target)
+            full_view = letterbox(self.size[1], self.size[0], self.size)
+            return _Loaded(uncompressed(Image.fromarray(pixels)), full_view, target)
 
         content, size = encoded(read_file(split.root / split.files[index]), self.careful)
         # Only its size is needed, for which nothing is decoded.

@@ -1,4 +1,4 @@
-"""What a network reads of scenes: single views, or mosaics of four scenes."""
+"""Render scenes for a network: single views, or mosaics of four scenes."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class SceneTargets(Protocol):
         """Return these targets followed by those of other parts, which are of the same kind."""
 
     def content(self) -> list[bytes]:
-        """Return what the digest of a part covers, in addition to the names of its images."""
+        """Return the data that the digest of a part covers besides the names of its images."""
 
 
 class BoxTargets:

@@ -92,15 +92,15 @@ class CarliniWagner(MinimalAttack):
         for _ in range(self.steps):
             images = (torch.tanh(variable) + 1) / 2
             scores = scores_of(images)
-            own = scores.gather(1, labels[:, None])[:, 0]
+            true_score = scores.gather(1, labels[:, None])[:, 0]
             other = scores.scatter(1, labels[:, None], -torch.inf).amax(1)
-            margin = (own - other).clamp(min=-self.confidence)
+            margin = (true_score - other).clamp(min=-self.confidence)
             squares = (images - pixels).flatten(1).square().sum(1)
 
             distance = length((images - pixels).detach(), L2)
             is_nearer = is_wrong(scores, labels) & (distance < shortest)
             if self.confidence:
-                is_nearer &= (other - own).detach() >= self.confidence
+                is_nearer &= (other - true_score).detach() >= self.confidence
             nearest = torch.where(by_image(is_nearer), images.detach(), nearest)
             shortest = torch.where(is_nearer, distance, shortest)
 

@@ -72,8 +72,8 @@ class DeepFool(MinimalAttack):
             labels: Classes of the images [n].
             others: Other classes [n, candidates].
         """
-        own = scores.gather(1, labels[:, None])
-        differences = scores.gather(1, others) - own
+        true_scores = scores.gather(1, labels[:, None])
+        differences = scores.gather(1, others) - true_scores
         nearest = torch.full_like(scores[:, 0].detach(), torch.inf)
         change = torch.zeros_like(images)
         for column in range(others.shape[1]):

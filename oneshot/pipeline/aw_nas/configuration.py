@@ -125,7 +125,7 @@ class Configuration:
             self.refuse(key, instead)
 
     def refuse(self, key: str, instead: str) -> None:
-        """Record that a pipeline cannot express a key, and what to use instead."""
+        """Record that a pipeline cannot express a key, and its replacement."""
         value = self.get(key)
         cause = f"{_shown(value)} has no counterpart" if key in self._entries else "is missing"
         self._fault(key, f"{cause}; {instead}")

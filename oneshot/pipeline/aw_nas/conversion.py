@@ -61,7 +61,7 @@ def convert(
     Raises:
         InvalidFile: The file cannot be read.
         InvalidPipeline: It is no configuration, or has keys that a pipeline cannot express; each
-            is named with what to use instead.
+            is named with its replacement.
     """
     configuration = read_configuration(path)
     pipeline, architecture_text = _convert(configuration, space, data, architecture)

@@ -63,7 +63,7 @@ def convert_differentiable(
 
 
 def _algorithm(configuration: Configuration, space: str | None) -> str:
-    """Return the algorithm: aw_nas has one controller for three, told apart by its options."""
+    """Return the algorithm: aw_nas has one controller for three, which its options select."""
     configuration.accept(
         "controller_cfg.gumbel_hard", False, instead="samples of one operation are those of `gdas`"
     )

@@ -1,4 +1,4 @@
-"""What to use instead of components of aw_nas that a pipeline has no counterpart for."""
+"""Replacements of the components of aw_nas that a pipeline has no counterpart for."""
 
 from __future__ import annotations
 

@@ -223,11 +223,11 @@ class Detection(Task):
     def found_targets(self, outputs: Mapping[str, Tensor], targets: Padded) -> Padded:
         """Return the objects that are found with a probability of at least .3."""
         rows = []
-        for found in self.detections(outputs):
-            certain = found.scores >= PICTURED
-            labels = found.labels[certain, None].to(found.boxes.dtype)
+        for objects in self.detections(outputs):
+            certain = objects.scores >= PICTURED
+            labels = objects.labels[certain, None].to(objects.boxes.dtype)
             flags = torch.zeros_like(labels)
-            rows.append(torch.cat([found.boxes[certain], labels, flags], 1).cpu())
+            rows.append(torch.cat([objects.boxes[certain], labels, flags], 1).cpu())
         return Padded.from_rows(rows)
 
     def candidates(self, outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
