@@ -10,26 +10,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneshot.commands.options.base import FILE, MARGIN_OPTION, SEED, name_and_value
-from oneshot.commands.options.evaluation import evaluation_options, supernet_evaluation
+from oneshot.commands.options.evaluation import evaluation_options
+from oneshot.commands.options.guide import chunk_size, load_guide, open_journal, short_training
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
 
 if TYPE_CHECKING:
     from oneshot.search.charge import ChargedCost
     from oneshot.search.constraint import Constraint
+    from oneshot.search.guide import Guide
     from oneshot.search.objective import Objective
     from oneshot.search.problem import SearchProblem
     from oneshot.search.result import Candidate, SearchResult
-    from oneshot.search.training_guide import ShortTrainingOptions
     from spaces.space import SearchSpace
     from tables.cost.model import CostSource
     from tables.evaluation import Journal
-
-# Sub-networks of a supernet that are evaluated between two reports of progress.
-_CHUNK = 25
-
-# Kinds of guides whose evaluations take so long that they are stored.
-_JOURNALLED = ("supernet", "train", "tune", "bf_tune", "sum", "multishot")
 
 
 @click.command(
@@ -188,56 +183,45 @@ def search(
     --device, --threads, --engine, --workers and --address.
     """
     from oneshot.search.charge import ChargedGuide
-    from oneshot.search.guide import Describing
-    from oneshot.search.guide_registry import guide_named
-    from oneshot.search.plot import check_plot, plot_search
     from oneshot.search.problem import SearchProblem
-    from oneshot.strategies.registry import check_options
-    from spaces.formats.registry import get as format_of
     from spaces.registry import get
     from tables.pruning import read_candidates
 
     # All options are checked before a guide is loaded, which may take long.
     space = get(space_name)
     strategy_options = dict(name_and_value(text, "generations=10") for text in options)
-    check_options(strategy, strategy_options)
-    format_of(format_name)
-    if plot is not None:
-        check_plot(plot)
+    _check(strategy, strategy_options, format_name, plot)
     limits, traded, charged = _costs(space, constraints, objectives, charges, margin)
     remaining = None if candidates is None else read_candidates(candidates).masks(space)
     SearchProblem(space, _NoGuide(), limits, remaining=remaining).check_feasible()
 
-    kind = guide_text.partition(":")[0]
-    training = _training(guide_text, training_options, output, evaluation)
-    journal = _journal(output, space, resume) if kind in _JOURNALLED else None
-    guide = guide_named(
-        guide_text,
-        space,
-        lambda run: supernet_evaluation(run, evaluation),
-        journal,
-        rank_by=rank_by,
-        training=training,
-    )
+    training = short_training(guide_text, training_options, output, evaluation)
+    journal = open_journal(guide_text, output, space, resume)
+    guide = load_guide(guide_text, space, journal, rank_by, training, evaluation)
     if charged:
         guide = ChargedGuide(guide, charged)
     problem = SearchProblem(space, guide, limits, traded, isomorphic, remaining)
 
-    # Ray's processes need whole batches, candidates of short trainings compete within one, and a
-    # predictor scores one at once.
-    in_process = evaluation["engine"] == "local"
-    chunk = _CHUNK if kind in ("supernet", "sum", "multishot") and in_process else None
+    chunk = chunk_size(guide_text, evaluation["engine"])
     exporter = None if export_each is None else _exporter(export_each, format_name)
     result = _run(problem, strategy, strategy_options, seed, exporter, chunk, journal)
 
     result.save(output, count)
-    click.echo(result.summary())
-    if isinstance(guide, Describing) and (description := guide.describe()):
-        click.echo(description)
-    click.echo(f"wrote {output}")
+    _report(result, guide, output, plot)
+
+
+def _check(
+    strategy: str, strategy_options: dict[str, str], format_name: str, plot: Path | None
+) -> None:
+    """Check the options that need no space: a strategy's, the format and the plot's file."""
+    from oneshot.search.plot import check_plot
+    from oneshot.strategies.registry import check_options
+    from spaces.formats.registry import get
+
+    check_options(strategy, strategy_options)
+    get(format_name)
     if plot is not None:
-        plot_search(result, plot)
-        click.echo(f"wrote {plot}")
+        check_plot(plot)
 
 
 def _costs(
@@ -325,42 +309,19 @@ def _run(
             raise SystemExit(130) from interrupt
 
 
-def _training(
-    guide_text: str, texts: tuple[str, ...], output: Path, evaluation: dict[str, Any]
-) -> ShortTrainingOptions | None:
-    """Return the settings, files and processes of short trainings; None for other guides."""
-    from oneshot.errors import InvalidOption
-    from oneshot.search.guide_registry import GUIDES
+def _report(result: SearchResult, guide: Guide, output: Path, plot: Path | None) -> None:
+    """Print the summary of a written result and the guide's description, and plot the search."""
+    from oneshot.search.guide import Describing
+    from oneshot.search.plot import plot_search
 
-    kind = guide_text.partition(":")[0]
-    if GUIDES.aliases.get(kind, kind) != "train":
-        if texts:
-            raise InvalidOption(f"--training {texts[0]!r} is for --guide train:..., not this guide")
-        return None
+    click.echo(result.summary())
+    if isinstance(guide, Describing) and (description := guide.describe()):
+        click.echo(description)
+    click.echo(f"wrote {output}")
 
-    from oneshot.retraining.short_settings import ShortTrainingSettings
-    from oneshot.search.training_guide import ShortTrainingOptions
-
-    options = dict(name_and_value(text, "steps=200", "--training") for text in texts)
-    if kind == "tune":
-        # Unlike `bf_tune`, it ends no training early.
-        options.setdefault("rungs", 1)
-    names = ("task", "device", "threads", "engine", "workers", "address")
-    return ShortTrainingOptions(
-        output.with_name(f"{output.name}.trainings"),
-        ShortTrainingSettings.from_options(options),
-        **{name: evaluation[name] for name in names},
-    )
-
-
-def _journal(output: Path, space: SearchSpace, resume: bool) -> Journal:
-    from oneshot.errors import InvalidRun
-    from tables.evaluation import Journal
-
-    path = output.with_name(f"{output.name}.evaluations.jsonl")
-    if path.exists() and not resume:
-        raise InvalidRun(f"{path} holds evaluations of a search; give --resume or another output")
-    return Journal(path, space.name)
+    if plot is not None:
+        plot_search(result, plot)
+        click.echo(f"wrote {plot}")
 
 
 def _exporter(folder: Path, format_name: str) -> Callable[[int, Candidate], None]:
