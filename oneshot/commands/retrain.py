@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from oneshot.retraining.published import Published
     from oneshot.run import Run
     from oneshot.run_settings import Initialisation
+    from spaces.architecture import Architecture
+    from spaces.space import SearchSpace
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -152,7 +154,6 @@ def retrain(
     """
     from oneshot.retraining.network_training import check, device_of, train_network
     from oneshot.retraining.published import published
-    from oneshot.retraining.source import deployed, read_source
     from oneshot.run import Run
     from oneshot.run_settings import NETWORK
     from oneshot.tasks.registry import DEFAULT, make_task
@@ -162,16 +163,7 @@ def retrain(
     from spaces.registry import get
 
     set_threads(options["threads"])
-    architecture = read_source(arch, space=space_name, format=format_name, index=index)
-    if space_name is None:
-        searched = architecture.space
-        architecture = deployed(architecture)
-        if architecture.space != searched:
-            click.echo(
-                f"{searched} is the network of a search: training the network of"
-                f" {architecture.space}; --space sets another one"
-            )
-
+    architecture = _read_architecture(arch, index, space_name, format_name)
     space = get(architecture.space)
     # A task of another head is refused before the data set is read.
     make_task(options["task"] or DEFAULT, space, architecture)
@@ -193,10 +185,7 @@ def retrain(
 
     # Wrong settings are refused before anything is written.
     copied = check(Run(options["output"], settings), data)
-    if space.initial_weights and settings.init is None:
-        click.echo(f"initial weights: {space.initial_weights}")
-    if backbone is not None:
-        click.echo(f"initial weights: the first {copied} blocks of {backbone}")
+    _print_initial_weights(space, settings.init, backbone, copied)
 
     run = begin_run(settings, options)
     with resumable(), Bar(f"training {Path(arch).name}") as bar:
@@ -207,6 +196,36 @@ def retrain(
         f"wrote {run.weights}; export it with: python -m oneshot export {run.folder} -o"
         " network.onnx"
     )
+
+
+def _read_architecture(
+    arch: str, index: int, space_name: str | None, format_name: str | None
+) -> Architecture:
+    """Read an architecture; that of a search's network becomes one of the deployed network."""
+    from oneshot.retraining.source import deployed, read_source
+
+    architecture = read_source(arch, space=space_name, format=format_name, index=index)
+    # A space that the user names is the one to train.
+    if space_name is not None:
+        return architecture
+
+    searched = architecture.space
+    architecture = deployed(architecture)
+    if architecture.space != searched:
+        click.echo(
+            f"{searched} is the network of a search: training the network of"
+            f" {architecture.space}; --space sets another one"
+        )
+    return architecture
+
+
+def _print_initial_weights(
+    space: SearchSpace, init: Initialisation | None, backbone: Path | None, copied: int
+) -> None:
+    if space.initial_weights and init is None:
+        click.echo(f"initial weights: {space.initial_weights}")
+    if backbone is not None:
+        click.echo(f"initial weights: the first {copied} blocks of {backbone}")
 
 
 def _tested(run: Run, network: nn.Module, data: ImageData, device: torch.device) -> str:
@@ -257,13 +276,13 @@ def _initialisation(
     from oneshot.run_settings import MORPHISM, NETWORK, SUPERNET, Initialisation
 
     folders = {SUPERNET: supernet, NETWORK: backbone, MORPHISM: smaller}
-    given = [(kind, folder) for kind, folder in folders.items() if folder is not None]
-    if len(given) > 1:
+    sources = [(kind, folder) for kind, folder in folders.items() if folder is not None]
+    if len(sources) > 1:
         raise InvalidOption("init, init-from and init-from-supernet exclude each other; give one")
-    if not given:
+    if not sources:
         return None
 
-    ((kind, folder),) = given
+    ((kind, folder),) = sources
     run = read_run(folder, SUPERNET if kind == SUPERNET else NETWORK)
     if not run.weights.exists():
         raise InvalidRun(

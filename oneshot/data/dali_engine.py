@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias
@@ -86,8 +86,7 @@ def read_batches(
 
 
 def _pipeline(source: Source, augmentation: Augmentation, batch_size: int, threads: int) -> Any:
-    # Imported by name: DALI's type hints do not cover the functions used here.
-    fn, types = (importlib.import_module(f"nvidia.dali.{name}") for name in ("fn", "types"))
+    fn, types = _dali_modules()
     pipeline_class: Any = importlib.import_module("nvidia.dali.pipeline").Pipeline
 
     preprocessing = source.split.preprocessing
@@ -103,31 +102,7 @@ def _pipeline(source: Source, augmentation: Augmentation, batch_size: int, threa
             fn.external_source(source=source, num_outputs=9 if source.places_images else 7)
         )
 
-        # "mixed" decodes on the GPU.
-        images = fn.decoders.image(
-            content,
-            device="mixed" if cuda else "cpu",
-            output_type=types.RGB,
-            jpeg_fancy_upsampling=True,
-        )
-        images = fn.resize(
-            images,
-            size=placement[0] if placement else list(source.size),
-            roi_start=start,
-            roi_end=end,
-            interp_type=types.INTERP_LINEAR,
-            antialias=preprocessing.antialias,
-        )
-        if placement:
-            # A window of the input's size around the region, which begins above and left of it.
-            images = fn.slice(
-                images,
-                start=placement[1],
-                shape=list(source.size),
-                axes=[0, 1],
-                out_of_bounds_policy="pad",
-                fill_values=source.fill,
-            )
+        images = _decoded_regions(source, content, (start, end), placement)
         if augmentation.jitter:
             images = fn.color_twist(
                 images, brightness=brightness, contrast=contrast, saturation=saturation
@@ -150,6 +125,56 @@ def _pipeline(source: Source, augmentation: Augmentation, batch_size: int, threa
 
     pipeline.build()
     return pipeline
+
+
+def _decoded_regions(
+    source: Source, content: Any, region: tuple[Any, Any], placement: Sequence[Any]
+) -> Any:
+    """Return the nodes that decode files and resize their regions to the input's size.
+
+    Args:
+        source: Source of the pipeline.
+        content: Node of the files' bytes.
+        region: Nodes of the corners of the regions.
+        placement: Nodes of the regions' sizes on the canvas, and of where the canvas begins; empty
+            where regions fill the canvas.
+    """
+    fn, types = _dali_modules()
+    images = fn.decoders.image(
+        content,
+        # "mixed" decodes on the GPU.
+        device="mixed" if torch.cuda.is_available() else "cpu",
+        output_type=types.RGB,
+        jpeg_fancy_upsampling=True,
+    )
+
+    start, end = region
+    images = fn.resize(
+        images,
+        size=placement[0] if placement else list(source.size),
+        roi_start=start,
+        roi_end=end,
+        interp_type=types.INTERP_LINEAR,
+        antialias=source.split.preprocessing.antialias,
+    )
+    if not placement:
+        return images
+
+    # A window of the input's size around the region, which begins above and left of it.
+    return fn.slice(
+        images,
+        start=placement[1],
+        shape=list(source.size),
+        axes=[0, 1],
+        out_of_bounds_policy="pad",
+        fill_values=source.fill,
+    )
+
+
+def _dali_modules() -> tuple[Any, Any]:
+    """Return the modules of DALI's functions and types."""
+    # Imported by name: DALI's type hints do not cover the functions used here.
+    return importlib.import_module("nvidia.dali.fn"), importlib.import_module("nvidia.dali.types")
 
 
 def _images(pipeline: Any) -> Tensor:

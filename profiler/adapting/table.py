@@ -114,13 +114,7 @@ def adapted_table(
     sampled = space.sample(np.random.default_rng(seed), _SOLVED_NETWORKS)
     predicted = latency.predict(sampled)
 
-    solution = solve(space, sampled, predicted)
-    blocks = {
-        # No block was measured itself.
-        key: BlockCost(round(solution.costs[key], 6), None, None, block.macs, block.params)
-        for key, block in sorted(space.all_blocks.items())
-    }
-
+    blocks = _solved_blocks(space, sampled, predicted)
     sums = block_sums(space, lambda block: blocks[block.key].latency_ms)(sampled)
     deviation_ms = latency.deviation(sampled) * predicted
     sigma = float(np.sqrt(np.mean(deviation_ms**2 + (sums - predicted) ** 2)))
@@ -139,3 +133,13 @@ def adapted_table(
         networks=(),
         sigma_ms=round(sigma, 6),
     )
+
+
+def _solved_blocks(space: SearchSpace, codes: Codes, latency_ms: Array) -> dict[str, BlockCost]:
+    """Return the blocks' costs whose sums are closest to the latencies [n] of networks."""
+    solution = solve(space, codes, latency_ms)
+    return {
+        # No block was measured itself.
+        key: BlockCost(round(solution.costs[key], 6), None, None, block.macs, block.params)
+        for key, block in sorted(space.all_blocks.items())
+    }

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from profiler.backends.base import Backend, executed_conditions
-from profiler.building.measuring import measure_space
+from profiler.building.measuring import Measured, measure_space
 from profiler.building.phases import measure_phases
 from profiler.building.settings import FEWEST_ROUNDS as FEWEST_ROUNDS
 from profiler.building.settings import Instruments as Instruments
@@ -75,28 +75,49 @@ def build(
         >>> set(table.blocks) == set(space.all_blocks)
         True
     """
-    from spaces import __version__
+    _check_blocks(space)
+    instruments = instruments or Instruments()
+    if space.phases:
+        conditions = {**_longest_lengths(space), **conditions}
+        measured = measure_phases(space, backend, settings, conditions, progress, instruments)
+    else:
+        measured = measure_space(space, backend, settings, progress, instruments)
 
+    return _table(space, backend, measured, settings, name, device, conditions, command)
+
+
+def _check_blocks(space: SearchSpace) -> None:
     if not space.blocks_are_modules:
         raise InvalidParameter(
             f"space: layers of {space.name} have too many widths for a table of blocks; `python -m"
             " oneshot compress` measures its whole networks"
         )
-    instruments = instruments or Instruments()
-    if space.phases:
-        longest = dict.fromkeys(LENGTHS.values(), space.input_shape[0])
-        conditions = {**longest, **conditions}
-        measured = measure_phases(space, backend, settings, conditions, progress, instruments)
-    else:
-        measured = measure_space(space, backend, settings, progress, instruments)
-    executed = executed_conditions(backend, settings.threads)
+
+
+def _longest_lengths(space: SearchSpace) -> dict[str, int]:
+    """Return the tokens of the prompt and of the cache that fill the longest context."""
+    return dict.fromkeys(LENGTHS.values(), space.input_shape[0])
+
+
+def _table(
+    space: SearchSpace,
+    backend: Backend,
+    measured: Measured,
+    settings: Settings,
+    name: str,
+    device: Mapping[str, Any],
+    conditions: Mapping[str, Any],
+    command: str | None,
+) -> LookupTable:
+    """Return the table of measured blocks, with the versions of the software that ran."""
+    from spaces import __version__
 
     return LookupTable(
         name=name,
         space=space.name,
         device=dict(device),
         # A runtime may run with other conditions than were requested.
-        conditions={**conditions, **executed},
+        conditions={**conditions, **executed_conditions(backend, settings.threads)},
         versions={"pathfit": __version__, **backend.versions()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command if command is not None else command_line(),

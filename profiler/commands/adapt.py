@@ -16,12 +16,13 @@ from profiler.commands.parameters import (
     seed_option,
     warn_of_threads,
 )
-from profiler.commands.plans import make_plans
+from profiler.commands.plans import TablePlan, make_plans
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 from tables.conditions import PRECISIONS
 
 if TYPE_CHECKING:
+    from profiler.instruments.devices import Device
     from tables.lookup_table import LookupTable
 
 
@@ -113,10 +114,7 @@ def adapt(
     threads = threads or device.threads
     warn_of_threads(threads, device)
 
-    # The plan of a built table, which has the same conditions and the same default file.
-    (plan,) = make_plans(
-        adaptation.space.name, None, device, backend, (batch,), (precision,), threads, {}
-    )
+    plan = _plan(adaptation.space.name, device, backend, batch, precision, threads)
     path = plan.path(output)
     check_writable_file(path)
     runtime = plan.backend(seed)
@@ -138,10 +136,22 @@ def adapt(
     _summarise(table, adaptation.sources, networks, path)
 
     if url is not None:
-        from profiler.upload import upload
-
-        click.echo(f"uploaded to {upload(table, url)}")
+        _upload(table, url)
     exit_if_interrupted(table.measured.stopped_by == "interrupt")
+
+
+def _plan(
+    space_name: str, device: Device, backend: str, batch: int, precision: str, threads: int
+) -> TablePlan:
+    """Return the plan of a built table, which has the same conditions and default file."""
+    (plan,) = make_plans(space_name, None, device, backend, (batch,), (precision,), threads, {})
+    return plan
+
+
+def _upload(table: LookupTable, url: str) -> None:
+    from profiler.upload import upload
+
+    click.echo(f"uploaded to {upload(table, url)}")
 
 
 def _summarise(table: LookupTable, sources: tuple[str, ...], networks: int, path: Path) -> None:

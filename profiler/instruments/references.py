@@ -56,6 +56,23 @@ class References:
             runner.whole()
         self.times.append(float(np.median([runner.whole() for _ in range(self.runs)])))
 
+    def time_other(self, runner: Runner, runs: int) -> tuple[int, float]:
+        """Time another network, and then the next reference.
+
+        Args:
+            runner: The other network.
+            runs: Number of its timed runs, whose median is used.
+
+        Returns:
+            The interval in which it was timed, and its latency in milliseconds.
+        """
+        for _ in range(self.warm_up_runs):
+            runner.whole()
+        interval = self.interval
+        latency_ms = float(np.median([runner.whole() for _ in range(runs)]))
+        self.time_next()
+        return interval, latency_ms
+
     @property
     def reference_ms(self) -> float:
         """The references' mean latency in the state that is the median of all runs."""
@@ -117,10 +134,7 @@ def time_with_references(
         the references.
     """
     runners, reference_runners = make()
-    slowest = max(warm_up(runner, seconds=1.0) for runner in reference_runners)
-    runs = runs_for(slowest)
-    warm_up_runs = warm_up_runs_for(slowest)
-    references = References(reference_runners, max(2, runs // 2), warm_up_runs)
+    references, runs = _warm_references(reference_runners)
     times = np.empty((len(runners), rounds))
     intervals = np.empty((len(runners), rounds), dtype=np.int64)
 
@@ -136,11 +150,9 @@ def time_with_references(
                 runners, references.runners = make()
 
             for index in rng.permutation(len(runners)):
-                for _ in range(warm_up_runs):
-                    runners[index].whole()
-                intervals[index, number] = references.interval
-                times[index, number] = np.median([runners[index].whole() for _ in range(runs)])
-                references.time_next()
+                interval, latency_ms = references.time_other(runners[index], runs)
+                intervals[index, number] = interval
+                times[index, number] = latency_ms
 
             finished = number + 1
             spent = 0.0 if budget_s is None else (time.monotonic() - begin) / budget_s
@@ -153,9 +165,15 @@ def time_with_references(
             raise
 
     # An unfinished round has timed some of the networks only.
-    times = times[:, :finished]
-    intervals = intervals[:, :finished]
-    return times, references.states()[intervals], references
+    return times[:, :finished], references.states()[intervals[:, :finished]], references
+
+
+def _warm_references(runners: Sequence[Runner]) -> tuple[References, int]:
+    """Warm references up; return them, and the number of timed runs for the other networks."""
+    slowest = max(warm_up(runner, seconds=1.0) for runner in runners)
+    runs = runs_for(slowest)
+    # References are timed after every network, so that half the runs of one are enough.
+    return References(runners, max(2, runs // 2), warm_up_runs_for(slowest)), runs
 
 
 def _neighbours(intervals: int, runs: int, window: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from oneshot.search.objective import SCORES
 from oneshot.search.problem import SearchProblem
 from oneshot.strategies.registry import make
-from service.admission.guides import resolve_guide
+from service.admission.guides import ResolvedGuide, resolve_guide
 from service.admission.problem import bind_problem
 from service.admission.tasks import Admission, RecordedDevice, SearchTask
 from service.catalog.catalog import Catalog
@@ -45,21 +45,46 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
         space = catalog.space(request.space)
 
     device = _resolve_device(request, space, catalog)
-    table = device if isinstance(device, FileReference) else None
     guide = resolve_guide(request, space, catalog)
 
     # Names are checked before figures, so that a typing error is never hidden by a limit.
     _check_objectives(request)
-    if table is not None and _measured_metrics(request):
+    if isinstance(device, FileReference) and _measured_metrics(request):
         # A missing block is the table's fault, whichever metric would need it.
         with blaming("device"):
-            device_models(table, space)
+            device_models(device, space)
 
+    task = _search_task(request, space, device, guide)
+    problem = bind_problem(task, _UnusedGuide(), _Fields(request))
+    _check_strategy(request, problem)
+
+    update = {
+        "space": space.name,
+        # The names that were resolved, so that repeating the request gives the same search.
+        "device": None if device is None else device.name,
+        "guide": request.guide.model_copy(update={"name": guide.name}),
+    }
+
+    return Admission(
+        kind="search",
+        request=request.model_copy(update=update).model_dump(mode="json"),
+        task=task,
+        resources=Resources(cpus=float(task.threads)),
+    )
+
+
+def _search_task(
+    request: SearchRequest,
+    space: SearchSpace,
+    device: FileReference | RecordedDevice | None,
+    guide: ResolvedGuide,
+) -> SearchTask:
+    """Return the task of a request whose names are resolved."""
     # The score is always maximised, so that naming it as an objective changes nothing.
     objectives = [canonical_metric(name) for name in request.objectives if name not in SCORES]
-    task = SearchTask(
+    return SearchTask(
         space=space.name,
-        table=table,
+        table=device if isinstance(device, FileReference) else None,
         predictor=guide.predictor,
         limits=request.constraints.to_limits(),
         margin=request.margin,
@@ -76,22 +101,6 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
         lower_bound=request.guide.kind == "lower-bound",
         under=request.guide.under,
         device=None if isinstance(device, FileReference) else device,
-    )
-    problem = bind_problem(task, _UnusedGuide(), _Fields(request))
-    _check_strategy(request, problem)
-
-    update = {
-        "space": space.name,
-        # The names that were resolved, so that repeating the request gives the same search.
-        "device": None if device is None else device.name,
-        "guide": request.guide.model_copy(update={"name": guide.name}),
-    }
-
-    return Admission(
-        kind="search",
-        request=request.model_copy(update=update).model_dump(mode="json"),
-        task=task,
-        resources=Resources(cpus=float(task.threads)),
     )
 
 

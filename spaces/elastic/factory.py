@@ -13,7 +13,7 @@ from torch import nn
 from spaces.elastic.attention import attention_groups
 from spaces.elastic.choices import ElasticChoice, Kernel, Removal, Width, width_counts
 from spaces.elastic.counting import layers_of
-from spaces.elastic.coupling import ChannelGroup, channel_groups
+from spaces.elastic.coupling import ChannelGroup, Uncut, channel_groups
 from spaces.elastic.errors import InvalidNetwork
 from spaces.elastic.heads import by_heads
 from spaces.elastic.importance import Losses, magnitude_orders, taylor_orders
@@ -70,30 +70,20 @@ def from_network(
         1 choices cover 100.0% of 112 MACs
         2 stays whole: its channels are the network's output
     """
-    if not isinstance(network, nn.Module):
-        raise InvalidNetwork(f"a network is a torch module, not {type(network).__name__}")
-    if divisor < 1:
-        raise InvalidNetwork(f"divisor must be at least 1, not {divisor}")
-
+    _check_arguments(network, divisor)
     model = copy_module(network).eval()
     example = ModelInput.from_example(model, example_input)
     random = with_random_weights(model)
     value = example.random(1, torch.Generator().manual_seed(0))
     title = type(model).__name__
     calls, outputs = _first_run(random, example, value)
-    check_decisions(random, example, value)
-
-    order = list(calls)
-    groups, uncut = channel_groups(random, example, order)
+    groups, uncut = channel_groups(random, example, list(calls))
     variants = _variants(random, calls, groups, divisor)
+
     # Their tensors are needed no longer.
     calls = {path: call.without_values() for path, call in calls.items()}
     verifier = Verifier(random, example, value, calls)
-    choices, refused = verifier.accepted(variants) if variants else ([], [])
-    uncut = [*uncut, *refused]
-    if not choices:
-        reasons = "; ".join(f"{item.path}: {item.reason}" for item in uncut[:3])
-        raise InvalidNetwork(f"{title}: nothing of it can be cut: {reasons or 'it has no layers'}")
+    choices, uncut = _accepted(title, verifier, variants, uncut)
 
     choices = _by_importance(model, choices, losses)
     classes, head = _classes(title, outputs, num_classes)
@@ -102,11 +92,44 @@ def from_network(
     return ElasticSpace(name, model, example, choices, layers, classes, uncut, head)
 
 
+def _check_arguments(network: Any, divisor: int) -> None:
+    if not isinstance(network, nn.Module):
+        raise InvalidNetwork(f"a network is a torch module, not {type(network).__name__}")
+    if divisor < 1:
+        raise InvalidNetwork(f"divisor must be at least 1, not {divisor}")
+
+
+def _accepted(
+    title: str,
+    verifier: Verifier,
+    variants: Sequence[Sequence[ElasticChoice]],
+    uncut: Sequence[Uncut],
+) -> tuple[list[ElasticChoice], list[Uncut]]:
+    """Return the choices whose cuts were verified, and all layers that stay whole.
+
+    Args:
+        title: Class of the network, for messages.
+        verifier: Verifies cuts.
+        variants: Possible choices, each in the forms to try.
+        uncut: Layers that have no possible choice.
+
+    Raises:
+        InvalidNetwork: No choice was accepted.
+    """
+    choices, refused = verifier.accepted(variants) if variants else ([], [])
+    uncut_layers = [*uncut, *refused]
+    if not choices:
+        reasons = "; ".join(f"{item.path}: {item.reason}" for item in uncut_layers[:3])
+        raise InvalidNetwork(f"{title}: nothing of it can be cut: {reasons or 'it has no layers'}")
+    return choices, uncut_layers
+
+
 def _first_run(
     model: nn.Module, example: ModelInput, value: Any
 ) -> tuple[dict[str, Call], list[torch.Tensor]]:
+    """Return the calls and outputs of a network whose computation does not depend on data."""
     try:
-        return trace(model, example, value, keeps_values=True)
+        traced = trace(model, example, value, keeps_values=True)
     except PathfitError:
         raise
     # The user's code fails with errors of any kind.
@@ -116,6 +139,9 @@ def _first_run(
             f"{type(model).__name__} fails with the example input: {type(error).__name__}:"
             f" {text:.200}"
         ) from error
+
+    check_decisions(model, example, value)
+    return traced
 
 
 def _variants(
