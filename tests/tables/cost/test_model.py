@@ -211,6 +211,6 @@ def test_metrics_have_one_name_each() -> None:
     ):
         canonical_metric("watts")
     with pytest.raises(
-        UnknownName, match="unknown count 'latency_ms'; available: macs, params, flops"
+        UnknownName, match="unknown count 'latency_ms'; available: macs, binary_macs, params, flops"
     ):
         counting_model(spaces.get("spos-tiny"), "latency_ms")
