@@ -175,7 +175,8 @@ def compress(network: str, **options: Any) -> None:
     Its code is run. Widths, blocks, kernels and heads of attention are cut without a change to the
     code; layers that cannot be cut stay whole and are listed.
     """
-    from oneshot.compression.compression import Compression, begin_folder
+    from oneshot.compression.compression import Compression
+    from oneshot.compression.folder import begin_folder
     from oneshot.search.constraint import Limit
     from spaces.console.progress import Bar
 

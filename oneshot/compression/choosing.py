@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from spaces.elastic.space import ElasticSpace
     from spaces.space import Codes
 
-# Searches, after each of which some of their networks are scored.
+# Searches, after each of which some of their networks are scored. The second one corrects errors of
+# the predictor where the first one has led.
 _SEARCHES = 2
+
 # Networks are sampled at these fractions of the limit, where the search decides.
 _NEAR = (0.6, 1.05)
+
+# Candidates of a sample for each network that is used: few networks lie near the limits.
 _OVERSAMPLING = 20
 
 
@@ -70,6 +74,8 @@ def choose_network(
     rng = np.random.default_rng(settings.seed)
     codes = sample_near(space, constraints, rng, settings.scored)
     scores = np.array(scorer.scores(codes, progress))
+
+    # Scores of searched networks alone, which the predictor has not been fitted to.
     predicted: list[float] = []
     actual: list[float] = []
 
@@ -78,11 +84,14 @@ def choose_network(
         model.fit(codes, scores)
         problem = SearchProblem(space, PredictorGuide(model, "compression"), constraints)
         result = run_search(problem, seed=settings.seed + number)
-        known = {row.tobytes() for row in codes}
-        rows = [index for index, row in enumerate(result.codes) if row.tobytes() not in known]
+
+        # The result is sorted by predicted score: its first new networks are the most promising.
+        scored = {row.tobytes() for row in codes}
+        rows = [index for index, row in enumerate(result.codes) if row.tobytes() not in scored]
         rows = rows[: -(-settings.checked // _SEARCHES)]
         if not rows:
             break
+
         best = np.asfortranarray(result.codes[rows])
         checked = np.array(scorer.scores(best))
         predicted += result.scores[rows].tolist()
@@ -95,6 +104,8 @@ def choose_network(
     if not feasible(constraints, codes).any():
         codes = np.asfortranarray(np.concatenate([codes, smallest]))
         scores = np.concatenate([scores, scorer.scores(smallest)])
+
+    # By actual scores, so that no error of the predictor decides.
     allowed = np.where(feasible(constraints, codes), scores, -np.inf)
     index = int(allowed.argmax())
     agreement = kendall(np.array(predicted), np.array(actual)) if len(actual) > 1 else 0.0
@@ -119,6 +130,8 @@ def sample_near(
     # The limit that a network is closest to decides whether it is near.
     fractions = np.max([item.upper(sample) / item.maximum for item in constraints], axis=0)
     near = np.flatnonzero((fractions >= _NEAR[0]) & (fractions <= _NEAR[1]))[: count // 2]
+
+    # The others let the predictor compare sizes far from the limits.
     others = np.setdiff1d(np.arange(len(sample)), near)
     rows = np.concatenate([near, others])[:count]
     return np.asfortranarray(sample[np.sort(rows)])
@@ -128,8 +141,8 @@ def uniform_network(space: ElasticSpace, constraints: Sequence[Constraint]) -> C
     """Return the codes [1, choices] of uniform scaling: the widest that meets the constraints.
 
     All widths have about the same ratio, and no block is left out: of the widest network with one
-    ratio, single widths are then one step wider as far as the constraints allow. It is what a
-    compression has to beat.
+    ratio, single widths are then one step wider as far as the constraints allow. It is the
+    baseline that a compression has to beat.
 
     Args:
         space: Space of the networks.
@@ -141,6 +154,8 @@ def uniform_network(space: ElasticSpace, constraints: Sequence[Constraint]) -> C
     widths = np.array([isinstance(choice, Width) for choice in space.elastic_choices])
     codes = np.rint(positions * (space.candidates - 1) * widths).astype(space.dtype)
     codes = space.canonical(np.asfortranarray(codes))
+
+    # From wide to narrow: the first feasible row is the widest.
     met = np.flatnonzero(feasible(constraints, codes))
     if not len(met):
         return codes[-1:]

@@ -17,6 +17,7 @@ from torch import nn
 
 from oneshot.compression.choosing import Choice, choose_network
 from oneshot.compression.costs import MeasuredDevice, measure_sample, time_networks
+from oneshot.compression.folder import load_weights, save_weights
 from oneshot.compression.result import CompressionResult, NetworkRecord
 from oneshot.compression.scoring import Scorer
 from oneshot.compression.settings import CompressionSettings
@@ -32,7 +33,7 @@ from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.passes import Passes
 from spaces.elastic.space import ElasticSpace
-from spaces.files import read_text, replacing, write_text
+from spaces.files import replacing, write_text
 from spaces.progress import Progress
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 # Rounds of the final measurement, which is of two networks only.
 _FINAL_ROUNDS = 12
+
+# Batches, and images per batch, of the final pass for statistics of normalisation.
 _NORM_BATCHES = 200
 _NORM_BATCH = 250
 
@@ -100,6 +103,7 @@ class Compression:
         return self._deliver(network, architecture, choice, constraints, device)
 
     def _check(self) -> None:
+        # Before the measurement, which takes minutes.
         self.task.check(self.data)
         if self.data.num_classes != self.space.num_classes:
             raise InvalidOption(
@@ -114,13 +118,16 @@ class Compression:
         self.seconds[title] = round(time.monotonic() - begin, 1)
 
     def _measure(self) -> MeasuredDevice | None:
+        # Limits of counts, such as of MACs, need no measurement.
         names = {limit.table for limit in self.limits if limit.table is not None}
         if not names:
             return None
+
         if len(names) > 1 or self.backend is None:
             raise InvalidOption(
                 f"constraint: one device is measured at a time, not {', '.join(sorted(names))}"
             )
+
         with self._step("measure") as progress:
             batches = measure_sample(
                 self.space,
@@ -138,8 +145,10 @@ class Compression:
         """Return the space with weights that were trained at all widths."""
         if not self.settings.supernet_epochs:
             return self.space
+
         folder = self.folder / "supernet"
         weights = folder / "weights.safetensors"
+        # The weights are written last: where they are, the training is complete.
         if not weights.exists():
             supernet = self.space.supernet()
             algorithm = Sandwich(
@@ -152,13 +161,15 @@ class Compression:
             )
             with self._step("train all widths") as progress:
                 self._fit(algorithm, folder, progress)
-            _save(supernet.model, weights)
+            save_weights(supernet.model, weights)
 
+        # From the file in any case, so that a resumed compression has the same weights.
         network = self.space.network(self.space.original)
-        _load(network, weights)
+        load_weights(network, weights)
         return self.space.with_weights(network)
 
     def _choose(self, constraints: Sequence[Constraint], trained: ElasticSpace) -> Choice:
+        # Scores before and after a training of all widths differ.
         source = {"supernet_epochs": self.settings.supernet_epochs, "data": self.data.title}
         with self._step("score and search") as progress:
             scorer = Scorer(
@@ -173,7 +184,7 @@ class Compression:
 
         # Always from the file, so that a resumed compression exports the same bytes.
         network = trained.network(architecture)
-        _load(network, weights)
+        load_weights(network, weights)
         return network.eval()
 
     def _train(self, network: nn.Module, weights: Path) -> None:
@@ -187,12 +198,15 @@ class Compression:
                     Passes(self.task),
                 )
                 self._fit(algorithm, self.folder / "training", progress)
+
+            # Running averages lag behind the last weights, or are the original's without training.
             size = min(_NORM_BATCH, len(self.data.train))
             batches = plain_batches(
                 self.data.train, size, _NORM_BATCHES, self.settings.seed, torch.device("cpu")
             )
             recalibrate(network, batches, task=self.task)
-        _save(network, weights)
+
+        save_weights(network, weights)
 
     def _fit(self, algorithm: Distillation, folder: Path, progress: Progress) -> None:
         fit(
@@ -214,6 +228,7 @@ class Compression:
         device: MeasuredDevice | None,
     ) -> CompressionResult:
         """Test, export and measure both networks, and write the result."""
+        # The user's weights, not those of the training of all widths.
         original = self.space.network(self.space.original).eval()
         architectures = [self.space.original, architecture]
         model, mape, measured = self._final_latencies(architectures, device)
@@ -251,6 +266,8 @@ class Compression:
             self.seconds,
             self.space.report().to_dict(),
         )
+
+        # The result last: where it is, all other files are complete.
         write_text(self.folder / "architecture.json", architecture.to_json() + "\n")
         write_text(self.folder / "result.json", json.dumps(result.to_dict(), indent=1) + "\n")
         return result
@@ -260,6 +277,7 @@ class Compression:
     ) -> tuple[Any, float | None, list[float | None]]:
         if device is None or self.backend is None:
             return None, None, [None, None]
+
         model, width_fit, values = device.fit(self.space)
         with self._step("measure again"):
             times = time_networks(
@@ -270,6 +288,7 @@ class Compression:
                 rounds=_FINAL_ROUNDS,
                 seed=self.settings.seed,
             )
+
         # In the machine's state at the cost model's measurement, in which the limit is promised.
         reference_ms = float(np.median([batch.reference_ms for batch in device.batches]))
         measured = np.median(times.ratios, axis=1) * reference_ms
@@ -291,35 +310,6 @@ class Compression:
                 )
 
 
-def begin_folder(folder: Path, record: dict[str, Any], resume: bool) -> None:
-    """Begin the folder of a compression, or check that it is of the same one.
-
-    Args:
-        folder: Folder of the results.
-        record: Everything that the results depend on.
-        resume: Whether an interrupted compression is resumed.
-
-    Raises:
-        InvalidRun: The folder has another compression, or one that is not to be resumed.
-    """
-    path = folder / "compression.json"
-    text = json.dumps(record, indent=1, sort_keys=True) + "\n"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
-        return
-    if not resume:
-        raise InvalidRun(f"{folder} has a compression already; resume it with --resume")
-    recorded = json.loads(read_text(path))
-    current = json.loads(text)
-    for name in sorted({*recorded, *current}):
-        if recorded.get(name) != current.get(name):
-            raise InvalidRun(
-                f"{folder} has a compression with {name} {recorded.get(name)!r}, not"
-                f" {current.get(name)!r}; choose another folder"
-            )
-
-
 def _named(device: MeasuredDevice | None, name: str) -> CostSource:
     assert device is not None
     return device
@@ -329,21 +319,3 @@ def _augmented_from() -> int:
     from oneshot.data.augmented import AUGMENTED_FROM
 
     return AUGMENTED_FROM
-
-
-def _save(network: nn.Module, path: Path) -> None:
-    from safetensors.torch import save_file
-
-    # Cloned: a file holds each name's tensor, also where modules share one.
-    state = {
-        name: tensor.detach().clone().contiguous() for name, tensor in network.state_dict().items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        save_file(state, temporary)
-
-
-def _load(network: nn.Module, path: Path) -> None:
-    from safetensors.torch import load_file
-
-    network.load_state_dict(load_file(path))

@@ -82,6 +82,7 @@ def time_networks(
         rounds: Number of rounds.
         seed: Seed of the orders.
     """
+    # Of two sizes: a slow state of the machine need not slow all sizes equally.
     middle = space.canonical(((space.candidates - 1) // 2)[None].astype(space.dtype))
     references = [space.original, *space.decode(middle)]
     architectures = space.decode(codes)
@@ -123,6 +124,7 @@ def measure_sample(
         InvalidRun: The file has measurements of other networks or conditions.
     """
     sample = sample_sizes(space, np.random.default_rng(seed), max(1, count - 2))
+    # The extremes are measured, so that the cost model interpolates.
     extremes = space.encode([space.original, space.smallest])
     codes = np.concatenate([extremes, sample])
     batches = [codes[start : start + _BATCH] for start in range(0, len(codes), _BATCH)]
@@ -136,10 +138,12 @@ def measure_sample(
         raise InvalidRun(f"{path} has measurements of another network or device; remove it")
 
     for number, batch in enumerate(batches):
+        # A resumed measurement begins after the batches of the file.
         if number < len(done):
             if done[number].codes.tolist() != batch.tolist():
                 raise InvalidRun(f"{path} has measurements of another sample; remove it")
             continue
+
         times = time_networks(
             space,
             backend,
@@ -151,6 +155,7 @@ def measure_sample(
         lines.append(json.dumps(times.to_dict()))
         done.append(times)
         progress((number + 1) / len(batches), f"{sum(len(item.codes) for item in done)} networks")
+
     return done[: len(batches)]
 
 
@@ -183,6 +188,8 @@ class MeasuredDevice:
         """
         # The machine's median state over all batches.
         reference_ms = float(np.median([batch.reference_ms for batch in self.batches]))
+
+        # Medians: single rounds are disturbed by other processes.
         ratios = np.concatenate([np.median(batch.ratios, axis=1) for batch in self.batches])
         deviations = np.concatenate([_deviation(batch.ratios) for batch in self.batches])
         codes = np.concatenate([batch.codes for batch in self.batches])
@@ -204,7 +211,9 @@ class MeasuredDevice:
 def _deviation(ratios: Array) -> Array:
     """Return the deviation [n] of the median of each network's rounds."""
     rounds = ratios.shape[1]
+    # One round shows no deviation.
     if rounds < 2:
         return np.zeros(len(ratios))
+
     # The variance of a median of normal samples, in the limit of many.
     return np.asarray(ratios.std(axis=1, ddof=1) * np.sqrt(np.pi / 2 / rounds))

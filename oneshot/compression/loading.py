@@ -40,6 +40,7 @@ def load_space(
     options = {} if divisor is None else {"divisor": divisor}
     space = from_network(network, example, name, losses=losses, **options)
 
+    # The name has no parameters: the space is the one that was built.
     def elastic_space(canonical: str, /) -> ElasticSpace:
         return space
 

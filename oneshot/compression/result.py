@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkRecord:
-    """What is known of one network.
+    """Size, latency and test of one network.
 
     Args:
         macs: Multiply-accumulates for one image.
@@ -48,7 +48,7 @@ class CompressionResult:
         scored: Number of networks that were scored.
         kendall: Kendall's rank correlation of predicted and actual scores of searched networks.
         seconds: Seconds of each step of this run; steps of an earlier run are missing.
-        report: What of the network could be cut.
+        report: JSON object of the parts of the network that could be cut.
     """
 
     original: NetworkRecord
@@ -77,11 +77,14 @@ class CompressionResult:
         if self.compressed.measured_ms is not None:
             rows.append(self._row("latency, promised (ms)", "estimate_ms", "{:.3f}"))
             rows.append(self._row("latency, measured (ms)", "measured_ms", "{:.3f}"))
+
         for name, metric in metrics.items():
+            # A test has only the metrics of its conditions.
             if name in self.compressed.test:
                 values = [metric.text(net.test[name]) for net in (self.original, self.compressed)]
                 unit = "" if metric.unit == "percent" else f" ({metric.unit})"
                 rows.append((f"test {metric.title_of(name)}{unit}", values[0], values[1]))
+
         rows.append(self._row("MACs", "macs", "{:,}"))
         rows.append(self._row("parameters", "params", "{:,}"))
         rows.append(self._row("ONNX file (bytes)", "file_bytes", "{:,}"))

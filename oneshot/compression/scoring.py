@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from spaces.elastic.space import ElasticSpace
     from spaces.space import Codes
 
+# Images per batch of a recalibration.
 _RECALIBRATION_BATCH = 128
+
+# Images per batch of the losses that order channels.
 _IMPORTANCE_BATCH = 64
 
 
@@ -57,6 +60,7 @@ class Scorer:
     ):
         self.space = space
         self.task = task
+        # Each score records its source: those of other weights or images are not comparable.
         self.source = {
             "kind": "supernet",
             "metrics": {name: metric.to_dict() for name, metric in task.metrics.items()},
@@ -72,6 +76,7 @@ class Scorer:
         )
         self._images = EvaluationImages.from_data(data, images, torch.device("cpu"))
         self._recalibrates = settings.recalibration > 0
+
         self._journal = Journal(path, space.name)
         for done in self._journal.done:
             if dict(done.source) != self.source:
@@ -86,15 +91,20 @@ class Scorer:
             if architecture not in self._done:
                 network = self.space.network(architecture)
                 evaluation = Evaluation(architecture, self._evaluate(network), self.source)
+                # Stored at once, so that an interrupted compression resumes from here.
                 self._journal.append(evaluation)
                 self._done[architecture] = evaluation
+
+            # The sign makes greater better, also of a loss.
             scores.append(metric.sign * self._done[architecture].metrics[self.task.score])
             progress(number / len(codes), f"{number}/{len(codes)}")
         return scores
 
     def _evaluate(self, network: nn.Module) -> dict[str, float]:
+        # Statistics of normalisation are those of the original, whose inputs had more channels.
         if self._recalibrates:
             recalibrate(network, self._images.recalibration, task=self.task)
+
         network.eval()
         batches = zip(self._images.validation, self._images.targets, strict=True)
         return tally_of(network, batches, torch.device("cpu"), self.task).metrics()
@@ -111,9 +121,12 @@ def training_losses(data: ImageData, task: Task, images: int, seed: int) -> Loss
     """
     if not images:
         return None
+
+    # A small data set has no full batch.
     size = min(_IMPORTANCE_BATCH, len(data.train))
 
     def losses(network: nn.Module) -> Iterable[Tensor]:
+        # The seed is fixed, so that each call has the same images.
         loader = data.train.epochs(size, seed)
         return _losses(network, loader, task, max(1, images // size))
 
@@ -123,7 +136,9 @@ def training_losses(data: ImageData, task: Task, images: int, seed: int) -> Loss
 def _losses(network: nn.Module, loader: Any, task: Task, batches: int) -> Iterator[Tensor]:
     passes = Passes(task)
     for number, (inputs, targets) in enumerate(loader):
+        # The sample may be smaller than the data set.
         if number == batches:
             return
+
         loss, _ = passes.loss(network, inputs, partial(task.loss, targets=targets))
         yield loss

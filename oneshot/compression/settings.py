@@ -56,11 +56,13 @@ class CompressionSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        # Cross-validation of the cost model has 10 folds, none of which may be empty.
         least = {"measured": 12, "rounds": 1, "scored": 12, "checked": 1, "images": 1}
         least |= dict.fromkeys(("importance", "recalibration", "supernet_epochs", "epochs"), 0)
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise InvalidOption(f"{name} must be at least {bound}, not {getattr(self, name)}")
+
         if not 0 <= self.distillation <= 1:
             raise InvalidOption(f"distillation must lie in [0, 1], not {self.distillation}")
 

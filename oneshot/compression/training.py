@@ -71,6 +71,7 @@ class Distillation(Algorithm):
 
     @torch.no_grad()
     def _soft_targets(self, inputs: Tensor, targets: Any) -> Any:
+        # A task without distillation has no soft targets.
         if not self.weight:
             return None
         return self.task.soft_targets(self.passes.from_start(self._teacher[0], inputs), targets)
@@ -118,10 +119,13 @@ class Sandwich(Distillation):
         rng = np.random.default_rng([self.seed, step])
         extremes = space.encode([space.original, space.smallest])
         rows = np.concatenate([extremes, space.sample(rng, self.paths)])
+
         for inputs, targets in batches:
             for row in rows:
                 self.supernet.activate(row)
                 with engine.autocast():
                     loss = self.loss(inputs, targets, step, engine)
+                # Freed after each network, so that memory holds the activations of one.
                 engine.backward(loss / len(batches) / len(rows))
+
         engine.update(rate_factor=self.rate_factor(batches))

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from oneshot.compression.choosing import sample_near, uniform_network
-from oneshot.compression.compression import Compression, begin_folder
+from oneshot.compression.compression import Compression
+from oneshot.compression.folder import begin_folder
 from oneshot.compression.result import CompressionResult
 from oneshot.compression.settings import FINE_TUNING, CompressionSettings
 from oneshot.data.images import ImageData
