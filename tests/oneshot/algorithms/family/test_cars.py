@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from torch import Tensor
 
 import spaces
-from oneshot.algorithms.cars import Cars, select
+from oneshot.algorithms.cars import Cars
+from oneshot.algorithms.pareto_survival import select
 from oneshot.algorithms.registry import preset
 from oneshot.commands import main
 from oneshot.errors import InvalidOption
