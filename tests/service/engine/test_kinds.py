@@ -1,13 +1,8 @@
 """Kinds of jobs: tasks of each kind, run as an attempt in this process."""
 
 import json
-import subprocess
-import threading
-import time
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -15,55 +10,21 @@ import pytest
 
 import predictor
 import spaces
-from oneshot.errors import InvalidOption
 from service.admission.tasks import ColumnFile, PredictorTask, RetrainTask, SearchTask
-from service.artifacts import ArtifactFailed, Artifacts
 from service.catalog.files import FileReference
-from service.engine.attempt import Attempt
-from service.engine.reports import Assignment, Done, LostProcess, Progressed, Stopped
+from service.engine.reports import Assignment, Done, Stopped
 from service.jobs import JobError
 from service.kinds import KINDS, get
-from service.kinds.base import Context, Progress
-from service.kinds.command import CommandFailed, run
-from service.kinds.options import allowed, to_arguments
-from service.kinds.ray_train import GroupReports
+from service.kinds.base import Context
+from service.kinds.command import CommandFailed
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from spaces.files import write_text
 from tables.benchmarks import compact
 from tables.benchmarks.records import Records
+from tests.service.engine.bench import Bench
 
 SPACE = "spos-tiny"
-
-
-class Bench:
-    """Runs attempts and keeps what they tell."""
-
-    def __init__(self, folder: Path):
-        self.artifacts = Artifacts(folder / "results")
-        self.told: list[Progressed] = []
-        self.enough: Callable[[], bool] = lambda: False
-
-    def run(self, kind: str, task: Mapping[str, Any], attempt: int = 1) -> Any:
-        return self.attempt(attempt).run(kind, task)
-
-    def attempt(self, number: int = 1) -> Attempt:
-        return Attempt(
-            Assignment("job", number), self.artifacts, self.told.append, lambda _: self.enough()
-        )
-
-    def read(self, name: str, attempt: int = 1) -> bytes:
-        return self.artifacts.read(f"job/{attempt}/{name}")
-
-
-class Nobody:
-    """Hears of nothing."""
-
-    def progress(self, progress: Progress) -> None:
-        pass
-
-    def cancelled(self) -> bool:
-        return False
 
 
 @pytest.fixture
@@ -103,7 +64,7 @@ def test_candidates_of_a_search_are_stored_but_not_in_its_answer(bench: Bench, w
     assert len(report.result["best"]) == 2
     complete = json.loads(bench.read("result.json"))
     assert len(complete["candidates"]["codes"]) == 30
-    assert bench.told[-1].progress["evaluated"] == 30
+    assert bench.reports[-1].progress["evaluated"] == 30
 
 
 def test_scores_of_a_search_are_judged_by_the_benchmark_of_its_space(
@@ -198,7 +159,7 @@ def test_impossible_tasks_fail_with_a_sentence(bench: Bench, world: Any, tmp_pat
 
 
 def test_a_cancelled_search_reports_that_it_stopped(bench: Bench, world: Any) -> None:
-    bench.enough = lambda: len(bench.told) >= 2
+    bench.enough = lambda: len(bench.reports) >= 2
     report = bench.run(
         "search", search_task(world, strategy="evolution", options={"generations": 50}).to_dict()
     )
@@ -215,29 +176,6 @@ def test_an_artifact_that_cannot_be_written_fails_the_job(
     report = bench.run("search", search_task(world).to_dict())
     assert report.error.kind == "ArtifactFailed"
     assert "No space left on device" in report.error.detail
-
-
-def test_options_are_those_of_the_command_without_paths() -> None:
-    from oneshot.commands.retrain import retrain
-
-    own = ("data", "seed")
-    values = {
-        "learning_rate": 0.1,
-        "augment": False,
-        "nesterov": True,
-        "tensorboard": None,
-        "epochs": -1,
-    }
-    assert to_arguments(retrain, values, own) == [
-        "--learning-rate=0.1",
-        "--no-augment",
-        "--nesterov",
-        "--epochs=-1",
-    ]
-    for name in ("output", "supernet", "data", "nonsense"):
-        with pytest.raises(InvalidOption, match=f"unknown option '{name}'.*epochs"):
-            to_arguments(retrain, {name: "/etc"}, own)
-    assert "output" not in allowed(retrain, own)
 
 
 def evaluations(path: Path, count: int) -> FileReference:
@@ -270,7 +208,7 @@ def test_a_predictor_is_trained_as_by_the_command(bench: Bench, tmp_path: Path) 
     assert report.result["name"] == "fresh"
     path = bench.artifacts.local(report.artifact, tmp_path)
     assert predictor.load(path).space.name == SPACE
-    assert bench.told[-1].progress["share"] == 1.0
+    assert bench.reports[-1].progress["share"] == 1.0
     few = PredictorTask(
         SPACE, evaluations(tmp_path / "few.jsonl", 12), "few", {"encoder": "forest"}
     )
@@ -331,97 +269,6 @@ def test_served_settings_contain_no_folder(tmp_path: Path) -> None:
     assert "test.png" not in _public_files(tmp_path)
     (tmp_path / "test.png").write_bytes(b"picture")
     assert _public_files(tmp_path)["test.png"] == tmp_path / "test.png"
-
-
-def test_a_killed_command_counts_as_a_lost_process(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is the process that does the work, so its death is the worker's."""
-    started: list[subprocess.Popen[str]] = []
-
-    class Noted(subprocess.Popen[str]):
-        def __init__(self, *arguments: Any, **options: Any):
-            super().__init__(*arguments, **options)
-            started.append(self)
-
-    def killing() -> bool:
-        started[0].kill()
-        return False
-
-    monkeypatch.setattr("service.kinds.command.subprocess.Popen", Noted)
-    bench.enough = killing
-    task = RetrainTask(
-        spaces.get(SPACE).architecture([0] * 6).to_dict(), "digits", {"steps": 8}
-    ).to_dict()
-    report = bench.run("retrain", task)
-    assert report == LostProcess(Assignment("job", 1), "was killed by SIGKILL")
-
-
-def test_an_attempt_adopts_the_latest_checkpoints_as_its_own(bench: Bench, tmp_path: Path) -> None:
-    def context(attempt: int) -> Context:
-        return Context("job", attempt, tmp_path / str(attempt), bench.artifacts, Nobody())
-
-    for attempt, stored in ((1, {"run.json": b"1", "last.ckpt": b"1"}), (2, {"run.json": b"2"})):
-        for name, content in stored.items():
-            bench.artifacts.write("job", attempt, f"kept-{name}", content)
-    third = context(3)
-    third.adopt_checkpoints("run.json", "last.ckpt")
-    bench.artifacts.write("job", 1, "kept-last.ckpt", b"written late")
-    assert [
-        third.restore_checkpoint(tmp_path / "3" / name)
-        for name in ("run.json", "last.ckpt", "other")
-    ] == [
-        True,
-        True,
-        False,
-    ]
-    assert [(tmp_path / "3" / name).read_bytes() for name in ("run.json", "last.ckpt")] == [
-        b"1",
-        b"1",
-    ]
-    assert not context(4).restore_checkpoint(tmp_path / "4" / "run.json")
-
-
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (InvalidOption("no such thing"), ("failed", "no such thing")),
-        (
-            OSError(28, "No space left on device"),
-            ("failed", "jobs have their own files: No space left on device;"),
-        ),
-        (
-            ArtifactFailed("cannot write the artifact x: No space left on device"),
-            ("failed", "cannot write the artifact"),
-        ),
-        (
-            RuntimeError("[gloo/tcp/pair.cc]\nConnection reset by peer"),
-            ("lost", "Connection reset by peer"),
-        ),
-        (KeyError("steps"), ("raised", "KeyError: 'steps'")),
-    ],
-)
-def test_the_end_of_a_training_process_is_classified(
-    error: Exception, told: tuple[str, str]
-) -> None:
-    queue: SimpleQueue[tuple[str, str]] = SimpleQueue()
-    GroupReports(queue).failed(error)
-    kind, message = queue.get()
-    assert (kind, told[1] in message) == (told[0], True), message
-
-
-def test_a_command_ends_with_its_error_or_when_cancelled(bench: Bench, tmp_path: Path) -> None:
-    from service.kinds.base import Cancelled
-
-    context = Context("job", 1, tmp_path, bench.artifacts, bench.attempt())
-    with pytest.raises(CommandFailed, match="unknown space 'sops'"):
-        run(["spaces", "show", "sops"], context, 1)
-    bench.enough = lambda: True
-    begin = time.monotonic()
-    with pytest.raises(Cancelled):
-        run(["http.server", "0"], context, 1)
-    assert time.monotonic() - begin < 5
-    assert threading.active_count() < 20
 
 
 def test_columns_are_named_as_in_the_catalog(
