@@ -18,9 +18,9 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The benchmark, which imports its neighbour `trial`."""
+    """The benchmark, which imports its neighbours `trial` and `found_settings`."""
     monkeypatch.syspath_prepend(str(FOLDER))
-    for name in ("trial", "found_vs_random"):
+    for name in ("trial", "found_settings", "found_vs_random"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return importlib.import_module("found_vs_random")
 
