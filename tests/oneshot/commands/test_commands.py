@@ -139,7 +139,7 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
         (("train", "--space", "sops", "-o", "{new}"), "unknown space 'sops'; available: "),
         (
             ("train", "--data", "cifar", "-o", "{new}"),
-            "unknown data set 'cifar'; available: cifar10, cifar100, coco",
+            "unknown data set 'cifar'; available: bdd100k, cifar10, cifar100, coco",
         ),
         (("train", "--epochs", "0", "-o", "{new}"), "epochs must be positive, not 0"),
         (
