@@ -102,8 +102,8 @@ class LstmTraining:
         losses: dict[float, float] = {}
         seconds = 0.0
         for rate in rates:
-            network, taken = self.train(rate, steps, f"rate-{rate:g}-{steps}")
-            seconds += taken
+            network, training_seconds = self.train(rate, steps, f"rate-{rate:g}-{steps}")
+            seconds += training_seconds
             validation = quality(network, self.data.validation, task=Language())
             losses[rate] = validation["cross_entropy"]
         best = min(losses, key=lambda rate: losses[rate])

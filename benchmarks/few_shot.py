@@ -51,14 +51,14 @@ def make_algorithm(kind: str, seed: int, split: ImageSplit, steps: int) -> Repti
     if kind == "fixed":
         options |= {"inner_arch_learning_rate": 0, "arch_warmup": NEVER}
 
-    chosen = preset("reptile", options)
+    base = preset("reptile", options)
     recipe = Recipe(
         steps=steps, batch_size=60, learning_rate=1.0, momentum=0, weight_decay=0, label_smoothing=0
     )
     generator = torch.Generator().manual_seed(seed)
     model = Reptile.prepare(space.supernet(WAYS, generator))
     setting = Setting(model, recipe, split, len(split), seed=seed)
-    algorithm = make("reptile", setting, chosen.options)
+    algorithm = make("reptile", setting, base.options)
     assert isinstance(algorithm, Reptile)
     if kind == "fixed":
         rng = np.random.default_rng(seed)
@@ -95,8 +95,8 @@ def main(seeds: int, steps: int, episodes: int, output: Path) -> None:
                 with tempfile.TemporaryDirectory() as folder:
                     execution = Execution(accelerator="cpu", tensorboard=False)
                     fit(algorithm, split, Path(folder), seed=seed, execution=execution)
-            found = accuracy(algorithm, new_images, new_targets, episodes)
-            line = {"kind": kind, "seed": seed, "steps": steps, "top1": round(found, 2)}
+            top1 = accuracy(algorithm, new_images, new_targets, episodes)
+            line = {"kind": kind, "seed": seed, "steps": steps, "top1": round(top1, 2)}
             click.echo(json.dumps(line))
             with output.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")

@@ -5,7 +5,7 @@
 
 `--run` is the folder of `pathfit run examples/pipelines/language.yaml`: its table gives the decode
 latency of the found network, and five random decoders that take 95 to 100% of it are drawn. All are
-trained alike for the same number of updates, each from new weights of its own seed, and tested.
+trained in one way for as many updates, each from new weights of its own seed, and tested.
 torch's own LSTM with as many parameters as the found decoder is trained for as much processor time,
 with the best of three learning rates on the validation part in trainings of a tenth of that time.
 The report has bits per character with 95% intervals over tokens. The same command resumes: a

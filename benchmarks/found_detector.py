@@ -228,11 +228,14 @@ def compared(*groups: Sequence[Any]) -> dict[str, Any]:
             several groups the differences are averaged.
     """
     num_images = groups[0][0].num_images
-    every, drawn = (
+    lead, resampled_leads = (
         np.mean([_lead(tallies, samples) for tallies in groups], axis=0)
         for samples in (np.ones((1, num_images)), resampled(num_images))
     )
-    return {"difference": float(every[0]), "difference_interval": percentile_interval(drawn)}
+    return {
+        "difference": float(lead[0]),
+        "difference_interval": percentile_interval(resampled_leads),
+    }
 
 
 def _lead(tallies: Sequence[Any], samples: np.ndarray) -> np.ndarray:

@@ -233,8 +233,8 @@ def compare(
         "trained": scores[name, name],
     }
     count = len(truth)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
-    weights = np.concatenate([np.ones((1, count)), drawn]).astype(np.float32)
+    resamples = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    weights = np.concatenate([np.ones((1, count)), resamples]).astype(np.float32)
 
     # All rankings have the same resamples, so that differences are paired.
     taus = {key: weighted_kendall(values, truth, weights) for key, values in rankings.items()}

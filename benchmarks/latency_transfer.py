@@ -187,8 +187,8 @@ def settings(data: Path) -> Iterator[tuple[str, Measurements, list[int], list[in
     """Yield the name, measurements, known and new devices, and the number of networks."""
     cells = read_nasbench201(data / "nasbench201")
     for left_out in itertools.combinations(range(len(cells.devices)), 3):
-        known = [device for device in range(len(cells.devices)) if device not in left_out]
-        yield "NAS-Bench-201, three of nine left out", cells, known, list(left_out), 10
+        sources = [device for device in range(len(cells.devices)) if device not in left_out]
+        yield "NAS-Bench-201, three of nine left out", cells, sources, list(left_out), 10
 
     fbnet = read_fbnet(data / "fbnet")
     single, many = ([f"{name}_{batch}" for name in _GPUS] for batch in (1, 32))
@@ -220,8 +220,8 @@ def settings(data: Path) -> Iterator[tuple[str, Measurements, list[int], list[in
 def main(data: Path, seed: int) -> None:
     """Transfer to every device that is left out, and print the means."""
     results: dict[tuple[str, str], list[Scores]] = {}
-    for name, measurements, known, unknown, count in settings(data):
-        for kind, scores in evaluate(measurements, known, unknown, count, seed):
+    for name, measurements, sources, targets, count in settings(data):
+        for kind, scores in evaluate(measurements, sources, targets, count, seed):
             results.setdefault((name, f"{count} {kind}"), []).append(scores)
 
     table = Table("devices", "networks", "transfer (least)", "ridge", "alone", "within 1 deviation")

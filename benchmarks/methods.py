@@ -1,9 +1,9 @@
-"""Compare what methods find with random networks, each in a small setting of its own.
+"""Compare the results of methods with random networks, each in a small setting of its own.
 
     python benchmarks/methods.py --scale smoke -o runs/methods-smoke
     python benchmarks/methods.py --only pc-darts --seeds 3 -o runs/methods
 
-A method searches, and what it finds is scored next to random networks of the same space: by a
+A method searches, and its results are scored next to random networks of the same space: by a
 benchmark's table where there is one, and otherwise by training both in the same way from new
 weights. `NAME.json` in the folder has a row for each network; the same command resumes after an
 interruption. These are small settings for minutes of a processor core: they show that a method
@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Work:
-    """What every method needs.
+    """Scale, data and devices that every method needs.
 
     Args:
         scale: how much is done: `smoke` or `small`.
@@ -124,10 +124,10 @@ def cells_of(name: str, work: Work) -> list[Row]:
     for seed in range(work.seeds):
         options = CARS if name == "cars" else OPTIONS[work.scale][name]
         folder = work.folder / f"{name}-{seed}"
-        found, _, seconds = searched(
+        architecture, _, seconds = searched(
             space, name, options, images, work.epochs, seed, folder, work.execution
         )
-        cell = get("nasbench201").architecture(dict(found.choices))
+        cell = get("nasbench201").architecture(dict(architecture.choices))
         score = float(benchmark.query(cell, METRIC))
         rows.append(Row(name, seed, score, cpu_seconds=seconds))
     return rows
@@ -159,14 +159,14 @@ def pc_darts_cells(work: Work) -> list[Row]:
     space = get(NETWORKS[work.scale])
     images = work.images(space)
     options = OPTIONS[work.scale]["pc-darts"]
-    found = []
+    results = []
     for seed in range(work.seeds):
         folder = work.folder / f"search-{seed}"
         result, _, seconds = searched(
             space, "pc-darts", options, images, work.epochs, seed, folder, work.execution
         )
-        found.append((seed, result, seconds))
-    return trained(space, "pc-darts-cells", found, images, work)
+        results.append((seed, result, seconds))
+    return trained(space, "pc-darts-cells", results, images, work)
 
 
 class Sized(nn.Module):
@@ -231,11 +231,11 @@ def derived_sizes(work: Work) -> list[Row]:
     # Networks that use most of the limit, so that none is better by its size alone.
     allowed = codes[(macs <= limit) & (macs >= 0.75 * limit)]
 
-    found = [
+    results = [
         (seed, *ranked_first(space, allowed, images, seed, work)) for seed in range(work.seeds)
     ]
     random = allowed[np.random.default_rng(0).permutation(len(allowed))[: work.num_random]]
-    return trained(space, "derived-sizes", found, images, work, space.decode(random))
+    return trained(space, "derived-sizes", results, images, work, space.decode(random))
 
 
 def ranked_first(
@@ -266,17 +266,20 @@ def ranked_first(
 def trained(
     space: SearchSpace,
     name: str,
-    found: list[tuple[int, Architecture, float]],
+    results: list[tuple[int, Architecture, float]],
     images: ImageData,
     work: Work,
     random: Any = None,
 ) -> list[Row]:
-    """Train what was found and random networks in the same way, and test them."""
+    """Train the results of searches and random networks in the same way, and test them."""
     if random is None:
         random = space.decode(space.sample(np.random.default_rng(0), work.num_random))
     scale = Scale(space.name, "", 8000, 4000, 0, TRAINING, augment=False)
-    networks = [(name, seed, architecture, seconds) for seed, architecture, seconds in found]
-    networks += [("random", 100 + number, each, 0.0) for number, each in enumerate(random)]
+    networks = [(name, seed, architecture, seconds) for seed, architecture, seconds in results]
+    networks += [
+        ("random", 100 + number, architecture, 0.0) for number, architecture in enumerate(random)
+    ]
+
     rows = []
     for label, seed, architecture, seconds in networks:
         report = retrained(
@@ -364,7 +367,7 @@ def main(
     output: Path,
     **options: Any,
 ) -> None:
-    """Compare what methods find with random networks."""
+    """Compare the results of methods with random networks."""
     execution = prepare(options)
     for name in names or METHODS:
         path = output / f"{name}.json"

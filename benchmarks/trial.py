@@ -107,7 +107,7 @@ class SupernetLoss:
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Scores [n] of codes [n, choices], without deviation."""
         ranking = Ranking.under("cross_entropy", Classification.metrics, self.evaluator.conditions)
-        scores = [ranking.score(found) for found in self.evaluator.evaluate_many(codes)]
+        scores = [ranking.score(metrics) for metrics in self.evaluator.evaluate_many(codes)]
         return np.array(scores), np.zeros(len(codes))
 
     def to_dict(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class PipelineSettings:
     """Lengths of the stages, the same for every space.
 
     Args:
-        samples: Number of samples of random networks, each with seeds of its own, which vote alike.
+        samples: Number of samples of random networks, each with seeds of its own, of equal votes.
         networks: Number of random networks of a sample whose proxies are measured.
         images: Number of training images that they are measured with.
         repeats: Number of initialisations of each network.
@@ -158,7 +158,7 @@ def columns(truth: Truth, model: EvidencePredictor) -> dict[str, dict[str, float
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Number of samples of random networks, each with seeds of its own, which vote alike.",
+    help="Number of samples of random networks, each with seeds of its own, of equal votes.",
 )
 @click.option(
     "--accuracies",
