@@ -247,13 +247,17 @@ class Cars(SampledAlgorithm[PopulationMutator]):
         """Return the architectures of the population that no other dominates, cheapest first."""
         if self.rewards is None or not len(self.population):
             return []
+
         costs = self.costs(self.population)
         order = np.lexsort((-self.rewards, costs))
         members = list(self.drawing.groups.items())
+
         front: list[dict[str, Any]] = []
         for row in order.tolist():
+            # Cheaper ones come first, so that only a better reward is not dominated.
             if front and self.rewards[row] <= front[-1]["reward"]:
                 continue
+
             names = {
                 key: mutables[0].choice.candidates[code]
                 for (key, mutables), code in zip(members, self.population[row], strict=True)

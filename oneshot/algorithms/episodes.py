@@ -98,6 +98,7 @@ def adapted(loss: Callable[[], Tensor], groups: Sequence[Group], steps: int) -> 
     parameters = [parameter for group, _ in groups for parameter in group]
     rates = [rate for group, rate in groups for _ in group]
     initial = [parameter.detach().clone() for parameter in parameters]
+
     try:
         for _ in range(steps):
             gradients = torch.autograd.grad(loss(), parameters, allow_unused=True)

@@ -89,9 +89,11 @@ class ReptileOptions(GradientOptions):
         super().__post_init__()
         if self.outer not in OUTER:
             raise InvalidOption(f"outer must be one of {', '.join(OUTER)}, not {self.outer!r}")
+
         for name, least in (("ways", 2), ("shots", 1), ("inner_steps", 1)):
             if getattr(self, name) < least:
                 raise InvalidOption(f"{name} must be at least {least}, not {getattr(self, name)}")
+
         if self.inner_learning_rate <= 0:
             raise InvalidOption(
                 f"inner_learning_rate must be positive, not {self.inner_learning_rate}"
@@ -256,6 +258,7 @@ class Reptile(GradientAlgorithm):
             ),
             (logits, self.options.inner_arch_learning_rate),
         ]
+
         self.model.train()
         return [
             self._accuracy(inputs, self.episode(targets, [seed, number, 29]), groups)

@@ -60,7 +60,7 @@ class Scorer:
     ):
         self.space = space
         self.task = task
-        # Each score records its source: those of other weights or images are not comparable.
+        # Each score records its source: scores of other weights or images are not comparable.
         self.source = {
             "kind": "supernet",
             "metrics": {name: metric.to_dict() for name, metric in task.metrics.items()},

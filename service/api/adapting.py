@@ -62,6 +62,7 @@ def adapt(body: TableAdaptation) -> tuple[Uploaded, int]:
                 conditions=body.conditions.model_dump(),
                 command=f"POST /tables/adapt from {', '.join(adaptation.sources)}",
             )
+
     content = table.to_json().encode()
     return add_version("table", body.name, content, body.shared, summarise_table(table))
 

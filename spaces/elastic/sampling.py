@@ -40,6 +40,7 @@ def sample_sizes(space: ElasticSpace, rng: np.random.Generator, count: int) -> C
     rows: dict[bytes, Codes] = {}
     # A small space may have fewer architectures than are requested.
     for _ in range(20):
+        # One size for all choices of a network, around which each one varies.
         sizes = rng.random((2 * count, 1))
         varied = np.clip(sizes + _SPREAD * rng.standard_normal((len(sizes), len(removable))), 0, 1)
         codes = np.rint(varied * (space.candidates - 1)).astype(space.dtype)
@@ -47,6 +48,8 @@ def sample_sizes(space: ElasticSpace, rng: np.random.Generator, count: int) -> C
         codes = space.canonical(np.where(removable, removed, codes).astype(space.dtype))
         for row in codes:
             rows.setdefault(row.tobytes(), row)
+
         if len(rows) >= count:
             break
+
     return np.asfortranarray(np.array(list(rows.values())[:count], dtype=space.dtype))

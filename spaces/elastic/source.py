@@ -109,6 +109,7 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
     expected = network.state_dict()
     missing = [name for name in expected if name not in state]
     unexpected = [name for name in state if name not in expected]
+
     if missing or unexpected:
         parts = []
         if missing:
@@ -116,12 +117,14 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
         if unexpected:
             parts.append(f"it has {unexpected[0]!r}{_others(unexpected)}, which the network lacks")
         raise InvalidNetwork(f"{path}: weights of another network: {'; '.join(parts)}")
+
     for name, tensor in expected.items():
         if state[name].shape != tensor.shape:
             raise InvalidNetwork(
                 f"{path}: weights of another network: {name!r} has the shape"
                 f" {list(state[name].shape)}, not {list(tensor.shape)}"
             )
+
     network.load_state_dict(state)
 
 

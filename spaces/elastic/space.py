@@ -84,6 +84,7 @@ class ElasticSpace(SearchSpace):
         self.example = example
         self.elastic_choices = tuple(choices)
         self.layers = tuple(layers)
+
         self._model = model
         self._uncut = tuple(uncut)
         self._owners = conditions.owners_of(choices)
@@ -208,11 +209,13 @@ class ElasticSpace(SearchSpace):
             for row in range(len(codes))
         ]
         keys = list(dict.fromkeys(itertools.chain(*rows)))
+
         column = {key: index for index, key in enumerate(keys)}
         counts = np.zeros((len(codes), len(keys)), dtype=np.int32)
         for row, names in enumerate(rows):
             for name in names:
                 counts[row, column[name]] += 1
+
         return keys, counts
 
     @property

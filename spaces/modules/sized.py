@@ -151,6 +151,7 @@ class Conv2d(SizedLayer, nn.Conv2d):
         }
         greatest = largest("Conv2d", sizes, {**dict.fromkeys(sizes, 1), "padding": 0})
         _check_groups(sizes)
+
         super().__init__(
             greatest["in_channels"],
             greatest["out_channels"],
@@ -161,6 +162,7 @@ class Conv2d(SizedLayer, nn.Conv2d):
             greatest["groups"],
             bias,
         )
+
         self._hold_sizes(sizes)
 
     def active_weights(self) -> dict[str, Tensor]:

@@ -243,16 +243,19 @@ def binary_cells(
             f"{name}: stages, cells and stem_stride must be at least 1, and channels a multiple of"
             f" 4; got {stages}, {cells}, {stem_stride} and {channels}"
         )
+
     # Reductions halve the image of the stem.
     divisor = stem_stride << stages - 1
     if input_size % divisor:
         raise InvalidParameter(
             f"{name}: input_size must be a multiple of {divisor}, not {input_size}"
         )
+
     if estimator not in ESTIMATORS:
         raise InvalidParameter(
             f"{name}: estimator is one of {', '.join(ESTIMATORS)}, not {estimator!r}"
         )
+
     return BinaryCellSpace(
         name, input_size, channels, stages, cells, stem_stride, estimator, num_classes
     )

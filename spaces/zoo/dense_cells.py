@@ -173,15 +173,18 @@ def dense_cells(
         raise InvalidParameter(
             f"{name}: input_size is halved twice, so it must be a multiple of 4, not {input_size}"
         )
+
     if layers < 4 or channels % 2:
         raise InvalidParameter(
             f"{name}: there must be at least 4 layers, two of which reduce, and an even number of"
             f" channels; got {layers} and {channels}"
         )
+
     if topologies not in TOPOLOGIES:
         raise InvalidParameter(
             f"{name}: topologies must be {' or '.join(TOPOLOGIES)}, not {topologies!r}"
         )
+
     skeleton = DenseSkeleton((3, input_size, input_size), channels, layers, stem_multiplier, False)
     return DenseCellsSpace(name, skeleton, topologies, num_classes)
 

@@ -36,6 +36,7 @@ def operator_key(block: Block) -> str:
     shape = f"H{height}_W{width}"
     channels = f"Cin{block.input[0]}_Cout{block.output[0]}"
     groups = block.groups or 1
+
     match block.operator:
         case "fbnet":
             return (
@@ -49,6 +50,7 @@ def operator_key(block: Block) -> str:
             )
         case "classifier" | "linear" | "linear_dropout":
             return f"Classifier_{shape}_{channels}"
+
     raise UnnamedBlock("HW-NAS-Bench", block.key)
 
 

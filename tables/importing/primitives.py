@@ -43,6 +43,7 @@ def primitive_key(block: Block) -> str:
     """
     side = block.input[1] if len(block.input) == 3 else 1
     sizes = f"{side}-{block.input[0]}-{block.output[0]}-s{block.stride or 1}"
+
     if block.operator == "mbconv":
         expansion = block.expansion or 1
         if block.activation == "relu6" and not block.se:
@@ -51,12 +52,14 @@ def primitive_key(block: Block) -> str:
         return (
             f"mobilenet_v3_block-{sizes}-k{block.kernel}-e{expansion}-{block.activation}{squeeze}"
         )
+
     if block.operator in ("conv", "conv_act"):
         return f"conv_{block.kernel}x{block.kernel}-{sizes}"
     if block.operator in ("classifier", "linear", "linear_dropout"):
         return f"linear-{sizes}"
     if block.operator in ("avg_pool", "global_pool"):
         return f"avg_pool-{sizes}"
+
     raise UnnamedBlock("aw_nas", block.key)
 
 

@@ -74,6 +74,7 @@ class DeepFool(MinimalAttack):
         """
         true_scores = scores.gather(1, labels[:, None])
         differences = scores.gather(1, others) - true_scores
+
         nearest = torch.full_like(scores[:, 0].detach(), torch.inf)
         change = torch.zeros_like(images)
         for column in range(others.shape[1]):
@@ -81,6 +82,7 @@ class DeepFool(MinimalAttack):
             (gradient,) = torch.autograd.grad(difference.sum(), images, retain_graph=True)
             gap = difference.detach().abs()
             flat = gradient.flatten(1)
+
             if self.norm == L2:
                 slope = flat.norm(dim=1)
                 direction = gradient / by_image(slope.clamp(min=1e-30))
@@ -88,6 +90,7 @@ class DeepFool(MinimalAttack):
                 # The L1 norm is dual to L-infinity (Hoelder's inequality).
                 slope = flat.abs().sum(1)
                 direction = gradient.sign()
+
             distance = gap / slope.clamp(min=1e-30)
             is_nearer = distance < nearest
             nearest = torch.where(is_nearer, distance, nearest)

@@ -116,6 +116,7 @@ def _partial_options(configuration: Configuration) -> dict[str, Any]:
     ]
     if len(set(divisors)) != 1 or not divisors[0]:
         configuration.refuse(key, "both cells have one partial_channel_proportion alone")
+
     return {
         "channel_divisor": divisors[0],
         "edge_normalisation": bool(

@@ -134,7 +134,9 @@ def _distillation_weight(configuration: Configuration) -> float:
         configuration.note(
             f"{scheduled}.boundary", "the largest network is trained alone in the first stage"
         )
+
     configuration.ignore(f"{scheduled}.type", f"{prefix}.schedule_cfg")
+
     # Without a file of latencies aw_nas does not use them.
     for name in ("latency_coeff", "expect_latency", "reward", "punishment"):
         configuration.ignore(f"{prefix}.{name}")

@@ -49,12 +49,14 @@ class MultishotGuide:
                 f"--guide {name!r:.80}: at least {LEAST_POINTS} supernets are needed for a curve,"
                 f" not {len(guides)}"
             )
+
         for guide in guides:
             if not guide.evaluation.run.space.has_topologies_of(space):
                 raise InvalidGuide(
                     f"--guide {name!r:.80}: {guide.name} is a supernet of"
                     f" {guide.evaluation.run.space.name}, which has other choices than {space.name}"
                 )
+
         self.guides = tuple(guides)
         self.space = space
         self.target = target
@@ -67,6 +69,7 @@ class MultishotGuide:
         variances = np.zeros(len(codes))
         macs = self._macs(codes)
         evaluated = [guide.metrics(codes) for guide in self.guides]
+
         for name, weight in self.ranking.weights.items():
             factor = weight * self.ranking.metrics[name].sign
             # Curves are of fractions and of millions, as in the release.
@@ -112,6 +115,7 @@ def multishot_guide(request: GuideRequest) -> Guide:
                 request.evaluation(run), part.journal, None, request.rank_by, request.space
             )
         guides.append(guide)
+
     return MultishotGuide(guides, request.space, target, request.location)
 
 
