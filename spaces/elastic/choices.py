@@ -133,7 +133,9 @@ def width_counts(units: int, size: int, divisor: int) -> tuple[int, ...]:
         >>> width_counts(12, 64, 8)
         (12, 10, 9, 8, 6, 4, 3)
     """
+    # Units of several channels need fewer of them for a multiple of the divisor.
     step = divisor // math.gcd(divisor, size)
+    # The smallest candidate would otherwise be rounded up to a whole step.
     while step > 1 and units * RATIOS[-1] < step:
         step //= 2
 
@@ -152,6 +154,7 @@ def cut_of(choices: Sequence[ElasticChoice], codes: Sequence[int]) -> Cut:
     skipped: dict[str, int] = {}
     for choice, code in zip(choices, map(int, codes), strict=True):
         if isinstance(choice, Width):
+            # The candidate 0 is the original, which needs no cut.
             if code:
                 removed.append((choice.slices, choice.removed(code)))
         elif isinstance(choice, Kernel):
@@ -159,4 +162,5 @@ def cut_of(choices: Sequence[ElasticChoice], codes: Sequence[int]) -> Cut:
                 kernels[choice.path] = choice.sides[code]
         elif code:
             skipped[choice.path] = choice.items
+
     return Cut(tuple(removed), kernels, skipped)

@@ -84,6 +84,7 @@ class Layer:
 
     def count_macs(self, steps: Counts) -> Counts:
         """Return the multiply-accumulates [n] where it runs, at steps [n, choices]."""
+        # Exact, since the products are proportional to each of the sizes.
         full = math.prod(size.full for size in self.factors)
         product = np.full(len(steps), self.macs // full, dtype=np.int64)
         for size in self.factors:
@@ -111,6 +112,8 @@ class Layer:
         tensors = [shape(sizes) for sizes in self.tensors]
         before, after = shape(self.input), shape(self.output)
         factors = shape(self.factors)
+
+        # Equal modules of equal sizes are one block, at any path.
         code = digest(self.name, self.configuration, before, after, tensors, factors, macs)
         return ModuleBlock(
             "module", before, after, name=self.name, digest=code, counted_macs=macs,
@@ -134,10 +137,12 @@ def layers_of(
     }
     counted: set[int] = set()
     layers: list[Layer] = []
+
     # Parameters of modules that never run are counted where their parent is.
     for path, module in _in_order(model, calls):
         tensors = []
         for name, parameter in module.named_parameters(recurse=False):
+            # A parameter that several modules share is counted once.
             if id(parameter) not in counted:
                 counted.add(id(parameter))
                 tensors.append(sizes[_name(path, name)])
@@ -145,6 +150,7 @@ def layers_of(
         call = calls.get(path, Call(path))
         if not tensors and not call.macs:
             continue
+
         before, after = _shapes(path, module, call, sizes)
         layers.append(
             Layer(
@@ -163,6 +169,7 @@ def layers_of(
                 ),
             )
         )
+
     return layers
 
 
@@ -181,6 +188,7 @@ def _tensor_sizes(
     for column, choice in enumerate(choices):
         if isinstance(choice, Width):
             for piece in choice.slices.tensors:
+                # Units are of equal sizes, so that a size is linear in their number.
                 per_unit = len(piece.index) // choice.group.units
                 terms.setdefault((piece.name, piece.dim), []).append((column, per_unit))
         elif isinstance(choice, Kernel):
@@ -207,21 +215,26 @@ def _shapes(
         return before, after
 
     if isinstance(module, CONVOLUTION):
+        # A weight has the channels of one group in its second dimension.
         transposed = module.transposed
         inputs, outputs = (weight[0], weight[1]) if transposed else (weight[1], weight[0])
         scale_in, scale_out = (1, module.groups) if transposed else (module.groups, 1)
+        # The groups of a depthwise convolution shrink with its channels.
         if module.groups > 1 and module.groups == module.in_channels == module.out_channels:
             inputs = outputs = weight[0]
             scale_in = scale_out = 1
         return (_scaled(inputs, scale_in), *before[1:]), (_scaled(outputs, scale_out), *after[1:])
+
     if isinstance(module, nn.Linear):
         return (*before[:-1], weight[1]), (*after[:-1], weight[0])
+
     if len(weight) == 1 and before == after:
         # Channels come last where the weight of a normalisation is as long as the last dimension.
         dims = [dim for dim, size in enumerate(before) if size.full == weight[0].full]
         if dims:
             dim = dims[-1] if isinstance(module, nn.LayerNorm) else dims[0]
             before = (*before[:dim], weight[0], *before[dim + 1 :])
+
     return before, before if len(before) == len(after) else after
 
 

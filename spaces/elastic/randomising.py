@@ -27,15 +27,19 @@ def with_random_weights(model: nn.Module, seed: int = 0) -> nn.Module:
             parameter.requires_grad_(parameter.is_floating_point())
             if not parameter.is_floating_point():
                 continue
+
             values = torch.randn(parameter.shape, generator=generator)
             if parameter.ndim > 1:
+                # Keeps the scale of activations through a deep network.
                 fan_in = max(1, parameter[0].numel())
                 parameter.copy_(values / math.sqrt(fan_in))
             elif name.endswith("bias"):
                 parameter.copy_(0.2 * values)
             else:
+                # Scales, of normalisations or of layers.
                 parameter.copy_(1 + 0.2 * values)
 
+        # Equal statistics of channels would hide a cut of the wrong ones.
         for name, buffer in network.named_buffers():
             if name.endswith("running_mean"):
                 buffer.copy_(0.2 * torch.randn(buffer.shape, generator=generator))

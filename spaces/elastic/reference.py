@@ -54,13 +54,16 @@ def masked_network(model: nn.Module, cut_model: nn.Module, cut: Cut) -> nn.Modul
     with torch.no_grad():
         for slices, removed in cut.removed:
             for piece in slices.tensors:
+                # Products alone mix channels; other tensors act on each channel by itself.
                 if piece.is_product:
                     outside = torch.from_numpy(piece.index[removed[piece.unit]])
                     tensors[piece.name].index_fill_(piece.dim, outside, 0.0)
+
         for path, side in cut.kernels.items():
             _mask_kernel(tensors[f"{path}.weight"], side)
 
     for path, (index, channels) in _kept_channels(cut).items():
+        # Blocks that are left out are replaced as a whole below.
         if not cut.is_skipped(path):
             module = network.get_submodule(path)
             dim = _channel_dim(module)

@@ -118,6 +118,7 @@ class ElasticSpace(SearchSpace):
 
     @cached_property
     def _digest(self) -> str:
+        # Weights enter by the orders of channels alone.
         orders = [
             choice.order.tolist() for choice in self.elastic_choices if isinstance(choice, Width)
         ]
@@ -168,6 +169,7 @@ class ElasticSpace(SearchSpace):
         steps = self.steps(codes)
         total = np.zeros(len(codes), dtype=np.int64)
         for layer in self.layers:
+            # A layer inside of a block that is left out costs nothing.
             count = layer.count_macs if field == "macs" else layer.count_params
             total += np.where(layer.present(codes), count(steps), 0)
         return total
@@ -210,6 +212,7 @@ class ElasticSpace(SearchSpace):
         ]
         keys = list(dict.fromkeys(itertools.chain(*rows)))
 
+        # Equal layers of a network have one key.
         column = {key: index for index, key in enumerate(keys)}
         counts = np.zeros((len(codes), len(keys)), dtype=np.int32)
         for row, names in enumerate(rows):

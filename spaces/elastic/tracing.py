@@ -68,11 +68,13 @@ class _Recorder:
         call = self.calls.setdefault(path, Call(path))
         call.count += 1
         first = next(tensors_in(arguments), None)
+        # A shared module is described by its first run; its products are those of all runs.
         if call.count == 1 and first is not None:
             call.input = tuple(first.shape[1:])
             if self.keeps_values:
                 call.takes = first
                 call.arguments = arguments
+
         self.stack.append((path, self.counter.macs, 0))
 
     def leave(self, path: str, outputs: Any) -> None:
@@ -80,6 +82,8 @@ class _Recorder:
         total = self.counter.macs - begin
         call = self.calls[path]
         call.macs += total - inside
+
+        # The module around counts the rest as its own.
         if self.stack:
             outer, outer_begin, outer_inside = self.stack.pop()
             self.stack.append((outer, outer_begin, outer_inside + total))
@@ -145,6 +149,7 @@ def trace(
 
     counter = MacCounter(model.parameters())
     recorder = _Recorder(counter, keeps_values=keeps_values)
+
     # Fused attention is split into its products, which are counted one by one.
     with (
         torch.no_grad(),
@@ -175,6 +180,7 @@ class _DecisionRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         name = func._overloadpacket.__name__
+        # The operator of `item()`, `bool()`, `int()` and of branches on tensors.
         if name == "_local_scalar_dense":
             self.values.append((_place(), result))
         elif name in _DATA_SIZED:
@@ -211,6 +217,7 @@ def check_decisions(model: nn.Module, example: ModelInput, value: Any) -> None:
 
     def decisions(change: Any) -> list[tuple[str, object]]:
         recorder = _DecisionRecorder()
+        # Whole numbers, such as tokens, have no negation that a network accepts.
         changed = mapped(value, lambda item: change(item) if item.is_floating_point() else item)
         with torch.no_grad(), recorder:
             example.run(model, changed)
@@ -225,6 +232,8 @@ def check_decisions(model: nn.Module, example: ModelInput, value: Any) -> None:
                     f"{type(model).__name__}: what it computes depends on the data: {first[0]}; a"
                     " network is cut only if each input takes the same path"
                 )
+
+        # A loop of another length, for example.
         if len(actual) != len(expected):
             longer = max(expected, actual, key=len)
             raise InvalidNetwork(

@@ -29,6 +29,7 @@ class Partition:
 
     def _root(self, unit: int) -> int:
         while self._parent[unit] != unit:
+            # Paths are halved on the way, so that later searches are short.
             self._parent[unit] = self._parent[self._parent[unit]]
             unit = self._parent[unit]
         return unit
@@ -37,6 +38,7 @@ class Partition:
         """Merge the sets of several units."""
         first, *others = map(int, units)
         for unit in others:
+            # The least unit is the root, by which `labels` numbers the sets.
             low, high = sorted((self._root(first), self._root(unit)))
             self._parent[high] = low
 
@@ -75,6 +77,7 @@ def _groups(member: Member) -> tuple[int, int]:
     if isinstance(module, nn.GroupNorm):
         return module.num_groups, module.num_channels
     if isinstance(module, CONVOLUTION) and module.groups > 1:
+        # A depthwise convolution may lose any of its channels, each with its group.
         if module.groups == module.in_channels == module.out_channels:
             return 1, module.out_channels
         return module.groups, module.out_channels if member.is_output else module.in_channels
