@@ -121,7 +121,7 @@ def test(
     if picture is not None and not task.has_pictures:
         raise InvalidOption(f"picture: results of the task {task.name} have none; leave it out")
 
-    # First, since what cannot be attacked is refused.
+    # First, since tasks that cannot be attacked are refused.
     attacked = {}
     if options["attacks"]:
         attacked = attack_on_test(model, data, options["attacks"], options["attack_images"])

@@ -139,7 +139,7 @@ def align(blocks: Sequence[Block], source_blocks: Sequence[Block]) -> list[int |
             following = match(position + 1, origin + 1)
             if following is not None:
                 return (origin, *following)
-        # Only a branch beside a shortcut can begin as nothing.
+        # Only a block with a shortcut can begin as the identity.
         if block.shortcut:
             following = match(position + 1, origin)
             if following is not None:

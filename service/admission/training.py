@@ -48,7 +48,7 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -
         raise Problem(409, "name-taken", "Name taken", detail, "name")
 
     if request.columns:
-        # Imported on demand: few requests need what reads columns.
+        # Imported on demand: few requests have columns.
         from service.admission.evidence import admit_evidence
 
         return admit_evidence(request, catalog)

@@ -16,7 +16,8 @@ Array = NDArray[np.float64]
 _MACS_OF_A_NUMBER = 16
 # Expected fractions of a layer's latency: of its start, its input, its output and its products.
 _START, _INPUT, _OUTPUT, _PRODUCTS = 0.15, 0.1, 0.15, 0.6
-# Expected latency of what no layer accounts for, as a fraction of the network's.
+
+# Expected latency outside of all layers, as a fraction of the network's.
 _FIXED = 0.02
 
 

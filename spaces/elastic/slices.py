@@ -208,7 +208,7 @@ def _of_convolution(member: Member, module: Any, per_unit: int) -> Slices:
 
 def _in_first_group(member: Member, size: int) -> tuple[Positions, Positions]:
     """Return positions and units within the first of a convolution's groups, each of `size`."""
-    # The weight has the channels of one group only, which stand for those of all groups.
+    # The weight has the channels of one group only; cuts of all groups are equal.
     first = member.index < size
     return member.index[first], member.unit[first]
 

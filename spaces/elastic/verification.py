@@ -163,7 +163,7 @@ def path_of(choice: ElasticChoice) -> str:
 
 
 def _random_codes(choices: Sequence[ElasticChoice], rng: np.random.Generator) -> list[int]:
-    # Blocks are kept more often than not, so that what is inside them is checked as well.
+    # Blocks are kept more often than not, so that the layers inside them are checked as well.
     return [
         int(rng.random() < 0.25)
         if isinstance(choice, Removal)

@@ -82,7 +82,7 @@ class BinaryConv2d(nn.Conv2d):
         """Clamp the latent weights to [-1, 1] while training."""
         if self.training:
             # By `data`: a second pass before the gradients are computed must not count as a change
-            # of what the first one has stored, since clamped weights stay as they are.
+            # of the weights that the first one stored, since clamped weights stay as they are.
             self.weight.data.clamp_(-1.0, 1.0)
 
     def binarised(self, weight: Tensor) -> Tensor:

@@ -151,6 +151,8 @@ class DerivedValue(Undecided, nn.Module):
     def __init__(self, function: Callable[..., Any], operands: tuple[Any, ...]):
         super().__init__()
         self.function = function
+
+        # Modules must not be in a plain tuple, in which a model would not find their choices.
         self.operands = tuple(
             None if isinstance(operand, Undecided) else operand for operand in operands
         )
@@ -252,6 +254,7 @@ def outcomes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
         InvalidParameter: There are too many combinations, or a function fails with one.
     """
     undecided = [value for value in values.values() if isinstance(value, Undecided)]
+    # A choice that occurs in several values is decided once.
     choices = {_decision(choice): choice for value in undecided for choice in value.value_choices()}
     combinations = math.prod(len(choice.choice.values) for choice in choices.values())
     if combinations > _MOST_OUTCOMES:

@@ -14,7 +14,7 @@ from spaces.modules.elastic import ElasticBatchNorm
 from spaces.modules.value_choice import ValueChoice
 
 Size: TypeAlias = int | ValueChoice | DerivedValue
-"""A number, or what decides it."""
+"""A number, or the choices that decide it."""
 
 
 class SizedLayer(nn.Module):
@@ -28,6 +28,7 @@ class SizedLayer(nn.Module):
 
     def _hold_sizes(self, sizes: Mapping[str, Size]) -> None:
         """Register the sizes that are decided later, and remember the others."""
+        # Submodules, so that a model registers the choices that the sizes follow from.
         self.sizes = nn.ModuleDict(
             {name: size for name, size in sizes.items() if isinstance(size, nn.Module)}
         )
@@ -58,6 +59,7 @@ class SizedLayer(nn.Module):
 
     def settle(self) -> None:
         """Keep the weights of the present sizes only, and make the sizes numbers."""
+        # Copied, since views would keep the memory of the largest sizes.
         active = {name: value.detach().clone() for name, value in self.active_weights().items()}
         decided = {name: self.size(name) for name in self.sizes}
         self.sizes = nn.ModuleDict()
@@ -69,6 +71,7 @@ class SizedLayer(nn.Module):
             else:
                 trains = self.get_parameter(name).requires_grad
                 setattr(self, name, nn.Parameter(value, requires_grad=trains))
+
         self._settle()
 
     def _settle(self) -> None:
@@ -89,6 +92,7 @@ def largest(owner: str, sizes: Mapping[str, Size], least: Mapping[str, int]) -> 
     """
     for combination in outcomes(sizes):
         for name, value in combination.items():
+            # Ratios make floats, which are sizes where they are whole.
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if not is_number or value != int(value) or value < least[name]:
                 raise InvalidParameter(
@@ -169,6 +173,7 @@ class Conv2d(SizedLayer, nn.Conv2d):
         outputs = self.size("out_channels")
         kernel = self.size("kernel_size")
         per_group = self.size("in_channels") // self.size("groups")
+
         # The centre, as in Once-for-All without its transformation.
         first = (self.weight.shape[-1] - kernel) // 2
         window = slice(first, first + kernel)

@@ -153,7 +153,7 @@ class Configuration:
         """Raise InvalidConfiguration where a key was refused, or not read by the conversion."""
         for key in self._entries:
             is_read = key in self._read or key.rpartition(".")[2] in _WITHOUT_EFFECT
-            # null stands for the default.
+            # null means the default.
             if not is_read and self._entries[key].value is not None:
                 self.refuse(key, "remove it if the pipeline is to go without")
 
