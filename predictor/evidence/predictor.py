@@ -59,7 +59,7 @@ class EvidencePredictor(Predictor):
         >>> codes = np.unique(space.sample(np.random.default_rng(0), 30), axis=0)
         >>> sizes = np.log(space.macs(codes))
         >>> model = EvidencePredictor(space, columns=[EvidenceColumn("size", "a", codes, sizes)])
-        >>> model.fit(codes[:12], sizes[:12])
+        >>> model.fit(codes[:16], sizes[:16])
         >>> mean, deviation = model.predict(codes)
         >>> bool(model.trained_on["cross_validation"]["spearman"] > 0.8)
         True

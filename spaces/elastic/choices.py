@@ -131,7 +131,7 @@ def width_counts(units: int, size: int, divisor: int) -> tuple[int, ...]:
         >>> width_counts(64, 1, 8)
         (64, 56, 48, 40, 32, 24, 16)
         >>> width_counts(12, 64, 8)
-        (12, 10, 9, 8, 6, 4, 3)
+        (12, 10, 9, 7, 6, 4, 3)
     """
     # Units of several channels need fewer of them for a multiple of the divisor.
     step = divisor // math.gcd(divisor, size)

@@ -86,7 +86,7 @@ def read_architecture(
         ...     _ = file.write("(0, 1, 2, 3, 0, 1)\\n(3, 3, 3, 3, 3, 3)\\n")
         ...     file.flush()
         ...     set(read_architecture(file.name, "spos-tiny", index=1).choices.values())
-        {'xception'}
+        {'xcep'}
     """
     architectures = ArchitectureFile(path, space, format, every=True, adopt=adopt, count_from=0)
     if not 0 <= index < len(architectures):
