@@ -34,22 +34,22 @@ _COMPARED = 400
 
 
 class EvidencePredictor(Predictor):
-    """A linear mean over columns of evidence, and a Gaussian process over what it leaves.
+    """A linear mean over columns of evidence, and a Gaussian process over its residuals.
 
-    Each column is first given to every architecture by a Gaussian process of its own, which also
-    averages its noise. The labels then learn the weights of the columns, shrunk towards equal ones,
-    and a Gaussian process over the architecture learns their residuals where that lowers the error
-    in cross-validation. Without columns this is a Gaussian process on the labels. Without labels
-    the columns vote, see `Consensus`; predictions are then mean logarithms of ranks.
+    Each column is first predicted for every architecture by a Gaussian process of its own, which
+    also averages its noise. The labels then learn the weights of the columns, shrunk towards equal
+    ones, and a Gaussian process over the architecture learns their residuals where that lowers the
+    error in cross-validation. Without columns this is a Gaussian process on the labels. Without
+    labels the columns vote, see `Consensus`; predictions are then mean logarithms of ranks.
 
     Args:
         space: Space of the architectures.
         seed: Seed of all randomness of the fit.
         columns: Columns of evidence; each needs at least 10 architectures.
-        label_agreement: Correlation between the labels and those of longer trainings, as far as it
-            is known. Where it is no greater than that of the weighted columns with the labels,
-            residuals are mostly what longer trainings would change, and are not corrected. None:
-            the labels are taken as they are.
+        label_agreement: Correlation between the labels and those of longer trainings. Where it is
+            no greater than that of the weighted columns with the labels, longer trainings would
+            change most of the residuals, which are not corrected. None: unknown; the labels are
+            used as they are.
 
     Example:
         >>> import numpy as np
