@@ -84,8 +84,9 @@ def has_automatic_keys(space: ChoiceSpace) -> bool:
 def guess(values: Mapping[str, V], read: Callable[[ChoiceSpace], Architecture]) -> Architecture:
     """Read an architecture as one of the registered space that has its keys.
 
-    Of several spaces, the one that `read` accepts is meant; of those, for automatic keys, the one
-    whose choices have no keys in NNI.
+    Of several spaces, the one that `read` accepts is meant, rather a space of networks than one in
+    which others' networks are searched; of those, for automatic keys, the one whose choices have no
+    keys in NNI.
 
     Args:
         values: Key in the file -> value.
@@ -106,6 +107,9 @@ def guess(values: Mapping[str, V], read: Callable[[ChoiceSpace], Architecture]) 
         )
 
     matching = [space for space in matching if not faults.get(space.name)]
+    if len(matching) > 1:
+        # A space that is searched for the networks of another one has the same keys.
+        matching = [space for space in matching if space.network_space == space] or matching
     if len(matching) > 1 and is_automatic(values):
         matching = [space for space in matching if has_automatic_keys(space)] or matching
     if len(matching) == 1:
