@@ -223,4 +223,4 @@ def test_unknown_metrics_are_named(table: LookupTable, tiny: ChainSpace) -> None
     with pytest.raises(UnknownName) as caught:
         table.cost_model(tiny, "energy")
     assert "unknown metric 'energy'" in str(caught.value)
-    assert "latency_ms, prefill_ms, decode_ms, macs, params, memory_bytes" in str(caught.value)
+    assert "prefill_ms, decode_ms, macs, binary_macs, params, memory_bytes" in str(caught.value)

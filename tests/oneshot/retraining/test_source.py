@@ -37,6 +37,7 @@ def test_every_format_is_read(name: str, tmp_path: Path) -> None:
         "darts": "darts-v2",
         "aw-nas": "darts-v1",
         "darts-rnn": "darts-rnn-v1",
+        "aw-nas-dense": "msrobnet-1560",
     }.get(name, "spos")
     if name in ("ofa", "nasbench201"):
         space = spaces.get("ofa-mobilenetv3" if name == "ofa" else name)

@@ -56,6 +56,7 @@ class CellSpace:
 
     name = "cells"
     is_chain = False
+    blocks_are_modules = True
 
     def wired_blocks(self, architecture: Any) -> None:
         return None

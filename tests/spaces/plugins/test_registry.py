@@ -242,6 +242,7 @@ KINDS = (
     "guides",
     "tasks",
     "perturbations",
+    "attacks",
 )
 
 
