@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from profiler.commands.parameters import (
+    BACKEND_OPTION,
+    BATCH_OPTION,
     DEVICE_OPTION,
+    TABLE_FILE_OPTION,
+    TABLE_NAME_OPTION,
     THREADS_OPTION,
     ListOf,
     exit_if_interrupted,
@@ -18,7 +22,6 @@ from profiler.commands.parameters import (
 )
 from profiler.commands.plans import TablePlan, make_plans
 from spaces.console.group import example
-from spaces.console.outputs import OUTPUT_FILE
 from tables.conditions import PRECISIONS
 
 if TYPE_CHECKING:
@@ -39,12 +42,7 @@ if TYPE_CHECKING:
     help="Tables of other devices, separated by commas; all of one space.",
 )
 @DEVICE_OPTION
-@click.option(
-    "--backend",
-    default="torch",
-    show_default=True,
-    help="Backend that runs networks; `python -m profiler devices` lists them.",
-)
+@BACKEND_OPTION
 @click.option(
     "--networks",
     type=click.IntRange(min=3),
@@ -52,9 +50,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Number of networks to measure.",
 )
-@click.option(
-    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Batch size."
-)
+@BATCH_OPTION
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
@@ -70,15 +66,9 @@ if TYPE_CHECKING:
     help="Time for the measurement, such as 30s or 2m; at least 4 rounds are measured.",
 )
 @seed_option(0, "the measured networks and their orders")
-@click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
+@TABLE_NAME_OPTION
 @click.option("--upload", "url", default=None, help="Address of a service to upload the table to.")
-@click.option(
-    "-o",
-    "--output",
-    type=OUTPUT_FILE,
-    default=None,
-    help="File of the table.  [default: named by the conditions, in runs/tables]",
-)
+@TABLE_FILE_OPTION
 def adapt(
     sources: tuple[str, ...],
     device_name: str,

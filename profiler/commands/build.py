@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from profiler.commands.parameters import (
+    BACKEND_OPTION,
     DEVICE_OPTION,
+    TABLE_FILE_OPTION,
+    TABLE_NAME_OPTION,
     THREADS_OPTION,
     ListOf,
     exit_if_interrupted,
@@ -19,7 +22,6 @@ from profiler.commands.parameters import (
 )
 from profiler.commands.plans import make_plans
 from spaces.console.group import example
-from spaces.console.outputs import OUTPUT_FILE
 from tables.conditions import PRECISIONS
 from tables.metrics import MARGIN
 
@@ -39,12 +41,7 @@ _NOISY = 0.06
     )
 )
 @DEVICE_OPTION
-@click.option(
-    "--backend",
-    default="torch",
-    show_default=True,
-    help="Backend that runs networks; `python -m profiler devices` lists them.",
-)
+@BACKEND_OPTION
 @click.option(
     "--space",
     "space_name",
@@ -90,15 +87,9 @@ _NOISY = 0.06
     help="Time for each table, such as 60s or 2m; at least 8 rounds are measured.",
 )
 @seed_option(0, "the sampled networks")
-@click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
+@TABLE_NAME_OPTION
 @click.option("--upload", "url", default=None, help="Address of a service to upload the tables to.")
-@click.option(
-    "-o",
-    "--output",
-    type=OUTPUT_FILE,
-    default=None,
-    help="File of the table.  [default: named by the conditions, in runs/tables]",
-)
+@TABLE_FILE_OPTION
 def build(
     device_name: str,
     backend: str,

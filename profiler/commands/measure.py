@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from profiler.commands.parameters import (
+    BATCH_OPTION,
     DEVICE_OPTION,
     THREADS_OPTION,
     exit_if_interrupted,
@@ -53,9 +54,7 @@ _LEAST_ROUNDS = 3
     show_default=True,
     help="Backend that runs architectures.",
 )
-@click.option(
-    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Batch size."
-)
+@BATCH_OPTION
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),

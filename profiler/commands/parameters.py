@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from spaces.console.outputs import OUTPUT_FILE
+
 if TYPE_CHECKING:
     from profiler.instruments.devices import Device
 
@@ -21,6 +23,25 @@ THREADS_OPTION = click.option(
     type=click.IntRange(min=1),
     default=None,
     help="Number of threads.  [default: all cores]",
+)
+BACKEND_OPTION = click.option(
+    "--backend",
+    default="torch",
+    show_default=True,
+    help="Backend that runs networks; `python -m profiler devices` lists them.",
+)
+BATCH_OPTION = click.option(
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Batch size."
+)
+TABLE_NAME_OPTION = click.option(
+    "--name", default=None, help="Name of the table.  [default: the file's name]"
+)
+TABLE_FILE_OPTION = click.option(
+    "-o",
+    "--output",
+    type=OUTPUT_FILE,
+    default=None,
+    help="File of the table.  [default: named by the conditions, in runs/tables]",
 )
 
 
