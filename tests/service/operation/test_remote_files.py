@@ -18,7 +18,7 @@ STALL_S = 0.3
 
 
 class StallingFiles(MemoryFileSystem):
-    """Files in memory whose storage stops answering until `frozen` is set."""
+    """Files in memory whose storage stops answering until `answering` is set."""
 
     protocol = "stalling"
     cachable = False
@@ -88,7 +88,8 @@ def test_every_operation_of_a_stalled_storage_fails_in_time(
         lambda: stalling.exists(path),
         lambda: stalling.size(path),
         lambda: stalling.local(path, tmp_path),
-        lambda: stalling.remove("job"),
+        # Another one: a call that was left is carried out once the storage answers again.
+        lambda: stalling.remove("other"),
         stalling.paths,
         lambda: stalling.keep(b"an upload"),
     ]
