@@ -1,5 +1,6 @@
 """Once-for-All's progressive shrinking: stages, rates, losses and resumption."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import torch
 from torch.nn import functional
 
 import spaces
+from oneshot.algorithms import ofa_progressive
 from oneshot.algorithms.algorithm import Setting
+from oneshot.algorithms.ofa import Ofa, OfaOptions
 from oneshot.algorithms.ofa_paths import greatest, restricted_sample
 from oneshot.algorithms.ofa_progressive import OfaProgressive, ProgressiveOptions, frozen_copy
 from oneshot.algorithms.ofa_stages import STAGES
@@ -214,6 +217,38 @@ def test_an_interrupted_training_ends_with_the_same_bits(
 
     for name, value in whole.items():
         assert torch.equal(value, parts[name]), name
+
+
+def test_one_stage_of_all_sizes_is_the_single_stage(
+    pictures: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given the same sub-networks, the weights are equal to the last bit."""
+    recipe = Recipe(steps=4, batch_size=8, learning_rate=0.02, schedule="cosine", nesterov=True)
+    stage = replace(STAGES[-1], epochs=1, warmup=0, sorts=False)
+    monkeypatch.setattr(ofa_progressive, "STAGES", (stage,))
+    monkeypatch.setattr(ofa_progressive, "EPOCHS", stage.epochs)
+    staged = progressive(pictures, recipe)
+    supernet = staged.supernet.space.supernet(3, torch.Generator().manual_seed(1))
+    setting = replace(staged.setting, model=supernet)
+    options = OfaOptions(
+        samples=stage.sub_networks,
+        sandwich=False,
+        distillation=0.0,
+        selection=FEW.selection,
+        selection_batches=FEW.selection_batches,
+    )
+    single = make("ofa", setting, options)
+    assert isinstance(single, Ofa)
+    monkeypatch.setattr(single.paths, "of", staged.rows)
+    before = {name: value.clone() for name, value in single.model.state_dict().items()}
+
+    for name, algorithm in (("staged", staged), ("single", single)):
+        fit(algorithm, pictures.train, tmp_path / name, seed=4)
+
+    weights = single.model.state_dict()
+    for name, value in staged.model.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+    assert any(not torch.equal(value, before[name]) for name, value in weights.items())
 
 
 def test_sorting_for_the_last_stage_keeps_the_trained_width() -> None:
