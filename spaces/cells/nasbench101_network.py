@@ -67,8 +67,13 @@ class Skeleton:
 
         return plan
 
-    def places(self, num_classes: int) -> Mapping[str, Block]:
-        """Return the widest block of every module of the supernet by name."""
+    def places(self, num_classes: int, vertices: int = INNER) -> Mapping[str, Block]:
+        """Return the widest block of every module of the supernet by name.
+
+        Args:
+            num_classes: Number of classes of the classifier.
+            vertices: Number of inner vertices that a module may have.
+        """
         places = {"stem": self._stem, "classifier": self._classifier(num_classes)}
         for stack, shape in enumerate(self._shapes):
             if stack:
@@ -80,7 +85,7 @@ class Skeleton:
 
                 # Every layer at its widest: narrower cells use the first channels.
                 places[f"{prefix}/output"] = _projection(inputs, shape)
-                for vertex in range(1, INNER + 1):
+                for vertex in range(1, vertices + 1):
                     places[f"{prefix}/vertex_{vertex}/input"] = _projection(inputs, shape)
                     for code, name in enumerate(OPERATIONS):
                         places[f"{prefix}/vertex_{vertex}/{name}"] = _operation(code, shape)
@@ -130,7 +135,7 @@ class Skeleton:
 
         Args:
             codes: Checked codes, int array [n, 26].
-            keys: Keys of all blocks.
+            keys: Keys of all blocks that occur in the networks.
             num_classes: Number of classes of the classifier.
 
         Returns:
@@ -165,7 +170,9 @@ class Skeleton:
         # Column len(column) counts blocks that a network lacks.
         columns = np.full((channels + 1, len(OPERATIONS) + self._modules), len(column))
         for width in _widths(channels):
-            columns[width] = [column[block.key] for block in self._kinds(stack, width)]
+            columns[width] = [
+                column.get(block.key, len(column)) for block in self._kinds(stack, width)
+            ]
         return columns
 
 

@@ -7,56 +7,39 @@ recorded another labelling of these graphs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.architecture import Architecture
-from spaces.block import Block
 from spaces.cells.graph_hash import graph_hashes as graph_hashes
 from spaces.cells.nasbench101 import (
     EDGES,
     INNER,
     MOST_EDGES,
     OPERATIONS,
-    VERTICES,
     Cells,
     all_cells,
     cells_at,
     count_cells,
 )
-from spaces.cells.nasbench101_network import MOST_SHARERS, Skeleton
-from spaces.cells.plan import Plan
-from spaces.cells.space import CellSpace
+from spaces.cells.nasbench101_network import MOST_SHARERS
+from spaces.cells.stacked_modules import StackedModules
 from spaces.choice import Choice
 from spaces.errors import InvalidParameter
 from spaces.registry import register_space
 from spaces.space import Codes, SearchSpace
 
-if TYPE_CHECKING:
-    import torch
-    from torch_geometric.data import Batch
 
-    from spaces.drawing.sketch import Sketch
-    from spaces.modules.network import Initialiser
-    from spaces.modules.supernet import Supernet
-
-OUTPUT = "output"
-"""The label of a cell's output in graphs."""
-
-
-class NasBench101Space(CellSpace):
-    """Stacks of equal modules; between stacks the image is halved and the channels double.
+class NasBench101Space(StackedModules):
+    """Cells of up to 7 vertices and 9 edges, in stacks of equal ones.
 
     A code is valid if at most 9 edges connect input and output once the vertices on no path between
     them are removed. Its canonical form has the remaining vertices first, in their order.
     Isomorphic cells remain different architectures; see `graph_hashes`. Sampling is uniform over
     canonical forms; sampling bits until they are valid, as the paper's random search does, yields
-    mostly small cells. In the supernet an operation of a vertex has the weights of its largest
-    width, of which narrower cells use the first channels.
+    mostly small cells.
 
     Args:
         name: Canonical name.
@@ -66,8 +49,6 @@ class NasBench101Space(CellSpace):
         modules: Number of modules per stack.
         num_classes: Number of classes that costs are counted with.
     """
-
-    irregular = True
 
     def __init__(
         self,
@@ -80,10 +61,12 @@ class NasBench101Space(CellSpace):
     ):
         bits = [Choice(f"edge_{source}_{target}", ("0", "1")) for source, target in EDGES]
         vertices = [Choice(f"op_{vertex}", OPERATIONS) for vertex in range(1, INNER + 1)]
-        super().__init__(name, [*bits, *vertices], (3, input_size, input_size), num_classes)
-        self._skeleton = Skeleton(self.input_shape, stem_channels, stacks, modules)
+        choices = [*bits, *vertices]
+        super().__init__(name, choices, input_size, stem_channels, stacks, modules, num_classes)
 
-    # Architectures
+    def module_codes(self, codes: Codes) -> Codes:
+        """Return `codes` [n, 26], which are those of modules."""
+        return codes
 
     @property
     def size(self) -> int:
@@ -116,87 +99,6 @@ class NasBench101Space(CellSpace):
         """Yield all architectures as codes [at most batch, 26], in ascending order."""
         return all_cells(batch)
 
-    def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
-        """Return the benchmark's graph hash of each cell, bytes array [n, 1]."""
-        from spaces.cells.graph_hash import graph_hashes
-
-        return np.array(graph_hashes(codes), dtype="S32")[:, None]
-
-    # Blocks
-
-    def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:
-        """Return the wiring of the network of `codes` [26]."""
-        return self._skeleton.plan(codes, num_classes or self.num_classes)
-
-    def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
-        """Return the widest block of every module of the supernet by name."""
-        return self._skeleton.places(num_classes or self.num_classes)
-
-    @cached_property
-    def all_blocks(self) -> dict[str, Block]:
-        """Key -> block for every block that occurs in the space."""
-        return self._skeleton.all_blocks(self.num_classes)
-
-    def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
-        """Return all block keys of the space and how often each occurs, int array [n, keys]."""
-        keys = list(self.all_blocks)
-        return keys, self._skeleton.counts(codes, keys, self.num_classes)
-
-    # Networks and graphs
-
-    def initialiser(self) -> Initialiser:
-        """Return the initialisation of the release."""
-        from spaces.modules.initialisers import tensorflow_initialiser
-
-        return tensorflow_initialiser
-
-    def supernet(
-        self, num_classes: int | None = None, generator: torch.Generator | None = None
-    ) -> Supernet:
-        """Build the network with the weights of every candidate, at its largest width.
-
-        Args:
-            num_classes: Number of classes of the classifier. None: the space's.
-            generator: Source of the initial weights. None: a new one with seed 0.
-        """
-        from spaces.modules.elastic import ElasticCellSupernet
-        from spaces.modules.network import materialise
-
-        return materialise(
-            lambda: ElasticCellSupernet(self, num_classes), self.initialiser(), generator
-        )
-
-    def sketch(self, architecture: Architecture) -> Sketch:
-        """Return the content of the architecture's picture: its module."""
-        from spaces.drawing.cells import nasbench101_sketch
-
-        return nasbench101_sketch(
-            self.name, self.encode([architecture])[0], self._skeleton.channels
-        )
-
-    @property
-    def operations(self) -> list[str]:
-        """Names of the operations of a vertex, and the cell's output."""
-        return [*OPERATIONS, OUTPUT]
-
-    @property
-    def positions(self) -> int:
-        """Number of inner vertices, plus one for the output."""
-        return VERTICES - 1
-
-    def _graphs(self, codes: Codes) -> Batch:
-        from spaces.graphs.graph import dense_graphs
-
-        cells = Cells.from_codes(codes)
-        operation = np.zeros((len(codes), VERTICES), dtype=np.int64)
-        # Vertices on no path from input to output are absent.
-        operation[:, 1:-1] = np.where(
-            cells.live[:, 1:-1], cells.operations.astype(np.int64) + 1, -1
-        )
-        operation[:, -1] = len(self.operations)
-
-        return dense_graphs(operation, np.arange(VERTICES), cells.adjacency)
-
 
 @register_space("nasbench101")
 def nasbench101(
@@ -210,6 +112,12 @@ def nasbench101(
     num_classes: int = 10,
 ) -> SearchSpace:
     """Build the benchmark's space, with `stacks` of `modules` each."""
+    check_sizes(name, input_size, stem_channels, stacks)
+    return NasBench101Space(name, input_size, stem_channels, stacks, modules, num_classes)
+
+
+def check_sizes(name: str, input_size: int, stem_channels: int, stacks: int) -> None:
+    """Raise InvalidParameter where modules have too few channels, or stacks no whole pixels."""
     if stem_channels < MOST_SHARERS:
         raise InvalidParameter(
             f"{name}: up to {MOST_SHARERS} vertices share the channels; stem_channels is"
@@ -221,8 +129,6 @@ def nasbench101(
             f"{name}: input_size is halved {stacks - 1} times, so it must be a multiple of"
             f" {1 << stacks - 1}, not {input_size}"
         )
-
-    return NasBench101Space(name, input_size, stem_channels, stacks, modules, num_classes)
 
 
 def _cell(edges: str, operations: str) -> dict[str, str]:
