@@ -40,6 +40,7 @@ SPACES = Registry[Callable[..., "SearchSpace"]](
         "fbnet": "spaces.zoo.fbnet:fbnet",
         "nasbench-macro": "spaces.zoo.nasbench_macro:nasbench_macro",
         "nasbench101": "spaces.zoo.nasbench101:nasbench101",
+        "nasbench1shot1": "spaces.zoo.nasbench1shot1:nasbench1shot1",
         "nasbench201": "spaces.zoo.nasbench201:nasbench201",
         "nasbench201-search": "spaces.zoo.nasbench201_search:nasbench201_search",
         "ofa-mobilenetv3": "spaces.zoo.ofa:ofa_mobilenetv3",

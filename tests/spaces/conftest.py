@@ -43,6 +43,9 @@ PRESETS = {
     "nasbench201": "nasbench201(channels=4, cells=1)",
     "nasbench201-search": "nasbench201-search(channels=4, cells=1, edge_weights=True)",
     "nasbench101": "nasbench101(stem_channels=8, stacks=2, modules=1)",
+    "nasbench1shot1": "nasbench1shot1(stem_channels=8, stacks=2, modules=1)",
+    "nasbench1shot1-2": "nasbench1shot1(stem_channels=9, stacks=2, modules=1, subspace=2)",
+    "nasbench1shot1-3": "nasbench1shot1(stem_channels=8, stacks=1, modules=2, subspace=3)",
     "darts-tiny": "darts-tiny",
     "darts": "darts(channels=4, layers=3)",
     "darts-dense": (
