@@ -29,7 +29,7 @@ class Block:
         dilation: Dilation of the depthwise kernel.
         heads: Number of attention heads.
         vocabulary: Number of different tokens.
-        context: Number of positions that have a learned vector.
+        context: Number of positions that a token may have.
         cached: Number of earlier tokens whose keys and values are cached.
         se: Whether it has a squeeze-and-excitation branch.
         shortcut: Whether its input is added to its output.

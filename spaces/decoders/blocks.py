@@ -111,9 +111,7 @@ class DecoderBlocks:
 
     def _embedding(self, context: int, width: int) -> Block:
         tokens = self.tokens(context)
-        return Block(
-            "embedding", (tokens,), (tokens, width), vocabulary=self.vocabulary, context=context
-        )
+        return Block("embedding", (tokens,), (tokens, width), vocabulary=self.vocabulary)
 
     def _attention(self, context: int, width: int, heads: int) -> Block:
         features = (self.tokens(context), width)
@@ -123,6 +121,7 @@ class DecoderBlocks:
             features,
             hidden=heads * self.sizes.head_size,
             heads=heads,
+            context=context,
             cached=self.cached(context) or None,
         )
 

@@ -61,6 +61,11 @@ class Sizes:
                 raise InvalidParameter(
                     f"{name}: {field} needs sizes that increase, at least one, not {values}"
                 )
+        if self.head_size % 2:
+            raise InvalidParameter(
+                f"{name}: head_size must be even, since pairs of features are rotated, not"
+                f" {self.head_size}"
+            )
         if self.dropout >= 1:
             raise InvalidParameter(f"{name}: dropout must be below 1, not {self.dropout}")
 

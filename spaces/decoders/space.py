@@ -49,12 +49,12 @@ class DecoderSpace(SearchSpace):
         >>> architecture = space.architecture([0] * len(space.choices))
         >>> for block in space.blocks(architecture):
         ...     print(block)
-        embedding v16 l8 8 -> 8x16
-        attention m8 h1 8x16 -> 8x16
+        embedding v16 8 -> 8x16
+        attention m8 h1 l8 8x16 -> 8x16
         feed_forward e1 gelu skip 8x16 -> 8x16
         token_scores 8x16 -> 8x16
         >>> space.at_phase("decode", 8).blocks(architecture)[1].key
-        'attention m8 h1 c7 1x16 -> 1x16'
+        'attention m8 h1 l8 c7 1x16 -> 1x16'
     """
 
     head = "tokens"

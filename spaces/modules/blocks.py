@@ -11,7 +11,7 @@ from spaces.block import Block
 from spaces.errors import UnknownName
 from spaces.modules.binary import BinaryConv2d
 from spaces.modules.recurrent_parts import recurrent_part
-from spaces.modules.text import Attention, AttentionBlock, Embedding, EmbeddingBlock
+from spaces.modules.text import Attention, AttentionBlock
 from spaces.operators import operator
 from spaces.operators.layers import (
     Activation,
@@ -71,8 +71,6 @@ def build(block: Block, affine: bool = True) -> nn.Module:
             return AttentionBlock(branches["main"])
         case "gate":
             return GateBlock(branches["main"], branches["gate"])
-        case "chain" if block.vocabulary is not None:
-            return EmbeddingBlock(*branches["main"])
         case "recurrent":
             return recurrent_part(block)
         case "chain":
@@ -132,9 +130,9 @@ def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
         case Projection():
             return nn.Linear(layer.inputs, layer.outputs, bias=layer.bias)
         case CausalAttention():
-            return Attention(layer.width, layer.hidden, layer.heads)
+            return Attention(layer.width, layer.hidden, layer.heads, layer.context)
         case TokenEmbedding():
-            return Embedding(layer.vocabulary, layer.context, layer.width)
+            return nn.Embedding(layer.vocabulary, layer.width)
         case Resize():
             return Interpolate(layer.height, layer.width, layer.mode)
         case WeightedSum():

@@ -41,8 +41,8 @@ class DecoderNetwork(nn.Module):
     def __init__(self, blocks: Sequence[Block]):
         super().__init__()
         self.blocks = nn.ModuleList(build(block) for block in blocks)
-        self.context = blocks[0].context or 1
         attention = [block for block in blocks if block.operator == "attention"]
+        self.context = attention[0].context or 1
         self.cache_shapes = [_cache_shape(block) for block in attention]
 
     def forward(self, tokens: Tensor, state: Cache | None = None) -> tuple[Tensor, Cache | None]:
@@ -59,10 +59,9 @@ class DecoderNetwork(nn.Module):
         if state is None:
             return in_pieces(self._without_cache, tokens, self.context), None
 
-        start = state[0][0].shape[2]
-        check_length(start + tokens.shape[1], self.context)
+        check_length(state[0][0].shape[2] + tokens.shape[1], self.context)
         embedding, *layers, scores = self.blocks
-        x = embedding(tokens, start)
+        x = embedding(tokens)
         remaining = iter(state)
         present: list[KeysValues] = []
 

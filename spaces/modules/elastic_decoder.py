@@ -16,7 +16,7 @@ from torch.nn.functional import layer_norm, linear
 from spaces.architecture import Architecture
 from spaces.modules.decoder import DecoderNetwork, in_pieces
 from spaces.modules.elastic_supernet import SlicedSupernet
-from spaces.modules.text import attend
+from spaces.modules.text import Rotation, attend
 
 if TYPE_CHECKING:
     from spaces.decoders.sizes import Sizes
@@ -32,27 +32,23 @@ class ElasticLayerNorm(nn.LayerNorm):
 
 
 class ElasticEmbedding(nn.Module):
-    """Vectors of tokens and positions, of which the first features are used.
+    """Vectors of tokens, of which the first features are used.
 
     Args:
         vocabulary: Number of different tokens.
-        context: Greatest number of positions.
         width: Greatest number of features.
         dropout: Probability of dropout.
     """
 
-    def __init__(self, vocabulary: int, context: int, width: int, dropout: float):
+    def __init__(self, vocabulary: int, width: int, dropout: float):
         super().__init__()
         self.token = nn.Embedding(vocabulary, width)
-        self.position = nn.Embedding(context, width)
         self.dropout = nn.Dropout(dropout)
         self.width = width
 
     def forward(self, tokens: Tensor) -> Tensor:
-        width = self.width
-        positions = self.position.weight[: tokens.shape[1], :width]
-        vectors = nn.functional.embedding(tokens, self.token.weight[:, :width])
-        result: Tensor = self.dropout(vectors + positions)
+        vectors = nn.functional.embedding(tokens, self.token.weight[:, : self.width])
+        result: Tensor = self.dropout(vectors)
         return result
 
 
@@ -61,24 +57,24 @@ class ElasticAttention(nn.Module):
 
     Args:
         width: Greatest number of features.
-        heads: Greatest number of heads.
-        head_size: Number of features of each head.
-        dropout: Probability of dropout.
+        sizes: Sizes of the space, of which the most heads and positions are built.
     """
 
-    def __init__(self, width: int, heads: int, head_size: int, dropout: float):
+    def __init__(self, width: int, sizes: Sizes):
         super().__init__()
         self.norm = ElasticLayerNorm(width)
-        self.inputs = nn.Linear(width, 3 * heads * head_size, bias=False)
-        self.outputs = nn.Linear(heads * head_size, width, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        heads = max(sizes.heads)
+        self.inputs = nn.Linear(width, 3 * heads * sizes.head_size, bias=False)
+        self.outputs = nn.Linear(heads * sizes.head_size, width, bias=False)
+        self.rotation = Rotation(max(sizes.contexts), sizes.head_size)
+        self.dropout = nn.Dropout(sizes.dropout)
         self.largest = heads
-        self.head_size = head_size
+        self.head_size = sizes.head_size
         self.heads = heads
 
     def forward(self, x: Tensor) -> Tensor:
-        inputs, outputs = self.slices(x.shape[-1], self.heads)
-        update, _ = attend(self.norm(x), inputs, outputs, self.heads, None)
+        weights = self.slices(x.shape[-1], self.heads)
+        update, _ = attend(self.norm(x), weights, self.heads, self.rotation, None)
         result: Tensor = x + self.dropout(update)
         return result
 
@@ -163,7 +159,7 @@ class ElasticLayer(nn.Module):
     def __init__(self, sizes: Sizes):
         super().__init__()
         width = max(sizes.widths)
-        self.attention = ElasticAttention(width, max(sizes.heads), sizes.head_size, sizes.dropout)
+        self.attention = ElasticAttention(width, sizes)
         self.feed_forward = ElasticFeedForward(width, max(sizes.ratios), sizes.dropout)
 
 
@@ -185,7 +181,7 @@ class DecoderSupernet(SlicedSupernet):
         self.num_classes = vocabulary
         sizes = space.sizes
         width = max(sizes.widths)
-        self.embedding = ElasticEmbedding(vocabulary, max(sizes.contexts), width, sizes.dropout)
+        self.embedding = ElasticEmbedding(vocabulary, width, sizes.dropout)
         self.layers = nn.ModuleList(ElasticLayer(sizes) for _ in range(max(sizes.depths)))
         self.scores = ElasticTokenScores(width, vocabulary)
         self.context = max(sizes.contexts)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from spaces.block import Block
 from spaces.modules.blocks import WeightedMean, build
+from spaces.modules.text import Rotation
 
 if TYPE_CHECKING:
     from spaces.heads.attached import WiredBlocks
@@ -151,8 +152,8 @@ def materialise(
     for submodule in module.modules():
         if isinstance(submodule, nn.BatchNorm1d | nn.BatchNorm2d):
             submodule.reset_running_stats()
-        # No initialiser of a backbone knows it.
-        elif isinstance(submodule, WeightedMean):
+        # No initialiser of a backbone knows them.
+        elif isinstance(submodule, WeightedMean | Rotation):
             submodule.reset_parameters()
 
     if generator is None:

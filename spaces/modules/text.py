@@ -11,41 +11,52 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 KeysValues: TypeAlias = tuple[Tensor, Tensor]
 """Keys and values of the tokens that a block has seen, [b, heads, tokens, head size] each."""
 
+# Of the vectors of tokens: below that of what a block adds, which is near 1.
+_TOKEN_DEVIATION = 0.5
 
-class Embedding(nn.Module):
-    """The learned vector of each token plus that of its position.
+
+class Rotation(nn.Module):
+    """Rotates queries and keys by angles that grow with their positions, as RoFormer does.
+
+    The product of a query and a key then depends on the distance of their tokens, not on where in
+    the text they are (Su et al., arXiv 2104.09864, equation 34).
 
     Args:
-        vocabulary: Number of different tokens.
-        context: Number of positions.
-        width: Number of features.
+        positions: Number of positions.
+        size: Number of features of a head, which is even.
     """
 
-    def __init__(self, vocabulary: int, context: int, width: int):
-        super().__init__()
-        self.token = nn.Embedding(vocabulary, width)
-        self.position = nn.Embedding(context, width)
+    cosines: Tensor
+    sines: Tensor
 
-    def forward(self, tokens: Tensor, start: int = 0) -> Tensor:
-        """Return features [b, length, width] of tokens [b, length].
+    def __init__(self, positions: int, size: int):
+        super().__init__()
+        for name in ("cosines", "sines"):
+            self.register_buffer(name, torch.empty(positions, size // 2), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the angles, which are not learned: position / 10000^(2i / size) of the ith pair."""
+        positions, pairs = self.cosines.shape
+        position = torch.arange(positions, device=self.cosines.device)[:, None]
+        angles = position * 10000.0 ** (-torch.arange(pairs, device=position.device) / pairs)
+        self.cosines.copy_(angles.cos())
+        self.sines.copy_(angles.sin())
+
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        """Return rotated features.
 
         Args:
-            tokens: Indices of the tokens.
-            start: Position of the first one.
+            x: Features [b, length, ..., heads, size], with the first half of a head's features
+                paired with the second.
+            start: Position of the first token.
         """
-        positions = self.position.weight[start : start + tokens.shape[1]]
-        result: Tensor = self.token(tokens) + positions
-        return result
-
-
-class EmbeddingBlock(nn.Sequential):
-    """An embedding and dropout."""
-
-    def forward(self, tokens: Tensor, start: int = 0) -> Tensor:
-        """Return features [b, length, width] of tokens [b, length] from the position `start` on."""
-        embedding, dropout = self
-        result: Tensor = dropout(embedding(tokens, start))
-        return result
+        rows = slice(start, start + x.shape[1])
+        angles_shape = (-1, *[1] * (x.ndim - 3), x.shape[-1] // 2)
+        cosines = self.cosines[rows].view(angles_shape)
+        sines = self.sines[rows].view(angles_shape)
+        first, second = x.chunk(2, -1)
+        return torch.cat([first * cosines - second * sines, first * sines + second * cosines], -1)
 
 
 class Attention(nn.Module):
@@ -55,17 +66,20 @@ class Attention(nn.Module):
         width: Number of features of a token.
         hidden: Number of features of the queries, over all heads.
         heads: Number of heads.
+        context: Number of positions.
     """
 
-    def __init__(self, width: int, hidden: int, heads: int):
+    def __init__(self, width: int, hidden: int, heads: int, context: int):
         super().__init__()
         self.heads = heads
+        self.rotation = Rotation(context, hidden // heads)
         self.inputs = nn.Linear(width, 3 * hidden, bias=False)
         self.outputs = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor, past: KeysValues | None) -> tuple[Tensor, KeysValues]:
         """Return features [b, length, width], and the keys and values up to the last token."""
-        return attend(x, self.inputs.weight, self.outputs.weight, self.heads, past)
+        weights = (self.inputs.weight, self.outputs.weight)
+        return attend(x, weights, self.heads, self.rotation, past)
 
 
 class AttentionBlock(nn.Module):
@@ -96,23 +110,31 @@ class AttentionBlock(nn.Module):
 
 
 def attend(
-    x: Tensor, inputs: Tensor, outputs: Tensor, heads: int, past: KeysValues | None
+    x: Tensor,
+    weights: tuple[Tensor, Tensor],
+    heads: int,
+    rotation: Rotation,
+    past: KeysValues | None,
 ) -> tuple[Tensor, KeysValues]:
     """Compute causal self-attention with weights from anywhere.
 
     Args:
         x: Features [b, length, width].
-        inputs: Weights [3 x hidden, width] of the queries, keys and values.
-        outputs: Weights [width, hidden].
+        weights: Those of the queries, keys and values [3 x hidden, width], and of the outputs
+            [width, hidden].
         heads: Number of heads.
+        rotation: Rotation of the queries and keys by their positions.
         past: Keys and values of earlier tokens; None: there are none.
 
     Returns:
         Features [b, length, width], and the keys and values up to the last token.
     """
     batch, length, _ = x.shape
+    inputs, outputs = weights
     projected = linear(x, inputs).view(batch, length, 3, heads, -1)
-    query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)
+    rotated = rotation(projected[:, :, :2], 0 if past is None else past[0].shape[2])
+    query, key = rotated.permute(2, 0, 3, 1, 4).unbind(0)
+    value = projected[:, :, 2].transpose(1, 2)
 
     mask: Tensor | None = None
     if past is not None:
@@ -133,10 +155,17 @@ def attend(
 
 
 def initialise_text(module: nn.Module, generator: torch.Generator) -> None:
-    """Initialise as GPT-2 does: weights are normal with a deviation of 0.02."""
+    """Initialise with normal weights that keep the variance of what they project.
+
+    GPT-2's deviation of 0.02 suits its 768 features: that of narrow decoders must be larger, or
+    their first hundreds of updates only make their weights grow.
+    """
     for submodule in module.modules():
-        if isinstance(submodule, nn.Linear | nn.Embedding):
-            nn.init.normal_(submodule.weight, 0.0, 0.02, generator=generator)
+        if isinstance(submodule, nn.Linear):
+            deviation = submodule.in_features**-0.5
+            nn.init.normal_(submodule.weight, 0.0, deviation, generator=generator)
+        elif isinstance(submodule, nn.Embedding):
+            nn.init.normal_(submodule.weight, 0.0, _TOKEN_DEVIATION, generator=generator)
         elif isinstance(submodule, nn.LayerNorm):
             nn.init.ones_(submodule.weight)
             nn.init.zeros_(submodule.bias)

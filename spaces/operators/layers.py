@@ -248,12 +248,14 @@ class CausalAttention:
         width: Number of features of a token.
         hidden: Number of features of the queries, over all heads.
         heads: Number of heads.
+        context: Number of positions, by which queries and keys are rotated.
         cached: Number of earlier tokens whose keys and values are cached.
     """
 
     width: int
     hidden: int
     heads: int
+    context: int
     cached: int = 0
 
     def shape(self, shape: Shape) -> Shape:
@@ -271,10 +273,9 @@ class CausalAttention:
 
 @dataclass(frozen=True, slots=True)
 class TokenEmbedding:
-    """The sum of a token's learned vector and that of its position; it has no MACs."""
+    """A token's learned vector; it has no MACs."""
 
     vocabulary: int
-    context: int
     width: int
 
     def shape(self, shape: Shape) -> Shape:
@@ -285,7 +286,7 @@ class TokenEmbedding:
         return 0
 
     def params(self) -> int:
-        return (self.vocabulary + self.context) * self.width
+        return self.vocabulary * self.width
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,25 +24,30 @@ _DROPOUT = Dropout(0.0)
 
 
 class EmbeddingOperator:
-    """The learned vectors of tokens and of their positions, added up, and dropout."""
+    """The learned vectors of tokens, and dropout."""
 
     arrangement: Arrangement = "chain"
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
         width = block.output[1]
-        embedding = TokenEmbedding(block.vocabulary or 1, block.context or 1, width)
+        embedding = TokenEmbedding(block.vocabulary or 1, width)
         return {"main": ((embedding, _DROPOUT), block.input)}
 
 
 class AttentionOperator:
-    """Layer normalisation and causal self-attention, with a shortcut (GPT-2's arrangement)."""
+    """Layer normalisation and causal self-attention with rotated positions, and a shortcut."""
 
     arrangement: Arrangement = "attention"
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
         width = block.input[1]
+        cached = block.cached or 0
         attention = CausalAttention(
-            width, block.hidden or width, block.heads or 1, block.cached or 0
+            width=width,
+            hidden=block.hidden or width,
+            heads=block.heads or 1,
+            context=block.context or cached + block.input[0],
+            cached=cached,
         )
         return {"main": ((LayerNorm(width), attention, _DROPOUT), block.input)}
 

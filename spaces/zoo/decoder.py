@@ -1,8 +1,9 @@
 """Decoders of text for processors: causal transformers of 0.1 to 3 million parameters.
 
 The elastic sizes are those of Hardware-Aware Transformers (Wang et al., ACL 2020, arXiv 2005.14187)
-for a decoder alone, with the arrangement of GPT-2: normalisation before each block, learned vectors
-of positions.
+for a decoder alone: normalisation before each block, as in GPT-2, and queries and keys rotated by
+their positions, as in RoFormer (Su et al., arXiv 2104.09864), which learns in fewer updates than
+learned vectors of positions.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def decoder(
         widths: Numbers of features of a token.
         heads: Numbers of attention heads of a layer.
         ratios: Ratios of a layer's inner channels to the width.
-        head_size: Number of features of each head.
+        head_size: Number of features of each head, even.
         vocabulary: Number of different tokens.
         dropout: Probability of dropout in training.
     """

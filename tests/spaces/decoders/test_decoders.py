@@ -12,6 +12,7 @@ from spaces.architecture import Architecture
 from spaces.decoders.space import DecoderSpace
 from spaces.errors import ContextExceeded, InvalidParameter, UnknownName
 from spaces.modules.elastic_supernet import extract
+from spaces.modules.text import Rotation
 from spaces.testing import counted_flops
 
 LARGEST = [1, 1, 2, 1, 1, 1, 1]
@@ -125,6 +126,34 @@ def test_incremental_decoding_equals_one_pass(space: DecoderSpace, pieces: list[
         assert torch.allclose(torch.cat(scores, 1), expected, atol=1e-5)
 
 
+def test_rotated_products_depend_on_distances_alone() -> None:
+    rotation = Rotation(40, 6)
+    generator = torch.Generator().manual_seed(0)
+    query = torch.randn(6, generator=generator).expand(1, 40, 2, 6)
+    key = torch.randn(6, generator=generator).expand(1, 40, 2, 6)
+    rotated = rotation(query), rotation(key)
+    products = torch.einsum("qi,ki->qk", rotated[0][0, :, 0], rotated[1][0, :, 0])
+
+    for distance in (-20, -1, 0, 3):
+        diagonal = products.diagonal(distance)
+        assert torch.allclose(diagonal, diagonal[0].expand_as(diagonal), atol=1e-4)
+    assert products.diagonal(1)[0] != pytest.approx(products.diagonal(2)[0].item(), abs=1e-3)
+    # Lengths are kept, and a later start is a later row.
+    assert torch.allclose(rotated[0].norm(dim=-1), query.norm(dim=-1), atol=1e-5)
+    assert torch.equal(rotation(query[:, 7:], 7), rotated[0][:, 7:])
+
+
+def test_rotation_of_a_pair_is_that_of_a_complex_number() -> None:
+    rotation = Rotation(5, 4)
+    x = torch.randn(1, 5, 1, 4, generator=torch.Generator().manual_seed(0))
+    pairs = torch.complex(x[..., :2], x[..., 2:])
+    angles = torch.arange(5.0)[:, None] * torch.tensor([1.0, 10000**-0.5])
+    expected = pairs * torch.polar(torch.ones_like(angles), angles)[None, :, None]
+    rotated = rotation(x)
+    assert torch.allclose(rotated[..., :2], expected.real, atol=1e-6)
+    assert torch.allclose(rotated[..., 2:], expected.imag, atol=1e-6)
+
+
 def test_later_tokens_do_not_change_earlier_scores(space: DecoderSpace) -> None:
     network = space.network(space.architecture(LARGEST)).eval()
     tokens = random_tokens(1, 16)
@@ -216,6 +245,7 @@ def test_unknown_phase_is_refused(space: DecoderSpace) -> None:
     [
         ({"widths": (24, 16)}, "widths needs sizes that increase"),
         ({"heads": ()}, "heads needs sizes that increase"),
+        ({"head_size": 7}, "head_size must be even, .* not 7"),
         ({"dropout": 1.0}, "dropout must be below 1"),
     ],
 )
