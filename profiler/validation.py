@@ -19,6 +19,7 @@ from profiler.instruments.timing import quiet, rebuild_runners
 from profiler.unseen import limit_at, sample_unseen, searched_networks
 from spaces.progress import Progress, silent
 from spaces.space import Codes, SearchSpace
+from tables.errors import InvalidTable
 from tables.lookup_table import LookupTable
 from tables.ranks import kendall, spearman
 
@@ -85,6 +86,7 @@ class Validation:
         ceiling_kendall: Kendall's rank correlation of them.
         limits: Results of the searched networks.
         drift: Latency of the references now over that in the table.
+        before: Accuracy of an earlier version of the table, by the same networks. None without one.
     """
 
     networks: int
@@ -96,6 +98,7 @@ class Validation:
     ceiling_kendall: float
     limits: tuple[Limit, ...]
     drift: float
+    before: Accuracy | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -114,6 +117,7 @@ def validate(
     correction: str = "ridge",
     progress: Progress = silent,
     least_rounds: int | None = None,
+    before: LookupTable | None = None,
 ) -> Validation:
     """Measure random and searched networks and compare them with the table's estimates.
 
@@ -129,6 +133,8 @@ def validate(
         progress: Called with the fraction of rounds that are done.
         least_rounds: Number of rounds, at least 4, after which Ctrl-C ends the measurement with
             those so far; None: KeyboardInterrupt is always raised.
+        before: Earlier version of the table, which is compared with the same networks. None
+            compares `table` alone.
     """
     rng = np.random.default_rng(seed)
     model = table.cost_model(space, correction=correction)
@@ -147,6 +153,9 @@ def validate(
     medians = np.median(corrected, 1)
     ceiling_mape, ceiling_spearman, ceiling_kendall = ceiling(corrected[:count])
 
+    def judge(estimates: Array) -> Accuracy:
+        return accuracy(estimates, raw_medians[:count], medians[:count])
+
     results: list[Limit] = []
     begin = count
     for percentile, limit, group in zip(PERCENTILES, limits, searched_codes, strict=True):
@@ -159,14 +168,37 @@ def validate(
     return Validation(
         networks=count,
         rounds=raw.shape[1],
-        estimate=accuracy(model.estimate(random), raw_medians[:count], medians[:count]),
-        block_sum=accuracy(model.block_sum(random), raw_medians[:count], medians[:count]),
+        estimate=judge(model.estimate(random)),
+        block_sum=judge(model.block_sum(random)),
         ceiling_mape=ceiling_mape,
         ceiling_spearman=ceiling_spearman,
         ceiling_kendall=ceiling_kendall,
         limits=tuple(results),
         drift=drift,
+        before=(
+            None
+            if before is None
+            else judge(before.cost_model(space, correction=correction).estimate(random))
+        ),
     )
+
+
+def check_versions(table: LookupTable, before: LookupTable) -> None:
+    """Check that two tables are versions of one, so that the same measurements judge both.
+
+    Raises:
+        InvalidTable: Space or reference networks are others.
+    """
+    if before.space != table.space:
+        raise InvalidTable(
+            f"--before: {before.name!r} is a table of {before.space}, {table.name!r} of"
+            f" {table.space}; name an earlier version of the same table"
+        )
+    if before.measured.reference_codes != table.measured.reference_codes:
+        raise InvalidTable(
+            f"--before: {before.name!r} and {table.name!r} have other reference networks; name an"
+            " earlier version of the same table, or compare both with python -m profiler compare"
+        )
 
 
 def ceiling(latencies: Array) -> tuple[float, float, float]:

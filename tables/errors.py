@@ -75,6 +75,10 @@ class InvalidTable(PathfitError):
     """A lookup table breaks its schema; the message names the position and the value."""
 
 
+class InvalidMeasurements(PathfitError):
+    """Measurements of networks that cannot be read, or that a table cannot be compared with."""
+
+
 class InvalidTransfer(PathfitError):
     """Measurements do not suffice for a transfer to a new device; the message names the need."""
 

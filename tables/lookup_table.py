@@ -131,12 +131,14 @@ class LookupTable:
 
         Returns:
             Drift-corrected latencies of the samples' blocks over `sums`: about 1 where nothing
-            disturbed the machine. None where blocks were not timed.
+            disturbed the machine, and NaN where the sample's blocks were not timed. None where
+            those of no sample were.
         """
         blocks_ms = [sample.blocks_ms for sample in self.networks]
-        if self.measurement is None or None in blocks_ms:
+        if self.measurement is None or not any(blocks_ms):
             return None
 
+        # None becomes NaN: networks that joined a table later were timed as a whole.
         latencies = np.array(blocks_ms, dtype=float) * self._drift_factors(self.measurement)
         disturbance: NDArray[np.float64] = latencies / sums
         return disturbance

@@ -9,6 +9,7 @@ import click
 from profiler.commands.adapt import adapt
 from profiler.commands.build import build
 from profiler.commands.measure import measure
+from profiler.commands.refine import refine
 from profiler.commands.validate import validate
 from spaces.console.group import Group, example
 from spaces.console.outputs import OUTPUT_FILE
@@ -27,6 +28,7 @@ def main() -> None:
 
 main.add_command(build)
 main.add_command(adapt)
+main.add_command(refine)
 
 
 main.add_command(measure)

@@ -44,6 +44,12 @@ _LEAST_ROUNDS = 4
     help="Correction of the block sum by whole networks.",
 )
 @click.option(
+    "--before",
+    "before_name",
+    default=None,
+    help="Earlier version of the table, which is compared with the same networks.",
+)
+@click.option(
     "--device", "device_name", default=None, help="cpu, gpu, gpu:1  [default: the table's kind]"
 )
 @seed_option(1, "the networks and the orders")
@@ -60,6 +66,7 @@ def validate(
     searched: int,
     rounds: int,
     correction: str,
+    before_name: str | None,
     device_name: str | None,
     seed: int,
     output: Path | None,
@@ -69,8 +76,9 @@ def validate(
     Random networks, none of which is in the table, show its error and its ranking; the agreement
     of two halves of the measurements is the ceiling of any ranking. Searched networks, which the
     table is prone to underestimate, are measured under limits at the 10th, 50th and 90th percentile
-    of the range of limits. Networks of text are compared in both phases. Ctrl-C compares the rounds
-    so far, if there are four, with exit code 130.
+    of the range of limits. With --before, an earlier version is compared by the same random
+    networks. Networks of text are compared in both phases. Ctrl-C compares the rounds so far, if
+    there are four, with exit code 130.
     """
     import json
 
@@ -80,6 +88,7 @@ def validate(
     from profiler.backends.registry import make_backend_of
     from profiler.instruments.devices import find
     from profiler.phases import by_phase
+    from profiler.validation import check_versions
     from profiler.validation import validate as validate_table
     from spaces.console.progress import Bar
     from spaces.files import write_text
@@ -88,6 +97,10 @@ def validate(
 
     lookup_table = load(table)
     lookup_table.measured  # noqa: B018 - raises where the table was imported
+    before = None if before_name is None else load(before_name)
+    if before is not None:
+        check_versions(lookup_table, before)
+
     device = find(device_name or ("gpu" if lookup_table.device["kind"] == "cuda" else "cpu"))
     backend = make_backend_of(lookup_table, device.torch_name)
 
@@ -109,6 +122,7 @@ def validate(
                 correction=correction,
                 progress=bar.update,
                 least_rounds=_LEAST_ROUNDS,
+                before=before.at_phase(phase) if before is not None and phase else before,
             )
 
     interrupted = any(result.rounds < rounds for result in results.values())
@@ -122,9 +136,24 @@ def validate(
         }
         write_text(output, json.dumps(report, indent=1) + "\n")
 
+    if before is not None:
+        _print_sigmas(before, lookup_table, correction)
     for phase, result in results.items():
         _print(lookup_table, phase, result, device.processor)
     exit_if_interrupted(interrupted)
+
+
+def _print_sigmas(before: LookupTable, table: LookupTable, correction: str) -> None:
+    from spaces.registry import get
+
+    space = get(table.space)
+    for metric in table.latency_metrics:
+        sigmas = [item.cost_model(space, metric, correction).sigma for item in (before, table)]
+        old, new = (f"{sigma or 0.0:.4g}" for sigma in sigmas)
+        click.echo(
+            f"{metric}: sigma {old} -> {new} ms, networks"
+            f" {len(before.networks)} -> {len(table.networks)}"
+        )
 
 
 def _print(table: LookupTable, phase: str, validation: Validation, processor: str) -> None:
@@ -147,6 +176,8 @@ def _print(table: LookupTable, phase: str, validation: Validation, processor: st
     names = "estimate", "MAPE raw", "MAPE", "in 5%", "in 10%", "largest", "Spearman", "Kendall"
     rows = compact_table(*names, title=title)
     rows.add_row("cost model", *_cells(validation.estimate))
+    if validation.before is not None:
+        rows.add_row("cost model before", *_cells(validation.before))
     rows.add_row("block sum", *_cells(validation.block_sum))
     rows.add_row(
         "ceiling",

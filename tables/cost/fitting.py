@@ -101,11 +101,13 @@ def _latency_fitting(table: LookupTable, space: SearchSpace, plain: CostTable) -
 
     disturbance = table.network_disturbance(sums)
     if disturbance is not None:
+        timed = ~np.isnan(disturbance)
+        excess = np.log(latencies[timed] / sums[timed])
         # A network has a fraction of the disturbance of its blocks: the slope of one on the other.
-        fraction = disturbance_slope(np.log(disturbance), np.log(latencies / sums))
-        latencies = latencies / disturbance**fraction
+        fraction = disturbance_slope(np.log(disturbance[timed]), excess)
+        latencies[timed] /= disturbance[timed] ** fraction
         # That fraction may be the reason why its runs differ: only the remainder is proven noise.
-        noise = noise * (1 - fraction)
+        noise[timed] *= 1 - fraction
 
     costs = {key: cost.latency_ms for key, cost in table.blocks.items()}
     return _Fitting(space, plain, costs, codes, latencies, table.seed, noise)
