@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
+
 from spaces.console.group import command_line
 from spaces.registry import get
 from tables.errors import InvalidMeasurements, InvalidTable
@@ -50,7 +52,7 @@ def refine(
         raise InvalidMeasurements("networks: there is none to add to the table")
 
     space = get(table.space)
-    space.check([network.codes for network in measurements.networks])
+    space.check(np.array([network.codes for network in measurements.networks]))
     present = set(table.networks)
     samples = tuple(item for item in measurements.samples(table) if item not in present)
     if not samples:

@@ -101,7 +101,8 @@ class MeasuredNetwork:
             reference_ms: Latency of the references in the table.
         """
         # Divided round by round: the machine's speed may jump between two rounds.
-        return np.array(self.latency_ms) / np.array(self.reference_ms) * reference_ms
+        ratios: NDArray[np.float64] = np.array(self.latency_ms) / np.array(self.reference_ms)
+        return ratios * reference_ms
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""

@@ -12,6 +12,11 @@ import click
 from oneshot.commands.options.base import FILE, MARGIN_OPTION, SEED, name_and_value
 from oneshot.commands.options.evaluation import evaluation_options
 from oneshot.commands.options.guide import chunk_size, load_guide, open_journal, short_training
+from oneshot.commands.options.verification import (
+    SearchVerification,
+    echo_verification,
+    verification_options,
+)
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
 
@@ -140,7 +145,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Format of --export-each; see `python -m spaces formats`.",
 )
-@click.option("--resume", is_flag=True, help="Resume an interrupted search by a supernet.")
+@verification_options
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Resume an interrupted search by a supernet, or its measurements.",
+)
 @evaluation_options
 @click.option(
     "-o",
@@ -167,6 +177,9 @@ def search(
     plot: Path | None,
     export_each: Path | None,
     format_name: str,
+    verified: int | None,
+    table_name: str | None,
+    verification_rounds: int,
     resume: bool,
     output: Path,
     **evaluation: Any,
@@ -181,6 +194,9 @@ def search(
     supernets and have the meaning that they have for `evaluate`. Short trainings are written and
     resumed likewise, with the files of unfinished ones in OUTPUT.trainings, and heed --task,
     --device, --threads, --engine, --workers and --address.
+
+    With --verify the best networks are measured on this machine once the search has ended; their
+    latencies are written to OUTPUT.measured.json, which --resume and `profiler refine` read.
     """
     from oneshot.search.charge import ChargedGuide
     from oneshot.search.problem import SearchProblem
@@ -194,6 +210,10 @@ def search(
     limits, traded, charged = _costs(space, constraints, objectives, charges, margin)
     remaining = None if candidates is None else read_candidates(candidates).masks(space)
     SearchProblem(space, _NoGuide(), limits, remaining=remaining).check_feasible()
+    verification = _verification(
+        space, constraints, verified, table_name, verification_rounds, seed
+    )
+    measurements = None if verification is None else verification.measurements(output, resume)
 
     training = short_training(guide_text, training_options, output, evaluation)
     journal = open_journal(guide_text, output, space, resume)
@@ -205,9 +225,27 @@ def search(
     chunk = chunk_size(guide_text, evaluation["engine"])
     exporter = None if export_each is None else _exporter(export_each, format_name)
     result = _run(problem, strategy, strategy_options, seed, exporter, chunk, journal)
+    if verification is not None and measurements is not None:
+        result = verification.verify(result, measurements)
 
     result.save(output, count)
     _report(result, guide, output, plot)
+
+
+def _verification(
+    space: SearchSpace,
+    constraints: tuple[str, ...],
+    count: int | None,
+    table_name: str | None,
+    rounds: int,
+    seed: int,
+) -> SearchVerification | None:
+    """Return the verification that the options request; None for none."""
+    if count is not None:
+        return SearchVerification(space, constraints, count, table_name, rounds, seed)
+    if table_name is not None:
+        raise click.UsageError("--table is for --verify; add --verify 5, or name it in a limit")
+    return None
 
 
 def _check(
@@ -315,6 +353,7 @@ def _report(result: SearchResult, guide: Guide, output: Path, plot: Path | None)
     from oneshot.search.plot import plot_search
 
     click.echo(result.summary())
+    echo_verification(result)
     if isinstance(guide, Describing) and (description := guide.describe()):
         click.echo(description)
     click.echo(f"wrote {output}")

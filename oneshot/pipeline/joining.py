@@ -162,13 +162,19 @@ def _votes(joints: Joints, settings: StageSettings) -> bool:
 
 
 def _join_search(joints: Joints, settings: StageSettings) -> Texts:
+    texts: Texts = {}
+    # The best networks are measured as the table of this machine was.
+    is_verified = settings.get("verify") is not None
+    if is_verified and settings.get("table") is None and "profile" in joints.files:
+        texts["table"] = (joints.file("profile", settings),)
+
     if settings.get("guide") is not None:
-        return {}
+        return texts
     if "predict" not in joints.files and "train" in joints.files:
-        return {"guide": (f"supernet:{joints.file('train', settings)}",)}
+        return {"guide": (f"supernet:{joints.file('train', settings)}",), **texts}
 
     hint = ", or set search.guide, such as supernet or benchmark:nasbench201"
-    return {"guide": (f"predictor:{joints.file('predict', settings, hint)}",)}
+    return {"guide": (f"predictor:{joints.file('predict', settings, hint)}",), **texts}
 
 
 def _join_retrain(joints: Joints, settings: StageSettings) -> Texts:

@@ -102,7 +102,7 @@ STAGES = {
             "oneshot.commands.search:search",
             "search.json",
             "Search the space for the best networks that meet the constraints.",
-            joined=("guide",),
+            joined=("guide", "table"),
         ),
         StageKind(
             "retrain",

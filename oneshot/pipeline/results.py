@@ -84,7 +84,18 @@ def _search(stage: Stage) -> str:
     result = _read(stage.output)
     best = result["best"][0]
     costs = ", ".join(f"{metric} {value:.4g}" for metric, value in best["costs"].items())
-    return f"best score {best['score']:.4g}, {costs}"
+    line = f"best score {best['score']:.4g}, {costs}"
+    verification = result.get("verification")
+    if verification is None:
+        return line
+
+    measured = [network["measured_ms"] for network in verification["networks"]]
+    if not measured:
+        return f"{line}; {verification['note']}"
+    return (
+        f"{line}; {len(measured)} of {verification['requested']} verified networks measured"
+        f" {min(measured):.4g} to {max(measured):.4g} ms"
+    )
 
 
 def _retrain(stage: Stage) -> str:

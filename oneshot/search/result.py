@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.search.constraint import missing_margin
+from oneshot.search.verification import Verification, check_ranks
 from spaces.architecture import Architecture
 from spaces.errors import InvalidFile, PathfitError
 from spaces.files import read_text, write_text
@@ -67,6 +69,7 @@ class SearchResult:
         order: Positions [n] at which candidates were evaluated, from 0.
         history: Number of evaluations and the best score so far, after each batch.
         seconds: Duration of the search.
+        verification: Networks that were measured on the device. None: none were.
 
     Example:
         >>> import spaces
@@ -94,6 +97,7 @@ class SearchResult:
     order: NDArray[np.int64] = field(repr=False)
     history: Sequence[Mapping[str, float]] = field(repr=False)
     seconds: float = 0.0
+    verification: Verification | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -117,8 +121,28 @@ class SearchResult:
 
     @property
     def best(self) -> Candidate:
-        """Candidate with the greatest score."""
-        return self.candidate(0)
+        """Candidate with the greatest score, or the first of those that were verified."""
+        return self.candidate(self.best_ranks(1)[0])
+
+    def best_ranks(self, count: int) -> list[int]:
+        """Return the ranks of the best candidates.
+
+        Verified networks come first, as their measured latencies order them. Those that break the
+        limit by a measurement are left out.
+
+        Args:
+            count: Number of candidates, besides which all verified ones are returned.
+        """
+        verified: list[int] = []
+        excluded: set[int] = set()
+        if self.verification is not None:
+            verified = self.verification.ranks
+            excluded = {network.rank for network in self.verification.excluded}
+
+        others = (rank for rank in range(len(self)) if rank not in {*verified, *excluded})
+        missing = max(count - len(verified), 0)
+        # Where no network keeps the limit, the best by the estimates is all that there is.
+        return [*verified, *islice(others, missing)] or [0]
 
     def summary(self) -> str:
         """Describe the best candidate and the size of the front in one line."""
@@ -161,6 +185,7 @@ class SearchResult:
         Args:
             count: Number of best candidates in full, as is the front; every candidate is in codes.
         """
+        verification = {} if self.verification is None else {"verification": self._verified()}
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -173,9 +198,8 @@ class SearchResult:
             "seconds": round(self.seconds, 3),
             "evaluated": len(self),
             # Full candidates are for readers; codes alone restore the result.
-            "best": [
-                candidate.to_dict() for candidate in self._candidates(range(min(count, len(self))))
-            ],
+            "best": [candidate.to_dict() for candidate in self._candidates(self.best_ranks(count))],
+            **verification,
             "front": [candidate.to_dict() for candidate in self._candidates(self.front())],
             "candidates": {
                 "codes": self.codes.tolist(),
@@ -186,6 +210,18 @@ class SearchResult:
             },
             "history": [dict(entry) for entry in self.history],
         }
+
+    def _verified(self) -> dict[str, Any]:
+        """Return the JSON object of the verification, whose networks have their candidates."""
+        assert self.verification is not None
+        plain = self.verification.to_dict()
+        for name in ("networks", "excluded"):
+            candidates = self._candidates([network["rank"] for network in plain[name]])
+            plain[name] = [
+                {**network, **candidate.to_dict()}
+                for network, candidate in zip(plain[name], candidates, strict=True)
+            ]
+        return plain
 
     def save(self, path: str | Path, count: int = 1) -> None:
         """Write the JSON object of `to_dict` to a file, all or nothing."""
@@ -231,9 +267,19 @@ class SearchResult:
                 order=order,
                 history=value["history"],
                 seconds=value["seconds"],
+                verification=_verification(value, len(order)),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidFile(f"not a search result: {error!r}") from error
+
+
+def _verification(value: Mapping[str, Any], count: int) -> Verification | None:
+    """Read the verification of a result's JSON object; None where nothing was measured."""
+    if value.get("verification") is None:
+        return None
+    verification = Verification.from_dict(value["verification"])
+    check_ranks(verification, count)
+    return verification
 
 
 def read_result(path: str | Path) -> SearchResult:

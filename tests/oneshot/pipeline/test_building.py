@@ -298,3 +298,11 @@ def test_general_keys_are_the_options_that_the_commands_have() -> None:
         for key, option in StageOptions(kind).general().items():
             assert key in GENERAL_KEYS
             assert f"--{key}" in option.opts, (kind.name, flag(option))
+
+
+def test_verified_networks_are_measured_as_the_profile_was() -> None:
+    verified = WHOLE.replace("count: 3}", "verify: 5}")
+    assert "--verify 5 --table out/profile.json" in commands(verified)["search"]
+    other = WHOLE.replace("count: 3}", "verify: 5, table: amd-epyc-spos-tiny}")
+    assert "--table amd-epyc-spos-tiny" in commands(other)["search"]
+    assert "--table" not in commands(WHOLE)["search"]
