@@ -54,7 +54,7 @@ from spaces.plugins import load_file
 from spaces.registry import SPACES
 from spaces.space import Codes
 
-FULL = {"images": 27_000, "epochs": 12, "tuning": 3, "scored": 240, "measured": 80}
+FULL = {"images": 27_000, "epochs": 12, "tuning": 3, "measured": 80}
 SMOKE = {"images": 1500, "epochs": 2, "tuning": 1, "scored": 24, "measured": 24}
 SIDE = 16
 CPU = Execution(accelerator="cpu", checkpoint_every=100)
@@ -179,7 +179,7 @@ class Study:
             recipe = replace(recipe, learning_rate=3e-4, nesterov=False)
         return CompressionSettings(
             measured=self.sizes["measured"],
-            scored=self.sizes["scored"],
+            scored=self.sizes.get("scored"),
             images=min(1000, self.sizes["images"] // 10),
             epochs=self.sizes["tuning"],
             recipe=recipe,
@@ -247,7 +247,12 @@ class Study:
 @click.option("--images", type=int, default=None, help="Training images.")
 @click.option("--epochs", type=int, default=None, help="Epochs of the original.")
 @click.option("--tuning", type=int, default=None, help="Epochs of fine-tuning.")
-@click.option("--scored", type=int, default=None, help="Networks that are scored.")
+@click.option(
+    "--scored",
+    type=int,
+    default=None,
+    help="Networks that are scored.  [default: as many as 15 minutes allow]",
+)
 @click.option("--measured", type=int, default=None, help="Networks that are measured.")
 @click.option("--latency", is_flag=True, help="Limits of latency as well.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,9 +99,16 @@ EFFORT = [
     click.option(
         "--scored",
         type=click.IntRange(min=12),
-        default=240,
+        default=None,
+        help="Smaller networks that are scored without training.  [default: as many as --minutes"
+        " allows]",
+    ),
+    click.option(
+        "--minutes",
+        type=click.FloatRange(min=0, min_open=True),
+        default=15.0,
         show_default=True,
-        help="Smaller networks that are scored without training.",
+        help="Minutes that the compression may take, from which the number of scores follows.",
     ),
     click.option(
         "--importance",
@@ -175,6 +183,9 @@ def compress(network: str, **options: Any) -> None:
     Its code is run. Widths, blocks, kernels and heads of attention are cut without a change to the
     code; layers that cannot be cut stay whole and are listed.
     """
+    # Importing torch is a part of the minutes too.
+    started = time.monotonic()
+
     from oneshot.compression.compression import Compression
     from oneshot.compression.folder import begin_folder
     from oneshot.search.constraint import Limit
@@ -210,11 +221,13 @@ def compress(network: str, **options: Any) -> None:
         conditions,
         options["output"],
         settings,
+        started=started,
     )
     with resumable(), Bar(f"compressing {Path(network).name}") as bar:
         compression.progress = lambda title, fraction, state: bar.update(
             fraction, f"{title}: {state}"
         )
+        compression.announce = bar.print
         result = _run(compression)
 
     click.echo(result.table(task.metrics))
@@ -246,9 +259,9 @@ def _settings(options: dict[str, Any]) -> CompressionSettings:
 
     names = ("learning_rate", "batch_size", "optimizer")
     changes = {name: options[name] for name in names if options[name] is not None}
-    fields = ("measured", "scored", "importance", "images", "supernet_epochs", "epochs")
+    counts = ("measured", "scored", "minutes", "importance", "images", "supernet_epochs", "epochs")
     return CompressionSettings(
-        **{name: options[name] for name in fields},
+        **{name: options[name] for name in counts},
         recipe=replace(FINE_TUNING, **changes),
         distillation=options["distillation"],
         seed=options["seed"],

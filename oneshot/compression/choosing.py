@@ -57,6 +57,7 @@ def choose_network(
     constraints: Sequence[Constraint],
     scorer: Scorer,
     settings: CompressionSettings,
+    codes: Codes,
     progress: Progress = silent,
 ) -> Choice:
     """Choose the network with the best score that meets the constraints.
@@ -65,14 +66,13 @@ def choose_network(
         space: Space of the networks.
         constraints: Limits.
         scorer: Scores networks without training.
-        settings: Number of networks.
+        settings: Number of networks of the search that are scored, and the seed.
+        codes: Codes [n, choices] of the sample that the predictor learns from.
         progress: Called with the fraction of scores done.
     """
     import predictor
     from tables.ranks import kendall
 
-    rng = np.random.default_rng(settings.seed)
-    codes = sample_near(space, constraints, rng, settings.scored)
     scores = np.array(scorer.scores(codes, progress))
 
     # Scores of searched networks alone, which the predictor has not been fitted to.
@@ -117,6 +117,8 @@ def sample_near(
 ) -> Codes:
     """Sample distinct networks, half of them close below the limits and the others of any size.
 
+    The first ones of a sample are a sample as well, half of which are close below the limits.
+
     Args:
         space: Space of the networks.
         constraints: Limits.
@@ -132,9 +134,12 @@ def sample_near(
     near = np.flatnonzero((fractions >= _NEAR[0]) & (fractions <= _NEAR[1]))[: count // 2]
 
     # The others let the predictor compare sizes far from the limits.
-    others = np.setdiff1d(np.arange(len(sample)), near)
-    rows = np.concatenate([near, others])[:count]
-    return np.asfortranarray(sample[np.sort(rows)])
+    others = np.setdiff1d(np.arange(len(sample)), near)[: count - len(near)]
+
+    # Alternating, as far as their numbers allow.
+    order = np.concatenate([np.linspace(0, 1, len(rows)) for rows in (near, others)])
+    rows = np.concatenate([near, others])[np.argsort(order, kind="stable")]
+    return np.asfortranarray(sample[rows])
 
 
 def uniform_network(space: ElasticSpace, constraints: Sequence[Constraint]) -> Codes:

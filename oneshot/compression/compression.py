@@ -15,25 +15,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from oneshot.compression.choosing import Choice, choose_network
-from oneshot.compression.costs import MeasuredDevice, measure_sample, time_networks
+from oneshot.compression.choosing import Choice, choose_network, sample_near, uniform_network
+from oneshot.compression.costs import MeasuredDevice, measure_sample
+from oneshot.compression.delivery import FinalLatencies, export_network, measure_again
 from oneshot.compression.folder import load_weights, save_weights
+from oneshot.compression.planning import MOST_SCORED, ScorePlan, time_scores, time_tuning
 from oneshot.compression.result import CompressionResult, NetworkRecord
 from oneshot.compression.scoring import Scorer
 from oneshot.compression.settings import CompressionSettings
 from oneshot.compression.training import Distillation, Sandwich
-from oneshot.errors import InvalidOption, InvalidRun
+from oneshot.errors import InvalidOption
 from oneshot.evaluation.recalibration import recalibrate
-from oneshot.export.comparison import TOLERANCE, compare
-from oneshot.export.inputs import NetworkInputs
-from oneshot.export.onnx import write_onnx
 from oneshot.retraining.network_training import plain_batches
 from oneshot.retraining.report import report_on_test
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.passes import Passes
 from spaces.elastic.space import ElasticSpace
-from spaces.files import replacing, write_text
+from spaces.files import write_text
 from spaces.progress import Progress
 
 if TYPE_CHECKING:
@@ -42,10 +41,8 @@ if TYPE_CHECKING:
     from oneshot.tasks.task import Task
     from profiler.backends.base import Backend
     from spaces.architecture import Architecture
+    from spaces.space import Codes
     from tables.cost.model import CostSource
-
-# Rounds of the final measurement, which is of two networks only.
-_FINAL_ROUNDS = 12
 
 # Batches, and images per batch, of the final pass for statistics of normalisation.
 _NORM_BATCHES = 200
@@ -67,6 +64,9 @@ class Compression:
         folder: Folder of the results.
         settings: Number of networks, and trainings.
         progress: Called with the title, fraction and state of each step.
+        announce: Called with a sentence on what was decided.
+        started: `time.monotonic` when the compression began, from which its minutes count.
+        seconds: Seconds of each step so far.
     """
 
     space: ElasticSpace
@@ -79,6 +79,8 @@ class Compression:
     folder: Path
     settings: CompressionSettings
     progress: Callable[[str, float, str], None] = lambda title, fraction, state: None
+    announce: Callable[[str], None] = lambda sentence: None
+    started: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> CompressionResult:
@@ -171,11 +173,57 @@ class Compression:
     def _choose(self, constraints: Sequence[Constraint], trained: ElasticSpace) -> Choice:
         # Scores before and after a training of all widths differ.
         source = {"supernet_epochs": self.settings.supernet_epochs, "data": self.data.title}
-        with self._step("score and search") as progress:
+        settings = self.settings
+        rng = np.random.default_rng(settings.seed)
+        with self._step("score") as progress:
             scorer = Scorer(
-                trained, self.data, self.task, self.settings, self.folder / "scores.jsonl", source
+                trained, self.data, self.task, settings, self.folder / "scores.jsonl", source
             )
-            return choose_network(trained, constraints, scorer, self.settings, progress)
+            codes = sample_near(trained, constraints, rng, settings.scored or MOST_SCORED)
+            if settings.scored is None:
+                plan = self._plan(constraints, trained, scorer, codes)
+                self.announce(str(plan))
+                codes = codes[: plan.scored]
+            scorer.scores(codes, progress)
+
+        with self._step("search"):
+            return choose_network(trained, constraints, scorer, settings, codes)
+
+    def _plan(
+        self,
+        constraints: Sequence[Constraint],
+        trained: ElasticSpace,
+        scorer: Scorer,
+        codes: Codes,
+    ) -> ScorePlan:
+        path = self.folder / "plan.json"
+        # A resumed compression scores as many networks, however long it takes now.
+        if path.exists():
+            return ScorePlan.read(path)
+
+        tuning_s = 0.0
+        # Uniform scaling is about as large as the network that will be found.
+        if not (self.folder / "network.safetensors").exists():
+            student = trained.decode(uniform_network(trained, constraints))[0]
+            tuning_s = time_tuning(
+                trained.network(student),
+                self.space.network(self.space.original).eval(),
+                self.data,
+                self.task,
+                self.settings,
+                self._augments,
+            )
+
+        score_s = time_scores(scorer, codes)
+        plan = ScorePlan.from_times(
+            self.settings.minutes,
+            time.monotonic() - self.started,
+            score_s,
+            tuning_s,
+            self.settings.checked,
+        )
+        plan.write(path)
+        return plan
 
     def _fine_tune(self, architecture: Architecture, trained: ElasticSpace) -> nn.Module:
         weights = self.folder / "network.safetensors"
@@ -214,10 +262,16 @@ class Compression:
             self.data.train,
             folder,
             seed=self.settings.seed,
-            augment=len(self.data.train) >= _augmented_from(),
+            augment=self._augments,
             execution=Execution(accelerator="cpu"),
             progress=progress,
         )
+
+    @property
+    def _augments(self) -> bool:
+        from oneshot.data.augmented import AUGMENTED_FROM
+
+        return len(self.data.train) >= AUGMENTED_FROM
 
     def _deliver(
         self,
@@ -231,8 +285,17 @@ class Compression:
         # The user's weights, not those of the training of all widths.
         original = self.space.network(self.space.original).eval()
         architectures = [self.space.original, architecture]
-        model, mape, measured = self._final_latencies(architectures, device)
-        estimates = [None, None] if model is None else model.estimate(architectures).tolist()
+        latencies = FinalLatencies()
+        if device is not None and self.backend is not None:
+            with self._step("measure again"):
+                latencies = measure_again(
+                    self.space,
+                    self.backend,
+                    device,
+                    architectures,
+                    threads=int(self.conditions["threads"]),
+                    seed=self.settings.seed,
+                )
 
         records = []
         names = ("original.onnx", "network.onnx")
@@ -241,14 +304,14 @@ class Compression:
                 zip((original, network), architectures, strict=True)
             ):
                 path = self.folder / names[index]
-                self._export(module, path, item)
+                export_network(self.space, module, path, item, self.data.classes)
                 records.append(
                     NetworkRecord(
                         self.space.macs(item),
                         self.space.params(item),
                         path.stat().st_size,
-                        estimates[index],
-                        measured[index],
+                        latencies.estimates_ms[index],
+                        latencies.measured_ms[index],
                         report_on_test(module, self.data, task=self.task),
                     )
                 )
@@ -258,8 +321,8 @@ class Compression:
             records[1],
             architecture.to_dict(),
             [constraint.to_dict() for constraint in constraints],
-            None if model is None else model.sigma,
-            mape,
+            latencies.sigma_ms,
+            latencies.mape,
             0 if device is None else sum(len(batch.codes) for batch in device.batches),
             choice.scored,
             choice.kendall,
@@ -272,50 +335,7 @@ class Compression:
         write_text(self.folder / "result.json", json.dumps(result.to_dict(), indent=1) + "\n")
         return result
 
-    def _final_latencies(
-        self, architectures: list[Architecture], device: MeasuredDevice | None
-    ) -> tuple[Any, float | None, list[float | None]]:
-        if device is None or self.backend is None:
-            return None, None, [None, None]
-
-        model, width_fit, values = device.fit(self.space)
-        with self._step("measure again"):
-            times = time_networks(
-                self.space,
-                self.backend,
-                self.space.encode(architectures),
-                threads=int(self.conditions["threads"]),
-                rounds=_FINAL_ROUNDS,
-                seed=self.settings.seed,
-            )
-
-        # In the machine's state at the cost model's measurement, in which the limit is promised.
-        reference_ms = float(np.median([batch.reference_ms for batch in device.batches]))
-        measured = np.median(times.ratios, axis=1) * reference_ms
-        return model, width_fit.mape(values), [float(value) for value in measured]
-
-    def _export(self, network: nn.Module, path: Path, architecture: Architecture) -> None:
-        inputs = NetworkInputs.from_space(self.space, architecture)
-        metadata = {
-            "architecture": architecture.to_json(),
-            "classes": json.dumps(list(self.data.classes)),
-        }
-        with replacing(path) as temporary:
-            write_onnx(network, inputs, temporary, metadata)
-            difference = compare(network, inputs, temporary, None)
-            # Negated so that NaN fails too.
-            if not difference <= TOLERANCE:
-                raise InvalidRun(
-                    f"{path}: the exported model differs from torch by {difference:.2g}"
-                )
-
 
 def _named(device: MeasuredDevice | None, name: str) -> CostSource:
     assert device is not None
     return device
-
-
-def _augmented_from() -> int:
-    from oneshot.data.augmented import AUGMENTED_FROM
-
-    return AUGMENTED_FROM

@@ -180,21 +180,25 @@ class MeasuredDevice:
     name: str
     batches: Sequence[NetworkTimes]
 
+    @property
+    def reference_ms(self) -> float:
+        """Latency of the references in the machine's median state over all batches."""
+        return float(np.median([batch.reference_ms for batch in self.batches]))
+
     def fit(self, space: ElasticSpace) -> tuple[CostModel, WidthFit, Array]:
         """Fit the latency of a space's networks.
 
         Returns:
             The cost model, the fit, and the drift-corrected latencies [n] that it is of.
         """
-        # The machine's median state over all batches.
-        reference_ms = float(np.median([batch.reference_ms for batch in self.batches]))
-
         # Medians: single rounds are disturbed by other processes.
         ratios = np.concatenate([np.median(batch.ratios, axis=1) for batch in self.batches])
         deviations = np.concatenate([_deviation(batch.ratios) for batch in self.batches])
         codes = np.concatenate([batch.codes for batch in self.batches])
-        values = ratios * reference_ms
-        model, fit = width_model(space, METRIC, codes, values, deviations * reference_ms, self.name)
+        values = ratios * self.reference_ms
+        model, fit = width_model(
+            space, METRIC, codes, values, deviations * self.reference_ms, self.name
+        )
         return model, fit, values
 
     def cost_model(self, space: SearchSpace, metric: str) -> CostModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,9 @@ class Scorer:
         path: File of JSON lines, which holds the scores so far.
         source: Record of the weights, with which the scores belong together.
 
+    Attributes:
+        seconds: Seconds that each score of this process has taken.
+
     Raises:
         InvalidRun: The file has scores of other weights or images.
     """
@@ -76,6 +80,7 @@ class Scorer:
         )
         self._images = EvaluationImages.from_data(data, images, torch.device("cpu"))
         self._recalibrates = settings.recalibration > 0
+        self.seconds: list[float] = []
 
         self._journal = Journal(path, space.name)
         for done in self._journal.done:
@@ -89,11 +94,13 @@ class Scorer:
         scores = []
         for number, architecture in enumerate(self.space.decode(codes), 1):
             if architecture not in self._done:
+                begin = time.monotonic()
                 network = self.space.network(architecture)
                 evaluation = Evaluation(architecture, self._evaluate(network), self.source)
                 # Stored at once, so that an interrupted compression resumes from here.
                 self._journal.append(evaluation)
                 self._done[architecture] = evaluation
+                self.seconds.append(time.monotonic() - begin)
 
             # The sign makes greater better, also of a loss.
             scores.append(metric.sign * self._done[architecture].metrics[self.task.score])

@@ -27,7 +27,9 @@ class CompressionSettings:
     Args:
         measured: Number of smaller networks that are measured for the cost model.
         rounds: Rounds of these measurements.
-        scored: Number of smaller networks that are scored without training.
+        scored: Number of smaller networks that are scored without training; None: as many as
+            `minutes` allows.
+        minutes: Minutes that a compression may take. It takes longer where its other steps do.
         checked: Number of networks of the search that are scored before one is taken.
         importance: Number of training images by which channels are ordered; 0: by their weights.
         images: Number of validation images of a score.
@@ -44,7 +46,8 @@ class CompressionSettings:
 
     measured: int = 80
     rounds: int = 4
-    scored: int = 240
+    scored: int | None = None
+    minutes: float = 15.0
     checked: int = 16
     importance: int = 1024
     images: int = 2000
@@ -60,9 +63,14 @@ class CompressionSettings:
         least = {"measured": 12, "rounds": 1, "scored": 12, "checked": 1, "images": 1}
         least |= dict.fromkeys(("importance", "recalibration", "supernet_epochs", "epochs"), 0)
         for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise InvalidOption(f"{name} must be at least {bound}, not {getattr(self, name)}")
+            value = getattr(self, name)
+            # None is a number that follows from the minutes.
+            if value is not None and value < bound:
+                raise InvalidOption(f"{name} must be at least {bound}, not {value}")
 
+        # Negated so that NaN is refused too.
+        if not 0 < self.minutes < float("inf"):
+            raise InvalidOption(f"minutes must be positive and finite, not {self.minutes}")
         if not 0 <= self.distillation <= 1:
             raise InvalidOption(f"distillation must lie in [0, 1], not {self.distillation}")
 

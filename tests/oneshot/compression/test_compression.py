@@ -17,6 +17,7 @@ from torch import nn
 from oneshot.compression.choosing import sample_near, uniform_network
 from oneshot.compression.compression import Compression
 from oneshot.compression.folder import begin_folder
+from oneshot.compression.planning import FEWEST_SCORED
 from oneshot.compression.result import CompressionResult
 from oneshot.compression.settings import FINE_TUNING, CompressionSettings
 from oneshot.data.images import ImageData
@@ -144,7 +145,7 @@ def test_interrupted_compression_ends_with_the_same_result(
 
         return stop
 
-    for step in ("score and search", "fine-tune"):
+    for step in ("score", "fine-tune"):
         broken = compression(space, data, tmp_path / "broken", limit)
         broken.progress = stop_in(step)
         with pytest.raises(Interrupted):
@@ -200,6 +201,40 @@ def test_half_of_a_sample_is_near_the_limit(space: ElasticSpace) -> None:
     fractions = space.macs(codes) / constraint.maximum
     assert len(codes) == 6
     assert ((fractions >= 0.6) & (fractions <= 1.05)).sum() >= 3
+
+
+def test_beginning_of_a_sample_is_a_sample_as_well(space: ElasticSpace) -> None:
+    limit = Limit("macs", space.macs(space.original) * 0.5)
+    constraint = limit.bind(space, lambda name: pytest.fail(name))
+
+    codes = sample_near(space, [constraint], np.random.default_rng(0), 14)
+
+    fractions = space.macs(codes) / constraint.maximum
+    near = (fractions >= 0.6) & (fractions <= 1.05)
+    # As many in both halves, except for one of an odd number.
+    assert 2 <= near.sum() < 14
+    assert abs(int(near[:7].sum()) - int(near[7:].sum())) <= 1
+
+
+def test_number_of_scores_follows_from_the_minutes_and_is_resumed(
+    space: ElasticSpace, data: ImageData, tmp_path: Path
+) -> None:
+    limit = f"flops<={space.macs(space.original) * 0.6}"
+    settings = {"scored": None, "minutes": 0.01}
+    sentences: list[str] = []
+
+    first = compression(space, data, tmp_path, limit, **settings)
+    first.announce = sentences.append
+    result = first.run()
+    # Much time is left now, but a resumed compression has the plan of its beginning.
+    later = compression(space, data, tmp_path, limit, **settings)
+    later.started += 1e6
+    again = later.run()
+
+    assert json.loads((tmp_path / "plan.json").read_text())["scored"] == FEWEST_SCORED
+    assert "24 networks are scored, the fewest" in sentences[0]
+    assert result.scored >= FEWEST_SCORED
+    assert comparable(again) == comparable(result)
 
 
 def test_uniform_scaling_is_the_widest_that_fits(space: ElasticSpace) -> None:
