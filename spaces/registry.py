@@ -43,6 +43,8 @@ SPACES = Registry[Callable[..., "SearchSpace"]](
         "nasbench1shot1": "spaces.zoo.nasbench1shot1:nasbench1shot1",
         "nasbench201": "spaces.zoo.nasbench201:nasbench201",
         "nasbench201-search": "spaces.zoo.nasbench201_search:nasbench201_search",
+        "nds-resnet": "spaces.zoo.nds:nds_resnet",
+        "nds-resnext": "spaces.zoo.nds:nds_resnext",
         "ofa-mobilenetv3": "spaces.zoo.ofa:ofa_mobilenetv3",
         "ofa-proxyless": "spaces.zoo.ofa:ofa_proxyless",
         "proxylessnas": "spaces.zoo.proxylessnas:proxylessnas",

@@ -133,6 +133,11 @@ class _Writer:
                 ends = [self.branch(*branches[name], begin) for name in ("main", "proj")]
                 # The exporter's order of operands: the projection comes first.
                 end = self.node("Add", ends[::-1])
+            case "residual":
+                # The main branch first: its weights come first.
+                main = self.branch(*branches["main"], begin)
+                shortcut = self.branch(*branches["proj"], begin) if "proj" in branches else begin
+                end = self.node("Relu", [self.node("Add", [shortcut, main])])
             case "gate":
                 ends = [self.branch(*branches[name], begin) for name in ("main", "gate")]
                 end = self.node("Mul", ends)

@@ -63,6 +63,8 @@ def build(block: Block, affine: bool = True) -> nn.Module:
             return ShuffleBlock(branches["main"], branches.get("proj"))
         case "sum":
             return SumBlock(branches["main"], branches["proj"])
+        case "residual":
+            return RectifiedSumBlock(branches["main"], branches.get("proj"))
         case "halves":
             return HalvesBlock(
                 branches["before"], branches["first"], branches["second"], branches["behind"]
@@ -189,6 +191,25 @@ class SumBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.proj(x) + self.main(x)
+        return result
+
+
+class RectifiedSumBlock(nn.Module):
+    """ReLU of the sum of a branch and of its input, or of a projection of it.
+
+    Args:
+        main: Main branch.
+        proj: Projection. None: the input itself.
+    """
+
+    def __init__(self, main: nn.Sequential, proj: nn.Sequential | None = None):
+        super().__init__()
+        self.main = main
+        self.proj = proj
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.proj is None else self.proj(x)
+        result: Tensor = nn.functional.relu(shortcut + self.main(x))
         return result
 
 

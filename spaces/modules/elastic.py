@@ -19,6 +19,8 @@ from spaces.operators.layers import Activation, BatchNorm, Conv
 class ElasticConv(nn.Conv2d):
     """A convolution with the input channels of its input and the first `active` output channels.
 
+    Weights are those of one group; a grouped convolution reads the first input channels of each.
+
     Args:
         conv: Largest convolution.
     """
@@ -29,15 +31,17 @@ class ElasticConv(nn.Conv2d):
             conv.inputs, conv.outputs, conv.kernel, conv.stride, padding, conv.dilation, bias=False
         )
         self.active = conv.outputs
+        self.active_groups = 1
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.conv2d(
             x,
-            self.weight[: self.active, : x.shape[1]],
+            self.weight[: self.active, : x.shape[1] // self.active_groups],
             None,
             self.stride,
             self.padding,
             self.dilation,
+            self.active_groups,
         )
 
 
@@ -78,6 +82,13 @@ class ElasticBatchNorm(nn.BatchNorm2d):
             momentum=momentum or 0.0,
             eps=self.eps,
         )
+
+
+class ElasticLinear(nn.Linear):
+    """A linear layer of as many of its first inputs as there are features."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight[:, : x.shape[1]], self.bias)
 
 
 class ElasticConvBlock(nn.Sequential):

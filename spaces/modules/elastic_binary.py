@@ -13,7 +13,7 @@ from spaces.errors import InvalidBlock
 from spaces.modules.binary import BinaryConv2d
 from spaces.modules.blocks import ACTIVATIONS, SumBlock
 from spaces.modules.cells import CellSupernet
-from spaces.modules.elastic import ElasticBatchNorm, ElasticConv
+from spaces.modules.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear
 from spaces.operators import operator
 from spaces.operators.layers import (
     Activation,
@@ -45,13 +45,6 @@ class ElasticBinaryConv(BinaryConv2d):
         weight = self.binarised(self.weight[: self.active, : x.shape[1]])
         result: Tensor = self._conv_forward(self.binary_input(x), weight, None)
         return result
-
-
-class ElasticLinear(nn.Linear):
-    """A linear layer of as many of its first inputs as there are features."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, self.weight[:, : x.shape[1]], self.bias)
 
 
 class BinaryCellSupernet(CellSupernet):

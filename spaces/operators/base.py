@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from spaces.block import Block
 
 Arrangement: TypeAlias = Literal[
-    "chain", "shuffle", "sum", "halves", "attention", "gate", "recurrent"
+    "chain", "shuffle", "sum", "residual", "halves", "attention", "gate", "recurrent"
 ]
 """How the branches of a block are combined; see `spaces.modules.blocks`.
 
 chain: `main` alone, plus the block's input where it has a shortcut. shuffle: ShuffleNetV2's
-split and concatenation. sum: `main` plus `proj`. halves: `first` on the input and `second` on the
+split and concatenation. sum: `main` plus `proj`. residual: ReLU of `main` plus `proj`, or
+plus the input where there is none. halves: `first` on the input and `second` on the
 input shifted by one pixel, concatenated, between `before` and `behind`. attention: `main` plus the
 block's input, and with a cache also the keys and values of its tokens. gate: `main` times `gate`,
 which has one pixel. recurrent: a part of `spaces.modules.recurrent_parts`.
@@ -62,6 +63,8 @@ OPERATORS = Registry[Operator](
         "attention": "spaces.operators.text",
         "feed_forward": "spaces.operators.text",
         "token_scores": "spaces.operators.text",
+        "residual_basic": "spaces.operators.residual",
+        "residual_bottleneck": "spaces.operators.residual",
         "separable": "spaces.operators.heads",
         "conv_bias": "spaces.operators.heads",
         "resize_nearest": "spaces.operators.heads",

@@ -46,6 +46,11 @@ PRESETS = {
     "nasbench1shot1": "nasbench1shot1(stem_channels=8, stacks=2, modules=1)",
     "nasbench1shot1-2": "nasbench1shot1(stem_channels=9, stacks=2, modules=1, subspace=2)",
     "nasbench1shot1-3": "nasbench1shot1(stem_channels=8, stacks=1, modules=2, subspace=3)",
+    "nds-resnet": "nds-resnet(input_size=16, depths=(1, 2, 3), widths=(8, 16, 24))",
+    "nds-resnext": (
+        "nds-resnext(input_size=16, depths=(1, 2), widths=(16, 24), ratios=(0.5, 1.0),"
+        " groups=(1, 2))"
+    ),
     "darts-tiny": "darts-tiny",
     "darts": "darts(channels=4, layers=3)",
     "darts-dense": (
