@@ -16,6 +16,7 @@ class Entry:
         readable: Other files that are readable as they are: paths in a folder, each with its reader
             as "module:function".
         importer: Reader of the official file, "module:function".
+        admits_folder: Whether the reader takes a folder as well.
     """
 
     space: str
@@ -23,6 +24,7 @@ class Entry:
     published: str
     readable: tuple[tuple[str, str], ...]
     importer: str
+    admits_folder: bool = False
 
 
 def _csv(folder: str, file: str, reader: str) -> tuple[tuple[str, str], ...]:
@@ -41,6 +43,7 @@ NASBENCH201 = Entry(
     "https://github.com/D-X-Y/NAS-Bench-201",
     _csv("nasbench201", "accuracy.csv", "tables.benchmarks.nasbench201:read_csv"),
     "tables.benchmarks.nasbench201_release:read_release",
+    admits_folder=True,
 )
 """15,625 cells of nasbench201, trained on three data sets."""
 
@@ -61,6 +64,34 @@ NASBENCH_MACRO = Entry(
     _MACRO_READER,
 )
 """6,561 networks of nasbench-macro, trained on CIFAR-10."""
+
+NASBENCH301 = Entry(
+    "darts",
+    "nb_301_v13",
+    "https://github.com/automl/nasbench301",
+    (),
+    "tables.benchmarks.nasbench301:read_folder",
+    admits_folder=True,
+)
+"""The trained networks of darts from which NAS-Bench-301's surrogates were made."""
+
+NDS_RESNET = Entry(
+    "nds-resnet",
+    "ResNet.json",
+    "https://github.com/facebookresearch/nds",
+    (("ResNet.json", "tables.benchmarks.nds:read_resnet"),),
+    "tables.benchmarks.nds:read_resnet",
+)
+"""25,000 ResNets of NDS, trained on CIFAR-10."""
+
+NDS_RESNEXT = Entry(
+    "nds-resnext",
+    "ResNeXt-A.json",
+    "https://github.com/facebookresearch/nds",
+    (("ResNeXt-A.json", "tables.benchmarks.nds:read_resnext"),),
+    "tables.benchmarks.nds:read_resnext",
+)
+"""25,000 ResNeXts of NDS, trained on CIFAR-10."""
 
 HARDWARE = "hw-nas-bench"
 """Latencies and energies of NAS-Bench-201's cells, joined where their file exists."""

@@ -27,7 +27,7 @@ def import_benchmark(
 
     Args:
         name: One of `importable()`, such as nasbench201 or hw-nas-bench.
-        path: The official file. For nasbench201 also the folder of one file per cell.
+        path: The official file; for nasbench201 and nasbench301 also a folder of one file per cell.
         output: The compact file to write; it ends in .npz.
         command: The command that makes it, which the file records.
         progress: Called with the fraction that is done.
@@ -47,7 +47,7 @@ def import_benchmark(
     if output.suffix != ".npz":
         raise InvalidBenchmark(f"a compact file ends in .npz, not {output.name!r}")
 
-    if path.is_dir() and name != "nasbench201":
+    if path.is_dir() and not entries[name].admits_folder:
         raise InvalidBenchmark(
             f"{path} is a folder; {name} is made of the file {entries[name].official}"
         )

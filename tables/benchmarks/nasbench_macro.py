@@ -7,18 +7,16 @@ layer, to their results: `{"02012100": {"test_acc": [three seeds], "mean_acc": .
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.errors import InvalidArchitecture, InvalidFile
-from spaces.files import read_text
-from spaces.formats.json_text import bounded_int
+from spaces.errors import InvalidArchitecture
 from spaces.progress import Progress, silent
 from spaces.registry import get
 from tables.benchmarks.errors import InvalidBenchmark
+from tables.benchmarks.json_results import json_value
 from tables.benchmarks.records import Column, Records
 
 SPACE = "nasbench-macro"
@@ -34,14 +32,7 @@ def read_json(path: Path, progress: Progress = silent) -> Records:
     Raises:
         InvalidBenchmark: The file is broken; the network is named.
     """
-    try:
-        table = json.loads(read_text(path), parse_int=bounded_int)
-    except InvalidFile as error:
-        raise InvalidBenchmark(str(error)) from error
-    # Numbers and nesting beyond Python's limits raise these as well.
-    except (ValueError, RecursionError) as error:
-        raise InvalidBenchmark(f"{path}: not JSON: {error}") from error
-
+    table = json_value(path)
     if not isinstance(table, dict) or not table:
         raise InvalidBenchmark(
             f"{path}: needs an object of networks, such as {{'02012100': {{...}}}}"

@@ -24,7 +24,10 @@ BENCHMARKS = Registry[Entry](
     {
         "nasbench201": "tables.benchmarks.entries:NASBENCH201",
         "nasbench101": "tables.benchmarks.entries:NASBENCH101",
+        "nasbench301": "tables.benchmarks.entries:NASBENCH301",
         "nasbench-macro": "tables.benchmarks.entries:NASBENCH_MACRO",
+        "nds-resnet": "tables.benchmarks.entries:NDS_RESNET",
+        "nds-resnext": "tables.benchmarks.entries:NDS_RESNEXT",
     },
     broken=InvalidBenchmark,
 )

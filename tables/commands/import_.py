@@ -11,7 +11,10 @@ from spaces.console.group import command_line, example
 from spaces.console.outputs import OUTPUT_FILE
 from tables.conditions import PRECISIONS
 
-BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
+BENCHMARKS = (
+    *("nasbench201", "nasbench101", "nasbench301", "nasbench-macro"),
+    *("nds-resnet", "nds-resnext", "hw-nas-bench"),
+)
 
 
 @click.command(
@@ -105,8 +108,11 @@ def import_(
 
     Benchmarks are read from their projects' files: NAS-Bench-201-v1_1-096897.pth, a folder of one
     .pth a cell, or NATS-Bench's folder of one .pickle.pbz2 a cell (nasbench201);
-    nasbench_full.tfrecord (nasbench101); nas-bench-macro_cifar10.json (nasbench-macro); and
-    HW-NAS-Bench-v1_0.pickle (hw-nas-bench, which adds latencies and energies to nasbench201).
+    nasbench_full.tfrecord (nasbench101); the folder of NAS-Bench-301's trained networks, a JSON
+    file each (nasbench301; its surrogates are pickles and are not read);
+    nas-bench-macro_cifar10.json (nasbench-macro); NDS's ResNet.json and ResNeXt-A.json (nds-resnet,
+    nds-resnext); and HW-NAS-Bench-v1_0.pickle (hw-nas-bench, which adds latencies and energies to
+    nasbench201).
     """
     if (space_name is None) == (benchmark is None):
         raise click.UsageError(

@@ -122,10 +122,10 @@ def test_a_registered_benchmark_is_found_by_name(
 def test_wrong_names_and_files_are_told(alone: Path) -> None:
     with pytest.raises(
         UnknownName,
-        match=r"unknown benchmark 'nasbench301'; .*nasbench201",
+        match=r"unknown benchmark 'nasbench401'; .*nasbench201",
     ):
-        tables.benchmark("nasbench301")
-    assert available() == ["nasbench201", "nasbench101", "nasbench-macro"]
+        tables.benchmark("nasbench401")
+    assert {"nasbench201", "nasbench101", "nasbench-macro"} <= {*available()}
     (alone / "NAS-Bench-201-v1_1-096897.pth").write_bytes(b"")
     with pytest.raises(
         InvalidBenchmark,
