@@ -19,7 +19,7 @@ install:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 		|| { echo "This Python lacks venv; on Debian: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,postgresql,dali,elastic,dev,docs]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,postgresql,dali,elastic,openvino,dev,docs]'
 	@rm -f $(VENV)/.pathfit-*
 	@touch $(STAMP)
 

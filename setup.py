@@ -35,6 +35,8 @@ SERVICE = [
     "pydantic>=2.9",
     "sqlalchemy>=2.0",
 ]
+# onnx for the networks that it reads, nncf for int8.
+OPENVINO = ["onnx>=1.18", "openvino>=2026.1", "nncf>=3.1"]
 DEV = [
     "hypothesis>=6.100",
     "playwright>=1.50",
@@ -96,6 +98,7 @@ setup(
         "postgresql": ["psycopg[binary]>=3.2"],
         "s3": ["s3fs>=2025.3"],
         "elastic": ["torch-pruning>=1.6"],
+        "openvino": OPENVINO,
         "dali": ["nvidia-dali-cuda130>=2.0; platform_system == 'Linux'"],
         "dev": DEV,
         "docs": DOCS,

@@ -24,6 +24,7 @@ BACKENDS = Registry[Factory](
         "torch-compile": "profiler.backends.torch_compile:TorchCompile.from_conditions",
         "torch-cuda-graphs": "profiler.backends.cuda_graphs:CudaGraphs.from_conditions",
         "onnxruntime": "profiler.backends.onnxruntime_session:OnnxRuntime.from_conditions",
+        "openvino": "profiler.backends.openvino_model:OpenVino.from_conditions",
     },
     broken=InvalidBackend,
 )

@@ -31,6 +31,8 @@ EXTRAS = {
     "onnx": "oneshot",
     "onnxruntime": "oneshot",
     "onnxscript": "oneshot",
+    "openvino": "openvino",
+    "nncf": "openvino",
     "apiflask": "service",
     "flask": "service",
     "gunicorn": "service",

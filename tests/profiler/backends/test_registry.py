@@ -85,7 +85,7 @@ def test_plug_ins_that_fail_are_named() -> None:
         registry.factory("three")
     with pytest.raises(
         UnknownName,
-        match="unknown backend 'tensorrt'; available: gone, onnxruntime, outside, three, torch",
+        match="unknown backend 'tensorrt'; available: gone, onnxruntime, openvino, outside, three,",
     ):
         registry.factory("tensorrt")
 
