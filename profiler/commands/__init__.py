@@ -45,7 +45,7 @@ main.add_command(validate)
 )
 @click.option(
     "--correction",
-    type=click.Choice(["ridge", "linear", "mlp", "none", "best"]),
+    type=click.Choice(["ridge", "linear", "mlp", "lstm", "none", "best"]),
     default="ridge",
     show_default=True,
     help="Correction of the block sum by whole networks; best compares them by cross-validation.",

@@ -38,7 +38,7 @@ _LEAST_ROUNDS = 4
 @rounds_option(_LEAST_ROUNDS, "every network")
 @click.option(
     "--correction",
-    type=click.Choice(["ridge", "linear", "mlp", "best"]),
+    type=click.Choice(["ridge", "linear", "mlp", "lstm", "best"]),
     default="ridge",
     show_default=True,
     help="Correction of the block sum by whole networks.",

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[np.float64]
 Codes: TypeAlias = NDArray[np.signedinteger[Any]]
 
-CORRECTIONS = ("ridge", "linear", "mlp")
+CORRECTIONS = ("ridge", "linear", "mlp", "lstm")
 """The kinds of corrections; only the ridge needs numpy alone."""
+
+_COMPARED = ("ridge", "linear", "mlp")
+"""Kinds of which `best` selects: a recurrent network takes seconds to minutes for its folds."""
 
 
 def corrected_sums(
@@ -40,7 +43,8 @@ def corrected_sums(
         table: Lookup table with networks of this space.
         space: Space of the architectures.
         plain: The plain block sums.
-        kind: One of `CORRECTIONS`, or `best`, the one with the smallest 5-fold residuals.
+        kind: One of `CORRECTIONS`, or `best`: of ridge, linear and mlp the one with the smallest
+            5-fold residuals.
 
     Returns:
         The corrected costs and the fitted correction; with `best`, its scores are those of all
@@ -88,7 +92,7 @@ def _fit(fitting: _Fitting, kind: str) -> tuple[CostTable, Correction]:
         return fitting.fit(kind)
 
     # By the same folds for all kinds, and never by the residuals that they were fitted on.
-    scores = {candidate: fitting.fold_error(candidate) for candidate in CORRECTIONS}
+    scores = {candidate: fitting.fold_error(candidate) for candidate in _COMPARED}
     corrected, correction = fitting.fit(min(scores, key=lambda candidate: scores[candidate]))
     return corrected, replace(correction, scores=scores)
 
@@ -139,7 +143,7 @@ class _Fitting:
         """Fit a correction and return the corrected costs with it."""
         if kind == "ridge":
             return self._fit_ridge()
-        return self._fit_linear() if kind == "linear" else self._fit_multi_layer()
+        return self._fit_linear() if kind == "linear" else self._fit_network(kind)
 
     def fold_error(self, kind: str) -> float:
         """Return the root mean square of the cross-validated residuals of a kind."""
@@ -208,16 +212,18 @@ class _Fitting:
         costs = {key: self.costs[key] * slope for key, slope in slopes_by_key}
         return counted_sums(self.space, costs, intercept), correction
 
-    def _fit_multi_layer(self) -> tuple[CostTable, Correction]:
+    def _fit_network(self, kind: str) -> tuple[CostTable, Correction]:
+        """Fit a perceptron or a recurrent network."""
+        from tables.cost.recurrent import fit_recurrent
         from tables.cost.regression import block_costs_of, fit_multi_layer
 
-        block_costs = self.block_costs[self.mask]
-        predict = fit_multi_layer(block_costs, self.values[self.mask], self.seed)
-        # A perceptron is no sum over choices: its bounds have to be searched for.
+        fit = fit_recurrent if kind == "lstm" else fit_multi_layer
+        predict = fit(self.block_costs[self.mask], self.values[self.mask], self.seed)
+        # A network is no sum over choices: its bounds have to be searched for.
         corrected = SearchedSums(
             self.space, lambda codes: predict(block_costs_of(self.space, codes, self.costs))
         )
-        return corrected, self._describe("mlp")
+        return corrected, self._describe(kind)
 
     def _describe(self, kind: str) -> Correction:
         """Return the correction of a regression without its coefficients."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tables.cost.recurrent import fit_recurrent
 from tables.cost.ridge import fit_ridge
 
 if TYPE_CHECKING:
@@ -110,11 +111,11 @@ def fold_residuals(
     Each network is predicted by the fit on the other folds.
 
     Args:
-        kind: `ridge`, `linear` or `mlp`.
+        kind: `ridge`, `linear`, `mlp` or `lstm`.
         features: Features [n, features], for the ridge.
         block_costs: Contributions [n, blocks] to the block sums.
         values: Measured costs [n].
-        seed: Seed of the folds and of the perceptron's weights.
+        seed: Seed of the folds and of a network's weights.
     """
     residuals = np.empty(len(values))
 
@@ -133,7 +134,8 @@ def fold_residuals(
             intercept, slopes = fit_linear(block_costs[train], values[train])
             predicted = intercept + block_costs[test] @ slopes
         else:
-            predict = fit_multi_layer(block_costs[train], values[train], seed)
+            fit = fit_recurrent if kind == "lstm" else fit_multi_layer
+            predict = fit(block_costs[train], values[train], seed)
             predicted = predict(block_costs[test])
 
         residuals[test] = values[test] - predicted

@@ -49,8 +49,9 @@ class Correction:
         penalty: The selected ridge penalty.
         count: Number of networks that the correction was fitted on.
         outliers: Number of networks that were left out as disturbed.
-        residual: Root mean square of the leave-one-out residuals (5-fold for `linear` and `mlp`).
-        kind: `ridge`, `linear` or `mlp`.
+        residual: Root mean square of the leave-one-out residuals (5-fold for
+            others than `ridge`).
+        kind: `ridge`, `linear`, `mlp` or `lstm`.
         scores: Kind -> root mean square of its 5-fold residuals, where kinds were compared.
     """
 

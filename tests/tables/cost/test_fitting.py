@@ -12,6 +12,7 @@ import torch
 from spaces import ChainSpace
 from spaces.errors import NotAdditive, UnknownName
 from tables import LookupTable
+from tables.cost.recurrent import fit_recurrent
 from tables.cost.ridge import disturbance_slope, remove_noise
 from tables.cost.sums import block_sums
 from tables.lookup_table import NetworkSample
@@ -91,6 +92,36 @@ def test_the_perceptron_learns_what_is_no_sum(table: LookupTable, tiny: ChainSpa
     assert mlp.estimate([least.architecture, greatest.architecture]) == pytest.approx(
         [least.value, greatest.value]
     )
+
+
+@pytest.mark.slow
+def test_the_recurrent_network_learns_what_is_no_sum(table: LookupTable, tiny: ChainSpace) -> None:
+    """Neighbours disturb each other, which a network that reads them in turn can learn."""
+    made = measured(table, tiny, bent, 700, 1e-4)
+
+    ridge, lstm = (made.cost_model(tiny, correction=kind) for kind in ("ridge", "lstm"))
+
+    assert ridge.sigma is not None
+    assert lstm.sigma is not None
+    assert lstm.sigma < 0.8 * ridge.sigma
+    codes = tiny.sample(np.random.default_rng(10), 300)
+    assert lstm.block_sum is not None
+    errors = lstm.estimate(codes) - bent(lstm.block_sum(codes), codes)
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(lstm.sigma, rel=0.5)
+
+
+def test_the_recurrent_network_depends_on_its_seed_alone() -> None:
+    rng = np.random.default_rng(0)
+    costs = rng.uniform(1, 2, (40, 4))
+    values = costs.sum(1) + 0.5 * costs[:, 0] * costs[:, 1]
+    state = torch.random.get_rng_state()
+
+    first, again, other = (fit_recurrent(costs, values, seed)(costs) for seed in (1, 1, 2))
+
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert np.abs(first - values).max() < 0.1 * np.ptp(values - costs.sum(1))
 
 
 @pytest.mark.parametrize(
