@@ -100,8 +100,9 @@ def import_(
     """Import a published lookup table (--space) or a published benchmark (--benchmark).
 
     Latency tables are those of ProxylessNAS and OFA (YAML or JSON, in ms), aw_nas's profiled
-    primitives (a YAML list), the operators of FBNet in HW-NAS-Bench's pickle (--column), or CSV
-    files. They do not record the device and its conditions; the options do. A CSV row is
+    primitives (a YAML list), the operators of FBNet in HW-NAS-Bench's pickle (--column), speed
+    files of BBSSP (.txt: a row for each choice, a number for each candidate), or CSV files. They do
+    not record the device and its conditions; the options do. A CSV row is
     key,latency_ms[,iqr_ms[,samples]] with a key in the notation of Pathfit or of ProxylessNAS's
     users. A header may name the columns in another order, std_ms in place of iqr_ms, and the units
     s, us or ns. Files may be compressed by gzip.

@@ -14,6 +14,7 @@ from tables.errors import InvalidTable, MissingRow, UnnamedBlock
 from tables.importing.keys import WRITERS
 from tables.importing.row import Row
 from tables.importing.rows import read_rows
+from tables.importing.speed_file import is_speed_file, rows_of_speed_file
 from tables.lookup_table import BlockCost, LookupTable
 
 
@@ -46,8 +47,8 @@ def import_table(
     """Import the lookup table of a space from published rows.
 
     Args:
-        files: YAML, JSON or CSV files. Rows of one key in several files are pooled, weighted by
-            their numbers of samples.
+        files: YAML, JSON, CSV or speed files (.txt). Rows of one key in several files are pooled,
+            weighted by their numbers of samples.
         space: Space whose blocks are looked up.
         name: Name of the table.
         processor: The device that was measured.
@@ -64,7 +65,7 @@ def import_table(
     """
     from spaces import __version__
 
-    rows = _pool_tables([read_rows(path, column) for path in files])
+    rows = _pool_tables([_rows(path, space, column) for path in files])
 
     blocks = list(space.all_blocks.values())
     source = _notation(blocks, rows)
@@ -91,6 +92,12 @@ def import_table(
 
     # Rows without a block are usual: a table may serve several spaces.
     return Imported(table, source, tuple(sorted(set(rows) - set(keys.values()))))
+
+
+def _rows(path: str | Path, space: SearchSpace, column: str | None) -> dict[str, Row]:
+    if is_speed_file(path):
+        return rows_of_speed_file(path, space)
+    return dict(read_rows(path, column))
 
 
 def _cost(block: Block, row: Row) -> BlockCost:
