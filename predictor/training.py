@@ -48,7 +48,7 @@ class TrainingSettings:
         count: Number of evaluations to train on. None: `fraction` decides.
         seed: Seed of the split and of the fits.
         pretraining: Number of random architectures whose multiply-accumulates a graph predictor
-            learns first.
+            learns first. None: the encoder's default.
         steps: Metrics that the steps of an anytime TA-GATES are taught, such as the accuracies
             after some and after all epochs; the last is `metric`. Empty: the metric alone.
         source: Predictor of another space that the trained one, of the same encoder, begins with.
@@ -62,7 +62,7 @@ class TrainingSettings:
     fraction: float
     count: int | None = None
     seed: int = 0
-    pretraining: int = 0
+    pretraining: int | None = None
     source: GraphPredictor | None = None
     steps: tuple[str, ...] = ()
 

@@ -85,9 +85,11 @@ if TYPE_CHECKING:
 @click.option(
     "--pretraining",
     type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Number of random architectures whose FLOPs a graph predictor learns first.",
+    default=None,
+    help=(
+        "Number of random architectures whose FLOPs a graph predictor learns first; dele learns"
+        " their FLOPs and parameters.  [default: 0; 1000 of dele]"
+    ),
 )
 @click.option(
     "--transfer",
@@ -116,7 +118,7 @@ def train(
     count: int | None,
     refit: bool,
     seed: int,
-    pretraining: int,
+    pretraining: int | None,
     transfer: Path | None,
     benchmark: str | None,
     report: Path | None,

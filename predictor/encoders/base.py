@@ -58,6 +58,16 @@ class Encoder(nn.Module, ABC):
     Empty: the encoder takes no further features.
     """
 
+    expert_argument: ClassVar[str] = ""
+    """The argument of `from_space` for the number of experts, each of which first learns a column.
+
+    Empty: the encoder has no experts. `forward` of one that has returns their scores, [n, experts],
+    with `every_step=True`.
+    """
+
+    pretraining: ClassVar[int] = 0
+    """Number of random architectures of which an ensemble learns something before the values."""
+
     anytime: bool = False
     """Whether training compares the scores of every step.
 

@@ -40,22 +40,25 @@ class ReadOut(nn.Module):
         return mean_over(x if self.weight is None else x * self.weight(position), weights)
 
 
-def scoring_head(channels: int, hidden: Sequence[int], dropout: float) -> nn.Sequential:
-    """Make linear layers from features to one score, with ReLU and dropout between them.
+def scoring_head(
+    channels: int, hidden: Sequence[int], dropout: float, outputs: int = 1
+) -> nn.Sequential:
+    """Make linear layers from features to scores, with ReLU and dropout between them.
 
     Args:
         channels: Channels of the features.
         hidden: Channels of the hidden layers. Empty: the head is one linear layer.
         dropout: Dropout probability after each hidden layer.
+        outputs: Number of scores.
 
     Shapes:
-        features [n, channels] -> [n, 1].
+        features [n, channels] -> [n, outputs].
     """
     widths = [channels, *hidden]
     layers: list[nn.Module] = []
     for before, after in itertools.pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+    return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
 
 
 class LabelEmbedding(nn.Embedding):

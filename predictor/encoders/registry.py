@@ -19,6 +19,7 @@ ENCODERS = Registry["type[Encoder]"](
         "mlp": "predictor.encoders.mlp:MlpEncoder",
         "lstm": "predictor.encoders.lstm:LstmEncoder",
         "gcn": "predictor.encoders.gcn:GcnEncoder",
+        "dele": "predictor.encoders.dele:DeleEncoder",
         "transformer": "predictor.encoders.transformer:TransformerEncoder",
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from predictor.ensemble.calibration import Calibration
 from predictor.ensemble.fitting import Fitting as Fitting
 from predictor.ensemble.fitting import Training
 from predictor.ensemble.members import Members
+from predictor.ensemble.pretraining import LearnedColumns, pretrain_on_macs
 from predictor.ensemble.transfer import transfer
 from predictor.errors import InvalidValues, TooFewArchitectures
 from predictor.evaluated import network_numbers
@@ -33,7 +34,6 @@ from spaces.threads import fixed_threads
 
 # Architectures whose scores set the origin and the scale of each member's scores.
 _REFERENCE_SIZE = 1024
-_PRETRAINING_EPOCHS = 20
 
 
 class GraphPredictor(Predictor):
@@ -51,6 +51,7 @@ class GraphPredictor(Predictor):
         config: Arguments of the encoder that differ from its defaults. None: there are none.
         pretraining: Number of random architectures whose multiply-accumulates, which cost nothing
             to compute, are learned before the values; only the heads are then initialised again.
+            Encoders with experts learn their columns of these instead. None: the encoder's default.
         source: Fitted predictor of another space with the same encoder, whose weights and sizes
             the members begin with. None: they begin with random weights.
 
@@ -81,7 +82,7 @@ class GraphPredictor(Predictor):
         fitting: Fitting | None = None,
         encoder: str = "gates",
         config: Mapping[str, Any] | None = None,
-        pretraining: int = 0,
+        pretraining: int | None = None,
         source: GraphPredictor | None = None,
     ):
         super().__init__(space, seed)
@@ -89,7 +90,9 @@ class GraphPredictor(Predictor):
         self.fitting = fitting or Fitting()
         self.encoder = encoder
         self.config = dict(config or {})
-        self.pretraining = pretraining
+        self.pretraining = (
+            encoder_class(encoder).pretraining if pretraining is None else pretraining
+        )
         self.source = source
         if source is not None:
             require(source.calibration is not None)
@@ -99,6 +102,7 @@ class GraphPredictor(Predictor):
 
         self.encoders: list[Encoder] = []
         self.auxiliary = AuxiliaryFeatures({})
+        self.columns: LearnedColumns | None = None
         self.calibration: Calibration | None = None
         # Of the steps before the last, where each step was taught values of its own.
         self.step_calibrations: list[Calibration] = []
@@ -122,7 +126,9 @@ class GraphPredictor(Predictor):
                 [n, steps]; `predict` then returns the last, and `predict_steps` all of them.
             auxiliary: One further feature of every operation for encoders that take such, the
                 zero-cost features of TA-GATES; a column may then have one number for each position,
-                [n, positions]. Other encoders ignore it.
+                [n, positions]. Of encoders with experts each learns a column before the values, of
+                the training data and of `pretraining` random architectures; predictions do not need
+                the columns. Other encoders ignore them.
             progress: Receives the fraction done and a text after every epoch.
             checkpoint: File of the training's state: written while the training lasts, and read
                 when an interrupted one is repeated. None: no state is written.
@@ -151,6 +157,13 @@ class GraphPredictor(Predictor):
             auxiliary if accepts_auxiliary else None, codes, self.space.positions
         )
 
+        expert_argument = encoder_class(self.encoder).expert_argument
+        if expert_argument:
+            self.columns = LearnedColumns.from_providers(
+                self.space, codes, self.pretraining, self.seed, auxiliary
+            )
+            self.config[expert_argument] = len(self.columns.names)
+
         # One thread: on such small graphs a second gains little, and next to another busy process
         # threads wait for each other.
         with torch.random.fork_rng(devices=[]), fixed_threads(1):
@@ -174,6 +187,8 @@ class GraphPredictor(Predictor):
 
         self.encoders = members.encoders()
         self.trained_on = {"architectures": len(codes)}
+        if self.columns is not None:
+            self.trained_on["columns"] = list(self.columns.names)
         if self.source is not None:
             origin = {"space": self.source.space.name, **self.source.trained_on}
             self.trained_on["transferred_from"] = origin
@@ -357,41 +372,13 @@ class GraphPredictor(Predictor):
 
         if self.source is not None:
             transfer(self.source.encoders, self.source.space, members, self.space)
-        if self.pretraining:
-            self._pretrain(members, progress)
+        settings = self.fitting, self.seed, progress
+        if self.columns is not None:
+            self.columns.teach(members, self.space, *settings)
+        elif self.pretraining:
+            num_features = len(self.auxiliary.maps)
+            pretrain_on_macs(members, self.space, self.pretraining, *settings, num_features)
         return members
-
-    def _pretrain(self, members: Sequence[Encoder], progress: Progress) -> None:
-        """Train members on multiply-accumulates; their heads keep the initial weights."""
-        # A seed of its own, because the reference sample draws from the seed itself.
-        codes = self.space.sample(np.random.default_rng([self.seed, 1]), self.pretraining)
-        macs = self.space.macs(codes).astype(np.float64)
-        epochs = min(_PRETRAINING_EPOCHS, self.fitting.epochs)
-        inputs = encoder_class(self.encoder).inputs(self.space, np.asfortranarray(codes))
-
-        # The columns are unknown of these architectures.
-        if self.auxiliary.maps:
-            inputs = inputs.with_features(
-                torch.zeros(len(codes), self.space.positions, len(self.auxiliary.maps))
-            )
-
-        trained = Training(
-            members,
-            inputs,
-            NormalScores.from_values(macs).to_scores(macs),
-            np.arange(len(codes)) % len(members),
-            replace(self.fitting, epochs=epochs, least_epochs=epochs),
-            self.seed,
-        ).run(lambda fraction, text: progress(0.0, f"pre-training, {text}"))
-
-        for member, encoder in zip(members, trained.encoders(), strict=True):
-            # The head is left out: multiply-accumulates and accuracies have different scales.
-            body = {
-                name: value
-                for name, value in encoder.state_dict().items()
-                if not name.startswith("head")
-            }
-            member.load_state_dict(body, strict=False)
 
     def _identity(self, codes: Codes) -> str:
         """Return everything but the settings of `Training` that its result depends on, as JSON."""
@@ -407,6 +394,8 @@ class GraphPredictor(Predictor):
 
         if self.source is not None:
             identity.append(self.source.digest())
+        if self.columns is not None:
+            identity.append(hashlib.sha256(self.columns.values.tobytes()).hexdigest())
 
         return json.dumps(identity)
 

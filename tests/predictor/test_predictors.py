@@ -266,7 +266,8 @@ def test_before_the_fit(kind: str, tmp_path: Path) -> None:
 def test_unknown_kind() -> None:
     with pytest.raises(
         UnknownName,
-        match="gates, ta-gates, mlp, lstm, gcn, transformer, gp, evidence, blend, forest, boosting",
+        match="gates, ta-gates, mlp, lstm, gcn, dele, transformer, gp, evidence, blend, forest,"
+        " boosting",
     ):
         predictor.make("cnn", SPACE)
 

@@ -66,7 +66,7 @@ def _loop_options(configuration: Configuration) -> dict[str, Any]:
     configuration.accept(
         "controller_cfg.arch_network_type",
         "pointwise_comparator",
-        instead="rank by `option: {predictor: gates}`",
+        instead="rank by `option: {predictor: gates}`, of an ensemble by dele",
     )
     configuration.accept(
         "controller_cfg.pretrained_predictor_path",
