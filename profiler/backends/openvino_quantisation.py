@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ def quantised(
     Returns:
         The quantised model of OpenVINO.
     """
+    # nncf would otherwise report each quantisation to a server of Google Analytics.
+    os.environ.setdefault("NNCF_CI", "1")
     import nncf
 
     nncf.set_log_level(logging.ERROR)

@@ -1,6 +1,8 @@
 """OpenVINO as a backend: what it computes, its conditions, and networks that it refuses."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from profiler.backends.registry import make_backend
 from profiler.errors import UnsupportedConditions
 from tables import LookupTable
 from tests.profiler.commands.running import TINIEST, run
+
+ROOT = Path(__file__).parents[3]
 
 NETWORKS = (
     "spos-tiny",
@@ -82,6 +86,20 @@ def test_int8_network_computes_in_integers_and_leaves_torch_alone() -> None:
     # Rounded to 256 levels, but the same network.
     assert 1e-5 < difference < 0.5
     assert torch.nn.functional.conv2d is convolution
+
+
+def test_quantisation_reports_nothing_to_anybody() -> None:
+    """nncf's telemetry is off; in a process of its own, since nncf turns it off under pytest."""
+    pytest.importorskip("nncf", reason="int8 needs nncf: pip install 'pathfit[openvino]'")
+    code = (
+        "from profiler.backends import openvino_quantisation as q\n"
+        "try: q.quantised(None, [])\n"
+        "except Exception: pass\n"
+        "from nncf.telemetry.wrapper import NNCFTelemetry, telemetry\n"
+        "print(isinstance(telemetry, NNCFTelemetry))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "False", done.stderr
 
 
 def test_networks_that_openvino_cannot_compile_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
