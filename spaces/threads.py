@@ -6,14 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-import torch
-
 
 def running_threads() -> int:
     """Return the number of threads that torch's operations run with.
 
     OpenMP starts no more than OMP_THREAD_LIMIT, which torch does not take into account.
     """
+    import torch
+
     limit = os.environ.get("OMP_THREAD_LIMIT", "")
     threads = torch.get_num_threads()
     return min(threads, int(limit)) if limit.isdecimal() and int(limit) else threads
@@ -23,9 +23,18 @@ def running_threads() -> int:
 def fixed_threads(count: int | None) -> Iterator[None]:
     """Let torch use a number of threads within the block, and restore the previous number after it.
 
+    Nothing is set where torch is not installed.
+
     Args:
         count: Number of threads. None: the current number.
     """
+    try:
+        import torch
+    except ImportError:
+        # A device whose runtime needs no torch has no threads of torch to set.
+        yield
+        return
+
     # The number is global to the process.
     previous = torch.get_num_threads()
     try:

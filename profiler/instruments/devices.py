@@ -48,10 +48,16 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """Return the devices of this machine, the processor first."""
-    import torch
+    """Return the devices of this machine, the processor first.
 
+    Without torch the processor is the only one that is known.
+    """
     devices = [_cpu()]
+    try:
+        import torch
+    except ImportError:
+        return devices
+
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         identity = {
@@ -74,6 +80,9 @@ def find(name: str) -> Device:
     Raises:
         DeviceNotFound: This machine has no such device; the message lists its devices.
     """
+    # Importing torch takes seconds, and the processor needs none.
+    if name == "cpu":
+        return _cpu()
     available = devices()
 
     # torch's name of the device is accepted as well.
