@@ -175,6 +175,7 @@ class Job:
         finished: Time of its end, in seconds since 1970; None before.
         name: Name that its owner gave it; None for none.
         tags: Tags that its owner gave it, in alphabetical order.
+        agent: Id of the agent that is to measure for it; None while engines run it.
     """
 
     id: str
@@ -197,6 +198,7 @@ class Job:
     finished: float | None
     name: str | None = None
     tags: Sequence[str] = ()
+    agent: str | None = None
 
     @property
     def label(self) -> str:

@@ -13,6 +13,7 @@ from service.engine.reports import (
     Done,
     Failed,
     FinalReport,
+    Handed,
     LostProcess,
     Progressed,
     Stopped,
@@ -22,6 +23,7 @@ from service.kinds import get
 from service.kinds.base import (
     Cancelled,
     Context,
+    HandedOver,
     Outcome,
     ProcessDied,
     Progress,
@@ -60,7 +62,11 @@ class Attempt:
             attempt = self._assignment.attempt
             with temporary_folder(attempt_name(job_id, attempt)) as folder:
                 context = Context(job_id, attempt, folder, self._artifacts, self)
-                return self._done(get(kind).run(task, context))
+                outcome = get(kind).run(task, context)
+                if isinstance(outcome, HandedOver):
+                    needs = (outcome.agent, outcome.measuring, outcome.within_s)
+                    return Handed(self._assignment, *needs)
+                return self._done(outcome)
         except Cancelled:
             return Stopped(self._assignment)
         # Not a failure: the same task may succeed in other processes.

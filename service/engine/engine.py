@@ -18,6 +18,7 @@ from service.engine.reports import (
     Assignment,
     Done,
     Failed,
+    Handed,
     LostProcess,
     Progressed,
     Ready,
@@ -211,6 +212,9 @@ class Engine:
         # Every engine does it, so that the jobs of a dead one are taken over by whichever lives.
         if self._store.leases.expire(self._name, held):
             self._claims.notice_change()
+        # Jobs whose agents are away are ended with what is predicted.
+        if self._store.agents.end_waits():
+            self._claims.notice_change()
         # Workers that were killed could not do it themselves.
         if self._scratch is not None:
             sweep(self._scratch, held)
@@ -271,6 +275,9 @@ class Engine:
                 self._record(jobs.finish, job_id, attempt, *result)
             case Failed():
                 self._record(jobs.fail, job_id, attempt, report.error)
+            case Handed():
+                needs = (report.agent, report.measuring, report.within_s, report.progress)
+                self._record(jobs.hand_over, job_id, attempt, *needs)
             case LostProcess():
                 self._record(self._lose, report.assignment, report.ending)
             case Stopped():

@@ -13,6 +13,7 @@ from service.engine.reports import (
     Assignment,
     Done,
     FinalReport,
+    Handed,
     Order,
     Progressed,
     Ready,
@@ -119,7 +120,7 @@ class JobWorker:
         final = attempt.run(order.kind, order.task)
         with self._changed:
             # The end of a job and its last progress are recorded together.
-            if isinstance(final, Done) and self._progress is not None:
+            if isinstance(final, Done | Handed) and self._progress is not None:
                 final = replace(final, progress=self._progress.progress)
                 self._progress = None
 

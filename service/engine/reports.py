@@ -120,7 +120,26 @@ class Stopped:
     assignment: Assignment
 
 
-FinalReport = Done | Failed | LostProcess | Stopped
+@dataclass(frozen=True)
+class Handed:
+    """The attempt has ended because a device elsewhere has to measure for the job.
+
+    Args:
+        assignment: The attempt.
+        agent: Id of the agent on the device.
+        measuring: What it is to measure.
+        within_s: Seconds that the job waits for it.
+        progress: Last progress, if it was not reported before.
+    """
+
+    assignment: Assignment
+    agent: str
+    measuring: JsonObject
+    within_s: float
+    progress: JsonObject | None = None
+
+
+FinalReport = Done | Failed | Handed | LostProcess | Stopped
 """The last report of an attempt."""
 
 Report = Ready | Progressed | FinalReport

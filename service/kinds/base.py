@@ -41,6 +41,21 @@ class Outcome:
     artifacts: Mapping[str, bytes | Path | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class HandedOver:
+    """What an attempt needs from a device elsewhere before another attempt can end the job.
+
+    Args:
+        agent: Id of the agent that is to measure.
+        measuring: What it is to measure, as `service.measuring.task` describes it.
+        within_s: Seconds that the job waits for the agent.
+    """
+
+    agent: str
+    measuring: JsonObject
+    within_s: float
+
+
 class Progress(Protocol):
     """Progress of a job."""
 
@@ -170,8 +185,8 @@ def explain_refused_write(message: str) -> str | None:
 class JobKind(Protocol):
     """A kind of job that workers can run."""
 
-    def run(self, task: Mapping[str, Any], context: Context) -> Outcome:
-        """Run a task.
+    def run(self, task: Mapping[str, Any], context: Context) -> Outcome | HandedOver:
+        """Run a task, to its end or until a device elsewhere has to measure.
 
         Args:
             task: Task of the job.

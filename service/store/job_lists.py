@@ -104,9 +104,9 @@ class JobLists:
             return find_job(session, job_id, options=[load_only(JobRow.state)]).state.final
 
     def queue_state(self) -> tuple[int, int] | None:
-        """Return the number of queued jobs and the newest one's sequence; None without any."""
+        """Return the number of jobs queued for engines and the newest one's sequence, or None."""
         query = select(func.count(), func.max(JobRow.sequence)).where(
-            JobRow.state == JobState.QUEUED
+            JobRow.state == JobState.QUEUED, JobRow.agent.is_(None)
         )
         with self._database.querying() as connection:
             total, newest = connection.execute(query).one()

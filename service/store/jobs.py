@@ -55,6 +55,7 @@ class Jobs(JobLists):
         owner: str | None = None,
         resources: Resources | None = None,
         idempotency: IdempotencyKey | None = None,
+        agent: str | None = None,
     ) -> tuple[Job, bool]:
         """Add a queued job.
 
@@ -65,6 +66,7 @@ class Jobs(JobLists):
             owner: Id of the request's token; None for none.
             resources: Resources that the job occupies. None takes one processor core.
             idempotency: Key of the request. None always creates a job.
+            agent: Id of the agent that is to measure. None: an engine runs the job.
 
         Returns:
             The job, and whether it is new: the job of an earlier request with the key is not.
@@ -86,6 +88,7 @@ class Jobs(JobLists):
             "words": searchable_words([kind], request),
             "cpus": resources.cpus,
             "gpus": resources.gpus,
+            "agent": agent,
         }
         try:
             job, is_new = self._create(columns, owner, idempotency)
@@ -252,6 +255,58 @@ class Jobs(JobLists):
         """
         columns = {"progress": None, "lease": None}
         self._move(job_id, JobState.QUEUED, attempt, crashed=crashed, columns=columns)
+
+    def hand_over(
+        self,
+        job_id: str,
+        attempt: int,
+        agent: str,
+        measuring: JsonObject,
+        within_s: float,
+        progress: JsonObject | None = None,
+    ) -> None:
+        """Queue a running job for an agent, which measures what the attempt needs.
+
+        Args:
+            job_id: Id of the job.
+            attempt: Number of the attempt.
+            agent: Id of the agent.
+            measuring: What it is to measure, which joins the job's task.
+            within_s: Seconds that the job waits for the agent, from its first wait on.
+            progress: Last progress of the attempt; None if it is recorded already.
+
+        Raises:
+            PathfitError: As `finish`.
+        """
+        with self._database.writing() as session:
+            row = lock_for_transition(session, job_id, JobState.QUEUED, attempt)
+            now = self._database.now(session)
+            columns: JsonObject = {
+                "agent": agent,
+                "agent_until": row.agent_until or now + within_s,
+                "task": {**row.task, "measuring": measuring},
+                "lease": None,
+            }
+            events: list[NewEvent] = []
+            if progress is not None:
+                columns["progress"] = progress
+                events.append(("progress", progress))
+            waits: JsonObject = {"waits_for": "device"}
+            move(
+                session,
+                row,
+                JobState.QUEUED,
+                now,
+                events_before=events,
+                state_data=waits,
+                **columns,
+            )
+        self._changes.notify(job_id)
+
+    def hand_back(self, job_id: str, attempt: int) -> None:
+        """Queue a job for the engines again whose agent has measured; raises as `finish`."""
+        columns = {"agent": None, "lease": None}
+        self._move(job_id, JobState.QUEUED, attempt, columns=columns)
 
     def interrupt(self, job_id: str, attempt: int, reason: str) -> None:
         """Queue a running job again that was interrupted through no fault of its own.

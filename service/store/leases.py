@@ -166,8 +166,9 @@ class Leases:
         """
         with self._database.writing() as session:
             now = self._database.now(session)
-            conditions = [] if engine is None else [JobRow.engine == engine]
-            rows = _lock_running_jobs(session, *conditions)
+            # Agents outlive a service that starts again: they hold their jobs while they report.
+            is_held = JobRow.agent.is_(None) if engine is None else JobRow.engine == engine
+            rows = _lock_running_jobs(session, is_held)
             for row in rows:
                 if reason is None:
                     move(session, row, JobState.QUEUED, now, progress=None, lease=None)
@@ -182,7 +183,8 @@ def claim_oldest(
     session: Session, now: float, engine: str, lease: float, free: Resources | None
 ) -> str | None:
     """Claim a job inside a transaction, as `Leases.claim`, and return its id."""
-    query = select(JobRow).where(JobRow.state == JobState.QUEUED)
+    # Those with an agent are measured elsewhere; see `service.store.agents`.
+    query = select(JobRow).where(JobRow.state == JobState.QUEUED, JobRow.agent.is_(None))
     if free is not None:
         query = query.where(JobRow.cpus <= free.cpus, JobRow.gpus <= free.gpus)
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from service.jobs import Job, JobState, JsonObject, Resources
 from service.store.labels import split_tags
 
-HEAD = "0008"
+HEAD = "0009"
 """Migration that creates these tables."""
 
 CHANNEL = "pathfit_changes"
@@ -51,6 +51,7 @@ class JobRow(Base):
 
     `events` is the number of the job's events; `space` is the request's, for lists of one space.
     `tags` and `words` are as `service.store.labels` writes them, for lists of a tag or a text.
+    `agent_until` is the time, in seconds since 1970, until which the job waits for its agent.
     """
 
     __tablename__ = "jobs"
@@ -59,6 +60,7 @@ class JobRow(Base):
         Index("ix_jobs_owner", "owner", "state"),
         Index("ix_jobs_engine", "engine", "state"),
         Index("ix_jobs_kind", "kind", "state", "finished"),
+        Index("ix_jobs_agent", "agent", "state"),
     )
 
     sequence: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
@@ -87,6 +89,8 @@ class JobRow(Base):
     name: Mapped[str | None] = mapped_column(String(200))
     tags: Mapped[str] = mapped_column(Text, server_default="")
     words: Mapped[str] = mapped_column(Text, server_default="")
+    agent: Mapped[str | None] = mapped_column(String(32))
+    agent_until: Mapped[float | None] = mapped_column(_SECONDS)
 
     def job(self, *, with_result: bool = True) -> Job:
         """Convert the row; without its result, a deferred result is not read."""
@@ -111,6 +115,7 @@ class JobRow(Base):
             finished=self.finished,
             name=self.name,
             tags=split_tags(self.tags),
+            agent=self.agent,
         )
 
 
@@ -169,6 +174,24 @@ class TokenRow(Base):
     revoked: Mapped[float | None] = mapped_column(_SECONDS)
     administrator: Mapped[bool] = mapped_column(Boolean, server_default=false())
     max_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    agent_of: Mapped[str | None] = mapped_column(String(32))
+
+
+class AgentRow(Base):
+    """A device that measures networks; see `service.store.agents.Agent`."""
+
+    __tablename__ = "agents"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(128), unique=True)
+    owner: Mapped[str | None] = mapped_column(String(32))
+    device: Mapped[JsonObject] = mapped_column(_OBJECT)
+    backends: Mapped[list[str]] = mapped_column(_OBJECT)
+    threads: Mapped[int]
+    version: Mapped[str] = mapped_column(String(64))
+    measurers: Mapped[list[str]] = mapped_column(_OBJECT)
+    created: Mapped[float] = mapped_column(_SECONDS)
+    seen: Mapped[float] = mapped_column(_SECONDS)
 
 
 class SessionRow(Base):

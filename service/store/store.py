@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from service.store.agents import Agents
 from service.store.changes import Changes
 from service.store.engines import Engines
 from service.store.events import Events
@@ -32,6 +33,7 @@ class Store:
         leases: Leases: engines claim jobs and hold them.
         events: Events of jobs.
         engines: State of the engines.
+        agents: Devices that measure, and the jobs that wait for them.
         tokens: Tokens of owners.
         sessions: Browser sessions of tokens.
         files: Versions of uploaded files.
@@ -55,6 +57,7 @@ class Store:
         self.leases = Leases(self.database, self.changes)
         self.events = Events(self.database, self.changes)
         self.engines = Engines(self.database)
+        self.agents = Agents(self.database, self.changes, self.leases)
         self.tokens = Tokens(self.database)
         self.sessions = Sessions(self.database)
         self.files = Files(self.database)

@@ -73,6 +73,7 @@ class Token:
         revoked: Seconds since 1970; None if it is not revoked.
         administrator: Whether it may write to the shared library and read every library.
         max_bytes: Bytes that its uploads may have together; None for any number.
+        agent_of: Id of the token that owns its device; None for a token of people.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Token:
     revoked: float | None
     administrator: bool = False
     max_bytes: int | None = None
+    agent_of: str | None = None
 
     def valid(self, now: float) -> bool:
         """Return whether the token is accepted at a time, in seconds since 1970."""
@@ -107,6 +109,7 @@ class Tokens:
         *,
         administrator: bool = False,
         max_bytes: int | None = None,
+        agent_of: str | None = None,
     ) -> str:
         """Create a token.
 
@@ -116,6 +119,7 @@ class Tokens:
             quota: Unfinished jobs at a time; None for any number.
             administrator: Whether it may write to the shared library and read every library.
             max_bytes: Bytes that its uploads may have together; None for any number.
+            agent_of: Name of the token that owns the agent's device. None: the token is no agent's.
 
         Returns:
             The secret, which is not stored and cannot be shown again.
@@ -149,11 +153,21 @@ class Tokens:
                 raise InvalidToken(
                     f"there is a token {name!r} already; revoke it, or use another name"
                 )
+            device_owner = None
+            if agent_of is not None:
+                device_owner = _find_active(session, TokenRow.name == agent_of)
+                if device_owner is None or device_owner.agent_of is not None:
+                    raise InvalidToken(
+                        f"agent of: there is no token {agent_of!r:.80} of a person; create it"
+                        " first, since it decides who may measure"
+                    )
+
             row = TokenRow(id=identity, name=name, digest=digest, quota=quota)
             row.created = now
             row.expires = expires
             row.administrator = administrator
             row.max_bytes = max_bytes
+            row.agent_of = None if device_owner is None else device_owner.id
             session.add(row)
 
         return secret
@@ -218,6 +232,7 @@ def token_from_row(row: TokenRow) -> Token:
         row.revoked,
         row.administrator,
         row.max_bytes,
+        row.agent_of,
     )
 
 
