@@ -31,3 +31,19 @@ class IncompleteMeasurement(PathfitError):
 
 class UploadFailed(PathfitError):
     """A service did not accept a table; the message quotes its answer."""
+
+
+class ServiceAway(PathfitError):
+    """A service does not answer an agent now; it is worth another try."""
+
+
+class AgentRefused(PathfitError):
+    """A service refuses what an agent requests; the message quotes its answer."""
+
+
+class JobLost(PathfitError):
+    """A job is no longer its agent's: it was cancelled, or another attempt runs it."""
+
+
+class InvalidTask(PathfitError):
+    """A measuring job that cannot be done on a device; the message names what would do."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from profiler.commands.adapt import adapt
+from profiler.commands.agent import agent
 from profiler.commands.build import build
 from profiler.commands.measure import measure
 from profiler.commands.refine import refine
@@ -33,6 +34,7 @@ main.add_command(refine)
 
 main.add_command(measure)
 main.add_command(validate)
+main.add_command(agent)
 
 
 @main.command(epilog=example("python -m profiler show my-cpu.json --plot my-cpu.png"))

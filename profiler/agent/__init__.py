@@ -1,0 +1,1 @@
+"""The profiler on a device, which takes measuring jobs from a service."""
