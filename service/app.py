@@ -20,7 +20,7 @@ from service.concurrency import ConcurrencyLimit
 from service.context import Service, current_service
 from service.operation import logs
 from service.operation.metrics import Metrics
-from service.schemas import base, catalog, comparison, jobs, search
+from service.schemas import agents, base, catalog, comparison, jobs, search
 from service.security import headers, requests
 from service.security.caller import Access
 from service.settings import Settings
@@ -73,7 +73,7 @@ def create_app(settings: Settings, clock: Callable[[], float] | None = None) -> 
     _register_handlers(app, service)
     # For errors that list the accepted fields.
     of_jobs = (*jobs.REQUESTS, *jobs.QUERIES, *search.QUERIES, *comparison.QUERIES)
-    schemas = (*of_jobs, *catalog.REQUESTS, base.Page)
+    schemas = (*of_jobs, *catalog.REQUESTS, *agents.REQUESTS, base.Page)
     problems.register(app, schemas)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
@@ -123,7 +123,7 @@ def _register_handlers(app: APIFlask, service: Service) -> None:
 
 
 def _raise_upload_limit() -> None:
-    if request.endpoint in ("uploads.table", "uploads.evaluations"):
+    if request.endpoint in ("uploads.table", "uploads.evaluations", "agents.report"):
         request.max_content_length = current_service().settings.max_upload
 
 

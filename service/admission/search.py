@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +14,7 @@ from oneshot.search.objective import SCORES
 from oneshot.search.problem import SearchProblem
 from oneshot.strategies.registry import make
 from service.admission.guides import ResolvedGuide, resolve_guide
+from service.admission.measuring import verification_of
 from service.admission.problem import bind_problem
 from service.admission.tasks import Admission, RecordedDevice, SearchTask
 from service.catalog.catalog import Catalog
@@ -18,6 +22,7 @@ from service.catalog.files import FileReference, device_models
 from service.jobs import JsonObject, Resources
 from service.problems import blaming, invalid
 from service.schemas.search import SearchRequest
+from service.store.agents import Agent
 from spaces.errors import UnknownName
 from spaces.space import Codes, SearchSpace
 from tables.devices import benchmark_devices
@@ -27,12 +32,15 @@ MAX_EVALUATIONS = 1_000_000
 """Networks that a search may evaluate."""
 
 
-def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
+def admit_search(
+    request: SearchRequest, catalog: Catalog, agents: Sequence[Agent] = ()
+) -> Admission:
     """Check a search against the catalog, and resolve its names to pinned files.
 
     Args:
         request: The request.
         catalog: Spaces, tables and guides that the request may name.
+        agents: Devices that may measure its networks.
 
     Raises:
         Problem: The request names something unknown, or no network can meet it. The problem names
@@ -54,16 +62,20 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
         with blaming("device"):
             device_models(device, space)
 
-    task = _search_task(request, space, device, guide)
+    table = device if isinstance(device, FileReference) else None
+    verify = verification_of(request, table, agents, catalog.sender)
+    task = replace(_search_task(request, space, device, guide), verify=verify)
     problem = bind_problem(task, _UnusedGuide(), _Fields(request))
     _check_strategy(request, problem)
 
-    update = {
+    update: dict[str, Any] = {
         "space": space.name,
         # The names that were resolved, so that repeating the request gives the same search.
         "device": None if device is None else device.name,
         "guide": request.guide.model_copy(update={"name": guide.name}),
     }
+    if verify is not None:
+        update["measure_on"] = verify.agent_name
 
     return Admission(
         kind="search",

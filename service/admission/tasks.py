@@ -37,6 +37,34 @@ class RecordedDevice:
 
 
 @dataclass(frozen=True)
+class VerifyTask:
+    """The measurement of a search's best networks.
+
+    Args:
+        count: Number of networks within the limit to find.
+        table: Table under whose conditions they are measured.
+        limit_ms: Greatest measured latency; None: there is no limit.
+        agent: Id of the agent that measures. None: the service's own machine.
+        agent_name: Name of the agent.
+        within_s: Seconds that the search waits for the agent.
+        rounds: Number of rounds.
+    """
+
+    count: int
+    table: FileReference
+    limit_ms: float | None = None
+    agent: str | None = None
+    agent_name: str | None = None
+    within_s: float = 600.0
+    rounds: int = 20
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> VerifyTask:
+        """Read the JSON object of a task."""
+        return cls(**_with_files(value, "table"))
+
+
+@dataclass(frozen=True)
 class SearchTask:
     """An accepted search, guided by exactly one of `predictor`, `supernet` and `benchmark`.
 
@@ -64,6 +92,9 @@ class SearchTask:
         device: Device of a benchmark, in place of a table.
         threads: Threads of torch; another number may change the last digit of a result.
         version: Version of Pathfit that accepted the search.
+        verify: Measurement of the best networks; None for none.
+        measuring: What an agent was to measure; None before the search waits for one.
+        gave_up: Whether the search no longer waits for its agent.
     """
 
     space: str
@@ -86,6 +117,9 @@ class SearchTask:
     device: RecordedDevice | None = None
     threads: int = 1
     version: str = __version__
+    verify: VerifyTask | None = None
+    measuring: JsonObject | None = None
+    gave_up: bool = False
 
     def to_dict(self) -> JsonObject:
         """Return the JSON object that `from_dict` reads."""
@@ -99,6 +133,9 @@ class SearchTask:
         fields = _with_files(value, "table", "predictor", "supernet")
         device = value.get("device")
         fields["device"] = None if device is None else RecordedDevice.from_dict(device)
+        # Tasks of older versions are not verified.
+        verify = value.get("verify")
+        fields["verify"] = None if verify is None else VerifyTask.from_dict(verify)
         return cls(**{**fields, "benchmark_files": files})
 
 
@@ -253,7 +290,33 @@ class PipelineTask:
         return cls(**{**value, "files": [LinkedFile.from_dict(file) for file in value["files"]]})
 
 
-Task: TypeAlias = SearchTask | PredictorTask | RetrainTask | PipelineTask
+@dataclass(frozen=True)
+class MeasureTask:
+    """An accepted measurement on a device elsewhere, whose agent builds or validates a table.
+
+    Args:
+        measuring: What the agent is to do; see `service.measuring`.
+        name: Name of the table in the catalog.
+        library: Id of the library that is to have it.
+        version: Version of Pathfit that accepted the job.
+    """
+
+    measuring: JsonObject
+    name: str
+    library: str
+    version: str = __version__
+
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object that `from_dict` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> MeasureTask:
+        """Read the JSON object that `to_dict` returned."""
+        return cls(**value)
+
+
+Task: TypeAlias = SearchTask | PredictorTask | RetrainTask | PipelineTask | MeasureTask
 
 
 @dataclass(frozen=True)
@@ -265,12 +328,14 @@ class Admission:
         request: Request with all defaults filled in, as the API reports it.
         task: Task for a worker.
         resources: Processor cores and GPUs that the job occupies.
+        agent: Id of the agent that runs the job. None: an engine does.
     """
 
-    kind: Literal["search", "predictor", "retrain", "pipeline"]
+    kind: Literal["search", "predictor", "retrain", "pipeline", "measure"]
     request: JsonObject
     task: Task
     resources: Resources
+    agent: str | None = None
 
 
 def _with_files(value: Mapping[str, Any], *names: str) -> JsonObject:

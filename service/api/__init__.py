@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from service.api import (
     adapting,
+    agents,
     architectures,
     catalog,
     compare,
@@ -28,6 +29,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     catalog.blueprint,
     uploads.blueprint,
     adapting.blueprint,
+    agents.blueprint,
     predict.blueprint,
     compare.blueprint,
     search.blueprint,

@@ -97,6 +97,9 @@ _HEADERS = {
     ("/predictors", "post"): (_PREFER, _KEY),
     ("/retrain", "post"): (_PREFER, _KEY),
     ("/pipelines", "post"): (_PREFER, _KEY),
+    ("/tables", "post"): (_PREFER, _KEY),
+    ("/tables/{name}/validation", "post"): (_PREFER, _KEY),
+    ("/agents/{name}/claims", "post"): (_PREFER,),
     ("/search/{job_id}/events", "get"): (_LAST_EVENT,),
     ("/jobs/{job_id}/events", "get"): (_LAST_EVENT,),
 }

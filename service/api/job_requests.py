@@ -59,6 +59,7 @@ def accept(service: Service, admit: Callable[[], Admission]) -> Accepted:
             owner(),
             admission.resources,
             key,
+            admission.agent,
         )
         logs.about(job.id)
 

@@ -34,7 +34,8 @@ blueprint = APIBlueprint("search", __name__, url_prefix="/search", tag="search")
 def create(body: SearchRequest) -> Accepted:
     """Check a search and put it into the queue."""
     service = current_service()
-    return accept(service, lambda: admit_search(body, service.sender_catalog()))
+    agents = service.store.agents.list() if body.verify is not None else []
+    return accept(service, lambda: admit_search(body, service.sender_catalog(), agents))
 
 
 @blueprint.get("")

@@ -5,17 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from apiflask import APIBlueprint
-from flask import request
+from flask import Response, request
+from pydantic import ValidationError
 
+from service.admission.measuring import admit_build
 from service.api.catalog import resolving_path
 from service.api.documentation import Answers, reading, writing
-from service.api.job_requests import format_time
+from service.api.job_requests import accept, format_time
 from service.catalog.catalog import Catalog
 from service.catalog.names import SHARED
 from service.catalog.summaries import summarise_evaluations, summarise_table
 from service.context import current_service
 from service.jobs import JsonObject
-from service.problems import Problem, blaming, invalid
+from service.problems import Problem, blaming, invalid, invalid_fields
+from service.schemas.agents import TableBuild
 from service.schemas.catalog import EvaluationsUpload, Removed, TableUpload, Uploaded
 from service.security.caller import owner, sender
 from service.store import FileVersion
@@ -25,6 +28,13 @@ from tables.lookup_table import LookupTable
 
 UNCHANGED: Answers = {200: {"description": "The newest version has this content already."}}
 """The answer to an upload that changes nothing."""
+
+_BUILDING: Answers = {
+    202: {
+        "description": "The table is being built; Location is the job's URL.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/JobStatus"}}},
+    }
+}
 
 _ADDED = "A new version; the name stands for it from now on"
 
@@ -38,17 +48,45 @@ blueprint = APIBlueprint("uploads", __name__, tag="uploads")
 @blueprint.output(Uploaded, status_code=201, description=_ADDED)
 @blueprint.doc(
     summary="Upload a lookup table, such as `python -m profiler build --upload URL` does",
-    responses=writing(403, 409) | UNCHANGED,
+    description=(
+        "With the name of an agent in `device`, and a `space`, the table is built there: a job of"
+        " the kind `measure`, whose result names the table."
+    ),
+    responses=writing(403, 409, 429) | UNCHANGED | _BUILDING,
 )
-def table(body: TableUpload) -> tuple[Uploaded, int]:
-    """Add a version of a lookup table."""
+def table(body: TableUpload) -> tuple[Uploaded, int] | Response:
+    """Add a version of a lookup table, or have an agent build one."""
     # The table has a schema and a reader of its own, so the body is read again in full.
     content = dict(request.get_json())
+    if isinstance(content.get("device"), str):
+        return _build(content)
+    if body.name is None:
+        raise invalid("name: an uploaded table needs a name", "name")
+
     content.pop("shared", None)
     table = LookupTable.from_dict(content)
     return add_version(
         "table", body.name, table.to_json().encode(), body.shared, summarise_table(table)
     )
+
+
+def _build(content: JsonObject) -> Response:
+    """Have an agent build a table; raises Problem for a request that it cannot fulfil."""
+    try:
+        body = TableBuild.model_validate(content)
+    except ValidationError as error:
+        raise invalid_fields(error, TableBuild) from error
+
+    service = current_service()
+    library = upload_library(body.shared)
+    agents = service.store.agents.list()
+    status, code, headers = accept(
+        service,
+        lambda: admit_build(body, service.sender_catalog(), agents, sender(), library),
+    )
+    response = Response(status.model_dump_json(), code, mimetype="application/json")
+    response.headers.update(headers)
+    return response
 
 
 @blueprint.post("/evaluations")

@@ -177,6 +177,11 @@ class Catalog:
         path = self._local_files(kind).get(name)
         return None if path is None else FileReference.from_path(name, path)
 
+    @property
+    def sender(self) -> Sender:
+        """Sender of the requests whose names are resolved."""
+        return self._sender
+
     def is_hidden(self, kind: str, name: str, library: str) -> bool:
         """Return whether a file in a folder of the service would hide an upload."""
         # Only in the shared library, as a sender's own files precede those of the folders.

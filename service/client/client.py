@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
+from service.client.agents import AgentClient
 from service.client.bodies import search_body, shared_field, without_none
-from service.client.catalog import CatalogClient
 from service.client.errors import ServiceProblem
 from service.client.handles import JobHandle, SearchHandle
 from service.client.pipelines import CHECK_TIMEOUT, PipelineHandle
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PAGE_SIZE = 100
 
 
-class Client(CatalogClient):
+class Client(AgentClient):
     """Sends requests to one service.
 
     Args:
@@ -62,6 +62,9 @@ class Client(CatalogClient):
         margin: float | None = None,
         count: int | None = None,
         seed: int | None = None,
+        verify: int | None = None,
+        measure_on: str | None = None,
+        verify_within_s: float | None = None,
     ) -> SearchHandle:
         """Request a search; None leaves an argument to the service's default.
 
@@ -83,6 +86,10 @@ class Client(CatalogClient):
             margin: Standard deviations that are kept between an estimate and its limit.
             count: Number of best networks that the result describes in full.
             seed: Seed of the search; the same seed gives the same result.
+            verify: Number of best networks to measure on the device.
+            measure_on: Name of the agent that measures. None: that of the table's device, or the
+                service's own machine.
+            verify_within_s: Seconds that the search waits for an agent.
 
         Raises:
             ServiceProblem: The service refuses the request; the message is its own.
@@ -95,6 +102,9 @@ class Client(CatalogClient):
                 "margin": margin,
                 "count": count,
                 "seed": seed,
+                "verify": verify,
+                "measure_on": measure_on,
+                "verify_within_s": verify_within_s,
             },
             constraints or {},
             objectives,
@@ -104,6 +114,81 @@ class Client(CatalogClient):
             under,
         )
         return SearchHandle(self, self.request("POST", "/search", body)["id"])
+
+    def build_table(
+        self,
+        device: str,
+        space: str,
+        name: str | None = None,
+        *,
+        backend: str | None = None,
+        batch: int | None = None,
+        precision: str | None = None,
+        budget_s: float | None = None,
+        seed: int | None = None,
+        shared: bool = False,
+    ) -> JobHandle:
+        """Have an agent build a lookup table; None leaves an argument to the service's default.
+
+        Args:
+            device: Name of the agent.
+            space: Name of the search space.
+            name: Name of the table. None: the device's and the space's, joined.
+            backend: Runtime that runs networks; None for the agent's first one.
+            batch: Batch size.
+            precision: Precision of the numbers.
+            budget_s: Seconds after which no further round begins.
+            seed: Seed of the sampled networks.
+            shared: Whether the table becomes everybody's; needs an administrator's token.
+
+        Raises:
+            ServiceProblem: There is no such agent, or the token may not measure there.
+        """
+        body = {
+            "device": device,
+            "space": space,
+            "name": name,
+            "backend": backend,
+            "batch": batch,
+            "precision": precision,
+            "budget_s": budget_s,
+            "seed": seed,
+            **shared_field(shared),
+        }
+        return JobHandle(self, self.request("POST", "/tables", without_none(body))["id"])
+
+    def validate_table(
+        self,
+        table: str,
+        device: str,
+        *,
+        networks: int = 30,
+        searched: int = 10,
+        rounds: int = 20,
+        seed: int = 1,
+    ) -> JobHandle:
+        """Have an agent measure networks that a table was not built from.
+
+        Args:
+            table: Name of the table.
+            device: Name of the agent on its device.
+            networks: Number of random networks.
+            searched: Number of searched networks at each limit.
+            rounds: Number of rounds.
+            seed: Seed of the networks and the orders.
+
+        Raises:
+            ServiceProblem: There is no such table or agent, or the table is of another device.
+        """
+        body = {
+            "device": device,
+            "networks": networks,
+            "searched": searched,
+            "rounds": rounds,
+            "seed": seed,
+        }
+        path = f"/tables/{quote(table, safe='')}/validation"
+        return JobHandle(self, self.request("POST", path, body)["id"])
 
     def train_predictor(
         self,

@@ -27,6 +27,18 @@ LAZY = {
         "service.commands.pipeline:pipeline",
         "Run a pipeline at a service.",
     ),
+    "agents": (
+        "service.commands.agents:agents",
+        "List the devices that measure for a service.",
+    ),
+    "build": (
+        "service.commands.agents:build",
+        "Have an agent build the table of a space on its device.",
+    ),
+    "measurers": (
+        "service.commands.agents:measurers",
+        "Decide who may measure on a device of one's own.",
+    ),
     "jobs": ("service.commands.jobs:jobs", "List a service's jobs, newest first."),
     "cancel": ("service.commands.cancel:cancel", "Cancel searches and other jobs by their ids."),
     "upload": (

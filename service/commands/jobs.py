@@ -12,7 +12,7 @@ from spaces.console.group import example
 if TYPE_CHECKING:
     from service.client import Client, JobStatus
 
-KINDS = ("search", "predictor", "retrain", "pipeline")
+KINDS = ("search", "predictor", "retrain", "pipeline", "measure")
 STATES = ("queued", "running", "done", "failed", "cancelled")
 
 # Columns of a terminal in which every column of the table fits.

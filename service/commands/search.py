@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oneshot.commands.options.verification import echo_verification
 from service.commands.assignments import parse_assignments
 from service.commands.connection import with_client
 from service.commands.waiting import check_waiting, waiting_options
@@ -89,6 +90,19 @@ if TYPE_CHECKING:
 )
 @click.option("--count", type=int, default=1, show_default=True, help="Best architectures to list.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the search.")
+@click.option(
+    "--verify", type=int, default=None, help="Number of best networks to measure on the device."
+)
+@click.option(
+    "--measure-on",
+    default=None,
+    help="Agent that measures.  [default: that of the table's device, or the service's machine]",
+)
+@click.option(
+    "--verify-within",
+    default=None,
+    help="Time that the search waits for an agent, such as 10m.  [default: 10m]",
+)
 @waiting_options("Show progress while waiting, then the front.")
 @click.option(
     "-o",
@@ -111,6 +125,9 @@ def search(
     margin: float | None,
     count: int,
     seed: int,
+    verify: int | None,
+    measure_on: str | None,
+    verify_within: str | None,
     wait: bool,
     watch: bool,
     output: Path | None,
@@ -121,6 +138,8 @@ def search(
     Ctrl-C cancels the search. With --no-wait it continues without this command; it resumes if the
     service restarts.
     """
+    from profiler.commands.parameters import seconds
+
     check_waiting(wait, watch, output)
 
     handle = client.search(
@@ -137,6 +156,9 @@ def search(
         margin=margin,
         count=count,
         seed=seed,
+        verify=verify,
+        measure_on=measure_on,
+        verify_within_s=None if verify_within is None else seconds(verify_within),
     )
     if not wait:
         click.echo(handle.id)
@@ -159,10 +181,11 @@ def _write(result: SearchResult, count: int, output: Path | None) -> None:
     for note in result.margin_notes():
         click.echo(note, err=True)
     click.echo(result.summary())
+    echo_verification(result)
     if evidence := result.guide.get("evidence"):
         click.echo(evidence)
     if output is None:
-        for rank in range(min(count, len(result))):
+        for rank in result.best_ranks(count):
             click.echo(json.dumps(result.candidate(rank).architecture.to_dict()))
     else:
         result.save(output, count)

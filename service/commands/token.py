@@ -45,6 +45,13 @@ def token() -> None:
     is_flag=True,
     help="Accept its uploads to the shared library, and let it use the files of every token.",
 )
+@click.option(
+    "--agent-of",
+    default=None,
+    metavar="OWNER",
+    help="Make it the token of the agent NAME, which may take and report measuring jobs and nothing"
+    " else; the token OWNER decides who may measure there.",
+)
 @database_options
 def create(
     name: str,
@@ -52,6 +59,7 @@ def create(
     quota: int | None,
     max_bytes: int | None,
     administrator: bool,
+    agent_of: str | None,
     data: Path,
     database: str | None,
 ) -> None:
@@ -63,7 +71,12 @@ def create(
     # Not `open_store`: tokens are needed before the first start, so a missing store is created.
     with closing(Store(database_of(data, database))) as store:
         secret = store.tokens.create(
-            name, expiry, quota, administrator=administrator, max_bytes=max_bytes
+            name,
+            expiry,
+            quota,
+            administrator=administrator,
+            max_bytes=max_bytes,
+            agent_of=agent_of,
         )
     click.echo(secret)
 
@@ -85,6 +98,8 @@ def show(data: Path, database: str | None) -> None:
         created = _format_time(entry.created)
         expires = _format_time(entry.expires)
         role = "administrator" if entry.administrator else "user"
+        if entry.agent_of is not None:
+            role = "agent"
         max_bytes = "any" if entry.max_bytes is None else str(entry.max_bytes)
         state = _state(entry)
         table.add_row(entry.name, entry.id, created, expires, max_bytes, role, quota, state)

@@ -18,6 +18,7 @@ KINDS = Registry[Callable[[], "JobKind"]](
         "predictor": "service.kinds.predictor:TrainPredictor",
         "retrain": "service.kinds.retrain:Retrain",
         "pipeline": "service.kinds.pipeline:RunPipeline",
+        "measure": "service.kinds.measure:Measure",
     },
 )
 """Name -> class of the kind, which only the workers import."""

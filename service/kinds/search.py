@@ -27,7 +27,8 @@ from service.admission.problem import bind_problem
 from service.admission.tasks import SearchTask
 from service.catalog.files import ChangedFile, FileReference
 from service.jobs import JsonObject
-from service.kinds.base import Context, Outcome
+from service.kinds.base import Context, HandedOver, Outcome
+from service.kinds.verification import searched_before, verified
 from spaces.errors import PathfitError
 from spaces.files import digest
 from spaces.registry import get
@@ -76,24 +77,19 @@ class SearchProgress:
 class Search:
     """The job kind `search`."""
 
-    def run(self, task: Mapping[str, Any], context: Context) -> Outcome:
+    def run(self, task: Mapping[str, Any], context: Context) -> Outcome | HandedOver:
         """Run a `SearchTask`; only the artifact has all candidates, which may be many."""
         search = _on_this_machine(SearchTask.from_dict(task), context)
 
-        # Results are reproducible to the last digit only with the same number of threads.
-        torch.set_num_threads(search.threads)
-        problem = problem_of(search)
-        metric = scored_metric(problem.guide.to_dict())
-        result = run_search(
-            problem,
-            search.strategy,
-            options=search.options,
-            seed=search.seed,
-            progress=lambda evaluated, planned, best: context.progress(
-                SearchProgress(evaluated, planned, best, metric)
-            ),
-            chunk=_SUPERNET_CHUNK if search.supernet is not None else None,
-        )
+        result = None if search.verify is None else searched_before(context)
+        if result is None:
+            result = self._searched(search, context)
+        if search.verify is not None:
+            verification = verified(result, search, context)
+            if isinstance(verification, HandedOver):
+                return verification
+            result = verification
+
         value = result.to_dict(search.count)
         verdict = _verdict(result)
         if verdict is not None:
@@ -103,6 +99,22 @@ class Search:
         del value["candidates"]
 
         return Outcome(value, {RESULT: text.encode()})
+
+    def _searched(self, search: SearchTask, context: Context) -> SearchResult:
+        # Results are reproducible to the last digit only with the same number of threads.
+        torch.set_num_threads(search.threads)
+        problem = problem_of(search)
+        metric = scored_metric(problem.guide.to_dict())
+        return run_search(
+            problem,
+            search.strategy,
+            options=search.options,
+            seed=search.seed,
+            progress=lambda evaluated, planned, best: context.progress(
+                SearchProgress(evaluated, planned, best, metric)
+            ),
+            chunk=_SUPERNET_CHUNK if search.supernet is not None else None,
+        )
 
 
 def _on_this_machine(task: SearchTask, context: Context) -> SearchTask:

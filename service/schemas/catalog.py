@@ -74,11 +74,20 @@ class Bounds(BaseModel):
 
 
 class TableUpload(BaseModel):
-    """A lookup table as `python -m profiler build` writes it, by tables/schema.json."""
+    """A lookup table as `python -m profiler build` writes it, by tables/schema.json.
+
+    Where `device` is the name of an agent, the request is for a table that is built there; its
+    fields are those of `TableBuild`.
+    """
 
     model_config = ConfigDict(extra="allow")
 
-    name: str = Field(max_length=NAME, pattern=FILE_NAME, description="Name that searches use.")
+    name: str | None = Field(
+        default=None,
+        max_length=NAME,
+        pattern=FILE_NAME,
+        description="Name that searches use; an upload needs one.",
+    )
     shared: bool = Field(default=False, strict=True, description=_SHARED)
 
 

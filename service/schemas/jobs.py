@@ -68,7 +68,7 @@ class JobList(BaseModel):
 class KindQuery(JobQuery):
     """Filter of jobs by kind."""
 
-    kind: Literal["search", "predictor", "retrain", "pipeline"] | None = Field(
+    kind: Literal["search", "predictor", "retrain", "pipeline", "measure"] | None = Field(
         default=None, description="Only jobs of this kind."
     )
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from service.schemas.base import NAME, REFERENCE, Query, QueryInteger, Strict
+from service.store.tokens import MAX_NAME_LENGTH
 from tables.metrics import MARGIN
 
 _MAX_COUNT = 1000
@@ -136,6 +137,32 @@ class SearchRequest(Strict):
         description="Number of the best networks in full.",
     )
     seed: int = Field(default=0, ge=0, lt=1 << 63)
+    verify: int | None = Field(
+        default=None,
+        ge=1,
+        le=50,
+        description=(
+            "Number of best networks to measure on the device, those within the limit of"
+            " latency_ms. Default: none is measured."
+        ),
+    )
+    measure_on: str | None = Field(
+        default=None,
+        max_length=MAX_NAME_LENGTH,
+        description=(
+            "A name of GET /agents. Default: the agent on the table's device, else the service's"
+            " own machine."
+        ),
+    )
+    verify_within_s: float = Field(
+        default=600.0,
+        ge=1,
+        le=86400,
+        description=(
+            "Seconds that the search waits for an agent; after them it ends with what is"
+            " predicted, and says so."
+        ),
+    )
 
 
 class Detail(Query):

@@ -33,6 +33,9 @@ PUBLIC = frozenset(
 )
 """Endpoints without access control, as they contain nothing about jobs."""
 
+AGENT_ENDPOINTS = frozenset({"agents.claim", "agents.network", "agents.register", "agents.report"})
+"""Endpoints that the tokens of agents have access to, besides the public ones."""
+
 _CHALLENGE = 'Bearer realm="pathfit"'
 
 
@@ -82,6 +85,8 @@ class Access:
 
         if g.token is None and not self._is_public() and self.closed:
             raise unauthorized("a token is needed: send the header Authorization: Bearer TOKEN")
+        if g.token is not None and g.token.agent_of is not None:
+            self._check_agent_endpoint()
 
     def checker(self) -> Callable[[], bool]:
         """Return a check whether the sender of the current request still has access.
@@ -106,6 +111,12 @@ class Access:
             )
 
         return token
+
+    def _check_agent_endpoint(self) -> None:
+        """Raise Problem (403) where a request is none that agents send."""
+        if request.endpoint not in AGENT_ENDPOINTS and not self._is_public():
+            detail = "an agent's token may take and report jobs of its own device and nothing else"
+            raise Problem(403, "agents-only", "Agents only", detail, "Authorization")
 
     def _is_public(self) -> bool:
         if request.endpoint == "metrics.show":

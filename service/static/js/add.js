@@ -1,6 +1,7 @@
 // Forms that add to the service: a device's table, evaluations, a predictor trained on them, or all by a pipeline.
 
 import { adaptationForm } from "./adapttable.js";
+import { deviceForm } from "./adddevice.js";
 import { evaluationsForm } from "./addevaluations.js";
 import { pipelineForm } from "./addpipeline.js";
 import { predictorForm } from "./addpredictor.js";
@@ -8,7 +9,7 @@ import { tableForm } from "./addtable.js";
 import { catalog } from "./catalog.js";
 import { announce, byId, el } from "./dom.js";
 
-const FORMS = { table: tableForm, adaptation: adaptationForm, evaluations: evaluationsForm, predictor: predictorForm, pipeline: pipelineForm };
+const FORMS = { device: deviceForm, table: tableForm, adaptation: adaptationForm, evaluations: evaluationsForm, predictor: predictorForm, pipeline: pipelineForm };
 
 export class Adding {
   // `catalogChanged` reloads the catalog, `onAccepted` receives an accepted job, `search` receives choices for a new search.

@@ -18,6 +18,7 @@ import { Progress } from "./progress.js";
 import { reasonLine } from "./reasons.js";
 import { training } from "./train.js";
 import { verdictSection } from "./verdict.js";
+import { verificationSection } from "./verification.js";
 
 export class Answer {
   // `onChanged` is called when a search changes its state, `onTrained` with an accepted training.
@@ -129,7 +130,7 @@ export class Answer {
       el("div", { class: "bar" }, el("h3", {}, "Pareto front"),
         current.metrics.length > 1 && el("span", { class: "axis" }, el("label", { for: "axis" }, "over"), axis),
         searchFiles(current.search)),
-      this.plot.element, this.comparing, this.table, verdictSection(current.result.verdict) ?? "", this.network,
+      this.plot.element, this.comparing, this.table, verificationSection(current.result.verification) ?? "", verdictSection(current.result.verdict) ?? "", this.network,
     );
     announce(`Done: best ${current.scoreName.toLowerCase()} ${current.valueText(0)}`);
     this.redraw();

@@ -1,9 +1,10 @@
-// Shows a training or a pipeline, from its acceptance to its result.
+// Shows a training, a pipeline or a measurement, from its acceptance to its result.
 
 import { Away, Problem, get, request } from "./api.js";
 import { announce, byId, el } from "./dom.js";
 import { Follower, jobPath, over } from "./follow.js";
 import { encoderName, metricName } from "./format.js";
+import { finishedMeasurement, ofMeasurement } from "./measurement.js";
 import { Steps, finishedPipeline, ofPipeline } from "./pipeline.js";
 import { Progress } from "./progress.js";
 import { trainedNetwork, trainedPredictor } from "./trained.js";
@@ -79,7 +80,7 @@ export class JobView {
       return announce("Done.");
     }
     const reason = job.error?.detail ? `: ${job.error.detail}` : "";
-    const noun = job.kind === "pipeline" ? "pipeline" : "training";
+    const noun = { pipeline: "pipeline", measure: "measurement" }[job.kind] ?? "training";
     const text = job.state === "cancelled" ? `This ${noun} was cancelled.` : `This ${noun} failed${reason}.`;
     const content = [head(job), notice(text, job.state === "failed")];
     if (job.progress?.steps) {
@@ -111,9 +112,9 @@ function ofNetwork({ space, data, supernet, search, options = {} }, done) {
   return [title, [search && searchOf(search), supernet && `initialized from ${supernet}`, ...recipe]];
 }
 
-const TITLES = { predictor: ofPredictor, retrain: ofNetwork, pipeline: ofPipeline };
-const ENDED = { predictor: trainedPredictor, retrain: trainedNetwork, pipeline: finishedPipeline };
-const ADDING = ["predictor", "pipeline"]; // kinds that add files to the catalog
+const TITLES = { predictor: ofPredictor, retrain: ofNetwork, pipeline: ofPipeline, measure: ofMeasurement };
+const ENDED = { predictor: trainedPredictor, retrain: trainedNetwork, pipeline: finishedPipeline, measure: finishedMeasurement };
+const ADDING = ["predictor", "pipeline", "measure"]; // kinds that add files to the catalog
 
 const searchOf = ({ id }) => el("a", { href: `#/search/${id}` }, `found by search ${id.slice(0, 8)}`);
 

@@ -12,7 +12,7 @@ const SHOWN = 12;
 const EVERY_MS = 5000;
 const PAUSE_MS = 250;
 const FILTERS = {
-  kind: { "": "all kinds", search: "searches", predictor: "predictors", retrain: "trained networks", pipeline: "pipelines" },
+  kind: { "": "all kinds", search: "searches", predictor: "predictors", retrain: "trained networks", pipeline: "pipelines", measure: "measurements" },
   state: { "": "any state", queued: "queued", running: "running", done: "done", failed: "failed", cancelled: "cancelled" },
 };
 
@@ -187,6 +187,7 @@ function describe(job) {
 function requestDetails({ kind, request }) {
   if (kind === "predictor") return [`Predictor ${request.name}`, `from ${[request.evaluations, ...(request.columns ?? [])].filter(Boolean).join(", ")}`, request.space].filter(Boolean);
   if (kind === "pipeline") return [`Pipeline ${request.name}`, request.space, (request.stages ?? []).join(", ")].filter(Boolean);
+  if (kind === "measure") return [`${request.task === "validate" ? "Validation" : "Table"} ${request.name ?? request.table}`, `on ${request.device}`];
   if (kind === "retrain") return [`Training ${request.space ?? ""}`.trim(), `on ${request.data}`, request.supernet && `from ${request.supernet}`].filter(Boolean);
   const limitTexts = limits(request);
   return [request.space ?? kind, request.device, ...(limitTexts.length ? limitTexts : ["without limits"])].filter(Boolean);

@@ -1,4 +1,4 @@
-// The search options: the objectives, the charges, a supernet's ranking, the strategy with its options, the margin and the seed.
+// The search options: objectives, charges, a supernet's ranking, strategy, margin, seed, and how many networks are measured.
 
 import { el, pageData } from "./dom.js";
 import { Field, choice, lines, linesOf, number, text } from "./field.js";
@@ -20,6 +20,9 @@ export class StrategyFields {
     this.fields = {};
     this.margin = new Field("Margin (standard deviations)", number("margin", { value: DEFAULT.margin }));
     this.seed = new Field("Seed", number("seed", { value: DEFAULT.seed, step: 1 }));
+    this.verify = new Field("Networks to measure", number("verify", { min: 0, max: 50, step: 1 }), {
+      hint: "The best ones, on the device of the table; left empty, none is.",
+    });
     this.objectives = new Objectives();
     this.ranking = new Ranking();
     this.charges = new Field("Charges", lines("charges", { placeholder: "macs=2e8^0.07" }), {
@@ -30,7 +33,7 @@ export class StrategyFields {
       el("summary", {}, "Search options"),
       el("div", { class: "inside" },
         this.objectives.element, this.charges.element, this.ranking.element, this.name.element, this.options,
-        el("div", { class: "pair" }, this.margin.element, this.seed.element), this.fault),
+        el("div", { class: "pair" }, this.margin.element, this.seed.element), this.verify.element, this.fault),
     );
     this.name.input.addEventListener("change", () => this.show());
     this.show();
@@ -64,11 +67,12 @@ export class StrategyFields {
       ...(charges.length ? { charges } : {}),
       margin: this.margin.number,
       seed: this.seed.number,
+      ...(this.verify.number ? { verify: this.verify.number } : {}),
     };
   }
 
   // Takes over the options of a request; those that it leaves out get their defaults.
-  fill({ objectives = [], charges = [], guide, strategy, margin = DEFAULT.margin, seed = DEFAULT.seed }) {
+  fill({ objectives = [], charges = [], guide, strategy, margin = DEFAULT.margin, seed = DEFAULT.seed, verify = null }) {
     this.objectives.fill(objectives);
     this.charges.input.value = charges.join("\n");
     this.ranking.fill(guide ?? {});
@@ -79,16 +83,17 @@ export class StrategyFields {
     if (!isKnown && name !== ALIAS) this.name.complain(`${name} is not available here`);
     const isDefault = [DEFAULT.strategy, ALIAS].includes(name) && !Object.keys(options).length
       && margin === DEFAULT.margin && seed === DEFAULT.seed;
-    if (!isDefault || objectives.length || charges.length || guide?.rank_by || guide?.under?.length) this.element.open = true;
+    if (!isDefault || verify || objectives.length || charges.length || guide?.rank_by || guide?.under?.length) this.element.open = true;
     for (const [option, value] of Object.entries(options)) if (option in this.fields) this.fields[option].input.value = value;
     this.margin.input.value = margin;
     this.seed.input.value = seed;
+    this.verify.input.value = verify ?? "";
   }
 
   complain(message) {
     this.fault.textContent = message;
     this.objectives.complain("");
-    const fields = [this.name, this.charges, this.margin, this.seed, ...Object.values(this.ranking.fields), ...Object.values(this.fields)];
+    const fields = [this.name, this.charges, this.margin, this.seed, this.verify, ...Object.values(this.ranking.fields), ...Object.values(this.fields)];
     for (const field of fields) field.complain("");
   }
 
@@ -96,12 +101,12 @@ export class StrategyFields {
   refused({ field, message }) {
     const [first, second] = (field ?? "").split(".");
     const ranking = first === "guide" ? this.ranking.fields[second] : undefined;
-    if (!ranking && !["strategy", "objectives", "charges", "margin", "seed"].includes(first)) return false;
+    if (!ranking && !["strategy", "objectives", "charges", "margin", "seed", "verify"].includes(first)) return false;
     this.element.open = true;
     if (first === "objectives") this.objectives.complain(message);
     else {
       const named = Object.keys(this.fields).find((name) => second === "options" && message.includes(name));
-      const faulty = ranking ?? { charges: this.charges, margin: this.margin, seed: this.seed }[first] ?? (second === "name" ? this.name : this.fields[named]);
+      const faulty = ranking ?? { charges: this.charges, margin: this.margin, seed: this.seed, verify: this.verify }[first] ?? (second === "name" ? this.name : this.fields[named]);
       if (faulty) {
         faulty.complain(message);
         faulty.input.focus();

@@ -1,0 +1,169 @@
+"""Verification of searches: their best networks are measured here, or by an agent elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from oneshot.search.measuring import LocalDevice, StoredMeasurements
+from oneshot.search.result import SearchResult
+from oneshot.search.verification import Verification, unverified, verify
+from profiler.agent.exporting import can_export, export_networks
+from service.admission.tasks import SearchTask, VerifyTask
+from service.catalog.files import read_table
+from service.jobs import JsonObject
+from service.kinds.base import Context, HandedOver
+from service.measuring import MEASURED, network_file, network_measuring
+from spaces.registry import get
+from spaces.space import Codes
+from tables.lookup_table import LookupTable
+from tables.network_measurements import NetworkMeasurements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_RESULT = "searched.json"
+"""Checkpoint of a result whose networks are still to be measured."""
+
+_LARGEST_NETWORK = 256 << 20
+"""Bytes of an exported network beyond which agents without torch do without it."""
+
+
+class _Missing(Exception):
+    """Networks have to be measured elsewhere first.
+
+    Args:
+        codes: Their codes [n, choices].
+    """
+
+    def __init__(self, codes: Codes):
+        self.codes = codes
+        super().__init__(f"{len(codes)} networks are to be measured")
+
+
+def searched_before(context: Context) -> SearchResult | None:
+    """Return the result of an earlier attempt that waited for a device; None if there is none."""
+    path = context.folder / _RESULT
+    context.adopt_checkpoints(_RESULT)
+    if not context.restore_checkpoint(path):
+        return None
+    return SearchResult.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def verified(result: SearchResult, task: SearchTask, context: Context) -> SearchResult | HandedOver:
+    """Return a result with its verification, or what has to be measured elsewhere first.
+
+    Args:
+        result: Result of the search.
+        task: The search, whose `verify` is set.
+        context: Surroundings of the attempt.
+    """
+    request = task.verify
+    assert request is not None
+    table = read_table(context.localize(request.table))
+    path = context.folder / MEASURED
+    context.adopt_checkpoints(MEASURED)
+    context.restore_checkpoint(path)
+
+    measure = _measuring_here(table, request) if request.agent is None else _measuring_elsewhere
+    stored = StoredMeasurements(path, table, measure, resume=True)
+    if task.gave_up:
+        verification = _given_up(result, request, table, stored)
+        return replace(result, verification=verification)
+
+    try:
+        verification = verify(
+            result.codes, request.count, table, request.limit_ms, _complete(stored, request.rounds)
+        )
+    except _Missing as missing:
+        assert request.agent is not None
+        _store_result(result, context)
+        measuring = network_measuring(request.table, get(table.space), missing.codes, request)
+        measuring |= _exported(table, missing.codes, context)
+        return HandedOver(request.agent, measuring, request.within_s)
+    return replace(result, verification=verification)
+
+
+def _store_result(result: SearchResult, context: Context) -> None:
+    path = context.folder / _RESULT
+    path.write_text(json.dumps(result.to_dict(), allow_nan=False), encoding="utf-8")
+    context.store_checkpoint(path)
+
+
+def _exported(table: LookupTable, codes: Codes, context: Context) -> JsonObject:
+    """Export networks and a table's references, for agents without torch.
+
+    Returns:
+        `networks`, which maps the codes to the SHA-256 of the files, and the `folder` of these
+        among the artifacts; empty where networks of the table are not exported.
+    """
+    space = get(table.space)
+    if not can_export(table, space):
+        return {}
+
+    references = np.array(table.measured.reference_codes, dtype=codes.dtype)
+    rows = np.concatenate([codes, references])
+    digests: dict[str, str] = {}
+    for row, content in zip(rows, export_networks(table, space, space.decode(rows)), strict=True):
+        if len(content) > _LARGEST_NETWORK:
+            return {}
+        digest = hashlib.sha256(content).hexdigest()
+        path = context.folder / network_file(digest)
+        path.write_bytes(content)
+        context.store_checkpoint(path)
+        digests[",".join(map(str, row.tolist()))] = digest
+    return {"networks": digests, "folder": f"{context.job_id}/{context.attempt}"}
+
+
+def _measuring_here(
+    table: LookupTable, request: VerifyTask
+) -> Callable[[Codes], NetworkMeasurements]:
+    return LocalDevice.of_table(table, request.rounds).measure
+
+
+def _measuring_elsewhere(codes: Codes) -> NetworkMeasurements:
+    raise _Missing(codes)
+
+
+def _complete(stored: StoredMeasurements, rounds: int) -> Callable[[Codes], NetworkMeasurements]:
+    """Return a function that takes stored networks only where all of their rounds are measured."""
+
+    def measure(codes: Codes) -> NetworkMeasurements:
+        present = _measured_rows(stored.stored, rounds)
+        missing = [row for row in codes if tuple(map(int, row)) not in present]
+        if missing and stored.measure is _measuring_elsewhere:
+            raise _Missing(np.array(missing))
+        return stored(codes)
+
+    return measure
+
+
+def _measured_rows(
+    measurements: NetworkMeasurements | None, rounds: int
+) -> Mapping[tuple[int, ...], Any]:
+    networks = () if measurements is None else measurements.networks
+    return {net.codes: net for net in networks if len(net.latency_ms) >= rounds}
+
+
+def _given_up(
+    result: SearchResult, request: VerifyTask, table: LookupTable, stored: StoredMeasurements
+) -> Verification:
+    """Return the verification by what was measured until the device went away."""
+    reason = (
+        f"{request.agent_name} has not measured within {request.within_s:g} s: latencies are those"
+        f" that {table.name} predicts"
+    )
+    present = _measured_rows(stored.stored, request.rounds)
+    count = 0
+    while count < len(result) and tuple(map(int, result.codes[count])) in present:
+        count += 1
+    if not count:
+        return unverified(result.codes, request.count, table, request.limit_ms, reason)
+
+    verification = verify(result.codes[:count], request.count, table, request.limit_ms, stored)
+    return replace(verification, note=f"{verification.note}; {reason}".lstrip("; "))
