@@ -136,9 +136,15 @@ class OnnxModelRunner(TimedSession):
 
 def provider_of(device: str) -> str:
     """Return onnxruntime's name of a device; raises UnsupportedConditions if it lacks it."""
+    return available_provider(
+        "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
+    )
+
+
+def available_provider(provider: str) -> str:
+    """Return a provider of onnxruntime; raises UnsupportedConditions if it lacks it."""
     import onnxruntime
 
-    provider = "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
     providers = onnxruntime.get_available_providers()
     if provider not in providers:
         raise UnsupportedConditions(

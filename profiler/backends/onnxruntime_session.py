@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from profiler.backends.base import Conditions, Runner
 from profiler.backends.onnx_model import (
     TimedSession,
+    available_provider,
     check_provider,
     provider_of,
     session_options,
@@ -32,22 +33,26 @@ class OnnxRuntime:
 
     Args:
         conditions: Conditions with the precision fp32 or int8.
+        name: Name of the backend.
+        provider: Onnxruntime's name of the device. None: that of the conditions' device.
 
     Raises:
         UnsupportedConditions: The precision is another, or the device is CUDA and onnxruntime has
             no CUDA provider. Networks raise it where the provider does not run int8.
     """
 
-    name = "onnxruntime"
     times_blocks = False
 
-    def __init__(self, conditions: Conditions):
+    def __init__(
+        self, conditions: Conditions, name: str = "onnxruntime", provider: str | None = None
+    ):
         if conditions.precision not in PRECISIONS:
             raise UnsupportedConditions(
                 f"onnxruntime runs {', '.join(PRECISIONS)} here, not {conditions.precision}"
             )
 
-        self.provider = provider_of(conditions.device)
+        self.name = name
+        self.provider = provider or provider_of(conditions.device)
         self.conditions = conditions
         self.networks = OnnxNetworks(conditions.batch, conditions.seed)
 
@@ -100,6 +105,25 @@ class OnnxRuntime:
 
         # Optimising a network once more takes as long as its session: the first one suffices.
         self._runs_integers = True
+
+
+def cuda(conditions: Conditions) -> OnnxRuntime:
+    """Return onnxruntime on CUDA; raises UnsupportedConditions without a device or provider."""
+    return _on_gpu("onnxruntime-cuda", "CUDAExecutionProvider", conditions)
+
+
+def tensorrt(conditions: Conditions) -> OnnxRuntime:
+    """Return onnxruntime with TensorRT; raises UnsupportedConditions without device or provider."""
+    return _on_gpu("onnxruntime-tensorrt", "TensorrtExecutionProvider", conditions)
+
+
+def _on_gpu(name: str, provider: str, conditions: Conditions) -> OnnxRuntime:
+    if not conditions.device.startswith("cuda"):
+        raise UnsupportedConditions(f"{name} needs a CUDA device, not {conditions.device}")
+    # Neither provider has the integer operators of onnxruntime's quantisation.
+    if conditions.precision != "fp32":
+        raise UnsupportedConditions(f"{name} runs fp32 here, not {conditions.precision}")
+    return OnnxRuntime(conditions, name, available_provider(provider))
 
 
 class SessionRunner(TimedSession):

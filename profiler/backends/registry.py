@@ -24,7 +24,11 @@ BACKENDS = Registry[Factory](
         "torch-compile": "profiler.backends.torch_compile:TorchCompile.from_conditions",
         "torch-cuda-graphs": "profiler.backends.cuda_graphs:CudaGraphs.from_conditions",
         "onnxruntime": "profiler.backends.onnxruntime_session:OnnxRuntime.from_conditions",
+        "onnxruntime-cuda": "profiler.backends.onnxruntime_session:cuda",
+        "onnxruntime-tensorrt": "profiler.backends.onnxruntime_session:tensorrt",
         "openvino": "profiler.backends.openvino_model:OpenVino.from_conditions",
+        "litert": "profiler.backends.litert_model:LiteRt.from_conditions",
+        "ncnn": "profiler.backends.ncnn_model:Ncnn.from_conditions",
     },
     broken=InvalidBackend,
 )

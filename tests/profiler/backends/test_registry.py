@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import spaces
 from profiler.backends import registry
 from profiler.backends.base import Conditions
 from profiler.backends.onnxruntime_session import OnnxRuntime
@@ -85,7 +86,7 @@ def test_plug_ins_that_fail_are_named() -> None:
         registry.factory("three")
     with pytest.raises(
         UnknownName,
-        match="unknown backend 'tensorrt'; available: gone, onnxruntime, openvino, outside, three,",
+        match="unknown backend 'tensorrt'; available: gone, litert, ncnn, onnxruntime, onnx",
     ):
         registry.factory("tensorrt")
 
@@ -108,6 +109,21 @@ def test_plug_ins_that_fail_are_named() -> None:
             Conditions("cuda:0"),
             "this onnxruntime has no CUDAExecutionProvider; it has ",
         ),
+        (
+            "onnxruntime-cuda",
+            Conditions("cpu"),
+            "onnxruntime-cuda needs a CUDA device, not cpu",
+        ),
+        (
+            "onnxruntime-tensorrt",
+            Conditions("cpu"),
+            "onnxruntime-tensorrt needs a CUDA device, not cpu",
+        ),
+        (
+            "onnxruntime-tensorrt",
+            Conditions("cuda:0", precision="int8"),
+            "onnxruntime-tensorrt runs fp32 here, not int8",
+        ),
         ("torch-cuda-graphs", Conditions("cpu"), "torch-cuda-graphs needs a CUDA device, not cpu"),
     ],
 )
@@ -117,3 +133,31 @@ def test_conditions_that_cannot_be_met_are_named(
     with pytest.raises(UnsupportedConditions) as caught:
         registry.make_backend(name, conditions)
     assert str(caught.value).startswith(said)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["onnxruntime-cuda", "onnxruntime-tensorrt"])
+def test_gpu_providers_run_a_network(name: str) -> None:
+    try:
+        backend = registry.make_backend(name, Conditions("cuda:0"))
+    except UnsupportedConditions as error:
+        pytest.skip(str(error))
+    space = spaces.get("spos-tiny")
+    runner = backend.network_runner(space, space.architecture([0] * len(space.choices)))
+    assert backend.name == name
+    assert runner.whole() > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "provider"),
+    [
+        ("onnxruntime-cuda", "CUDAExecutionProvider"),
+        ("onnxruntime-tensorrt", "TensorrtExecutionProvider"),
+    ],
+)
+def test_gpu_providers_that_onnxruntime_lacks_are_named(
+    name: str, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(UnsupportedConditions, match=f"this onnxruntime has no {provider}; it has"):
+        registry.make_backend(name, Conditions("cuda:0"))
