@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
@@ -13,15 +14,28 @@ from spaces.console.outputs import OUTPUT_FILE
 if TYPE_CHECKING:
     from oneshot.run import Run
 
+_ONNX = "onnx"
+
+# Parameter -> option that only files of ONNX have.
+_ONNX_OPTIONS = {"opset": "--opset", "fold_bn": "--fold-bn", "raw": "--raw", "cache": "--cache"}
+
 
 @click.command(
     epilog=example("""
         python -m oneshot export runs/network -o network.onnx
         python -m oneshot export runs/network --opset 21 --fold-bn -o network.onnx
         python -m oneshot export runs/network --precision int8 --max-drop 1.0 -o int8.onnx
+        python -m oneshot export runs/network --to openvino --precision int8 -o network.xml
         """)
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--to",
+    "target",
+    default=_ONNX,
+    show_default=True,
+    help="Runtime of the files: onnx, openvino (.xml), litert (.tflite) or ncnn (.param).",
+)
 @click.option(
     "--opset",
     type=click.IntRange(18, 23),
@@ -36,17 +50,17 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "int8"]),
+    type=click.Choice(["fp32", "fp16", "int8"]),
     default="fp32",
     show_default=True,
-    help="Number format of the file; int8 is calibrated on training images.",
+    help="Number format of the file; int8 is calibrated on training images, fp16 is for ncnn.",
 )
 @click.option(
     "--max-drop",
     type=float,
     default=None,
-    help="Largest loss of int8 against fp32 on validation images, in points of top-1 accuracy; a"
-    " file that loses more is not written.",
+    help="Largest loss of int8 or fp16 against fp32 on validation images, in points of top-1"
+    " accuracy; a file that loses more is not written.",
 )
 @click.option(
     "--raw",
@@ -63,10 +77,11 @@ if TYPE_CHECKING:
     "--output",
     type=OUTPUT_FILE,
     required=True,
-    help="ONNX file to write.",
+    help="File to write; those with weights or metadata have its stem.",
 )
 def export(
     folder: Path,
+    target: str,
     opset: int,
     fold_bn: bool,
     precision: str,
@@ -75,7 +90,7 @@ def export(
     cache: bool,
     output: Path,
 ) -> None:
-    """Export a retrained network to ONNX and check it.
+    """Export a retrained network to ONNX or another runtime and check it.
 
     In fp32 its outputs are compared with torch's. In int8 its accuracy under onnxruntime is
     measured next to that of the file in fp32. The metadata of the file name the architecture, the
@@ -87,13 +102,20 @@ def export(
     from oneshot.run import read_run
 
     run = read_run(folder, "network")
+    if max_drop is not None and precision == "fp32":
+        raise InvalidOption("max_drop is for --precision int8; a file in fp32 loses no accuracy")
+    if target != _ONNX:
+        _refuse_options_of_onnx(target)
+        click.echo(_runtime(run, target, precision, max_drop, output))
+        return
+
+    if precision == "fp16":
+        raise InvalidOption("precision: ONNX files are written in fp32 and int8, not in fp16")
     if precision == "int8":
         if cache:
             raise InvalidOption("cache: steps of a decoder are written in fp32; leave one out")
         click.echo(_int8(run, opset, max_drop, output))
         return
-    if max_drop is not None:
-        raise InvalidOption("max_drop is for --precision int8; a file in fp32 loses no accuracy")
     click.echo(_fp32(run, opset, fold_bn, raw, cache, output))
 
 
@@ -126,4 +148,39 @@ def _int8(run: Run, opset: int, max_drop: float | None, output: Path) -> str:
         f"{task.title(exported.metric)} under onnxruntime on {exported.images} validation images:"
         f" fp32 {task.text(exported.metric, exported.fp32)}, int8"
         f" {task.text(exported.metric, exported.int8)}, {exported.drop:.2f} less"
+    )
+
+
+def _refuse_options_of_onnx(target: str) -> None:
+    """Raise UsageError for options that only ONNX files have."""
+    context = click.get_current_context()
+    for parameter, option in _ONNX_OPTIONS.items():
+        if context.get_parameter_source(parameter) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} is for --to onnx; leave it out for {target}")
+
+
+def _runtime(run: Run, target: str, precision: str, max_drop: float | None, output: Path) -> str:
+    """Export a network to another runtime than onnxruntime, and return what was written."""
+    from oneshot.export.runtime import export_to
+
+    exported = export_to(run, output, target, precision=precision, max_drop=max_drop)
+    images = (
+        f"{exported.images} validation images and random ones"
+        if exported.images
+        else "random images alone"
+    )
+    text = (
+        f"wrote {', '.join(map(str, exported.files))} ({target}, {precision},"
+        f" {exported.size / 1e6:.2f} MB); differs from torch by {exported.difference:.1g} on"
+        f" {images}"
+    )
+    accuracy = exported.accuracy
+    if accuracy is None:
+        return text
+
+    task = run.task
+    return (
+        f"{text}\n{task.title(accuracy.metric)} under {target} on {accuracy.images} validation"
+        f" images: torch {task.text(accuracy.metric, accuracy.torch)}, {precision}"
+        f" {task.text(accuracy.metric, accuracy.files)}, {accuracy.drop:.2f} less"
     )

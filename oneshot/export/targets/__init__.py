@@ -1,0 +1,1 @@
+"""Runtimes that networks of images are exported to, one per file."""
