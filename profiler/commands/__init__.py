@@ -11,6 +11,7 @@ from profiler.commands.agent import agent
 from profiler.commands.build import build
 from profiler.commands.measure import measure
 from profiler.commands.refine import refine
+from profiler.commands.runtimes import runtimes
 from profiler.commands.validate import validate
 from spaces.console.group import Group, example
 from spaces.console.outputs import OUTPUT_FILE
@@ -33,6 +34,7 @@ main.add_command(refine)
 
 
 main.add_command(measure)
+main.add_command(runtimes)
 main.add_command(validate)
 main.add_command(agent)
 
