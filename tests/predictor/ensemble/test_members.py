@@ -28,6 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "mlp": {"channels": 8, "hidden": (16, 16)},
     "lstm": {"channels": 8, "hidden": 16, "head": (16,)},
     "gcn": {"channels": 8, "hidden": 16, "layers": 2},
+    "dele": {"experts": 2, "operation_channels": 8, "hidden": 12, "layers": 2, "head": 10},
     "transformer": {"channels": 16, "heads": 2, "layers": 2, "hidden": 16, "head": 16},
 }
 
