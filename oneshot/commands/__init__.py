@@ -33,6 +33,10 @@ LAZY = {
         "oneshot.commands.derive:derive",
         "Write the architectures of a search result in any format.",
     ),
+    "sample": (
+        "oneshot.commands.sample:sample",
+        "Draw architectures by the probabilities of a search.",
+    ),
     "ss-gen": (
         "oneshot.commands.ss_gen:ss_gen",
         "Write the search-space file of a space for NNI's tuners.",
