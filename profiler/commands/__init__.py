@@ -10,6 +10,7 @@ from profiler.commands.adapt import adapt
 from profiler.commands.agent import agent
 from profiler.commands.build import build
 from profiler.commands.measure import measure
+from profiler.commands.offline import collect, plan
 from profiler.commands.refine import refine
 from profiler.commands.runtimes import runtimes
 from profiler.commands.validate import validate
@@ -31,6 +32,8 @@ def main() -> None:
 main.add_command(build)
 main.add_command(adapt)
 main.add_command(refine)
+main.add_command(plan)
+main.add_command(collect)
 
 
 main.add_command(measure)
