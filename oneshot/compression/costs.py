@@ -213,11 +213,16 @@ class MeasuredDevice:
 
 
 def _deviation(ratios: Array) -> Array:
-    """Return the deviation [n] of the median of each network's rounds."""
+    """Return the deviation [n] of the median of each network's rounds [n, rounds]."""
     rounds = ratios.shape[1]
+    medians = np.median(ratios, axis=1)
     # One round shows no deviation.
     if rounds < 2:
         return np.zeros(len(ratios))
 
+    # Robust and of all networks: medians ignore a disturbed round, which would make the noise, and
+    # with it the part of the residuals that sigma leaves out, too large.
+    errors = np.abs(ratios / medians[:, None] - 1)
+    spread = 1.4826 * float(np.median(errors)) * np.sqrt(rounds / (rounds - 1))
     # The variance of a median of normal samples, in the limit of many.
-    return np.asarray(ratios.std(axis=1, ddof=1) * np.sqrt(np.pi / 2 / rounds))
+    return np.asarray(medians * spread * np.sqrt(np.pi / 2 / rounds))

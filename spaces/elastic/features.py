@@ -20,9 +20,15 @@ _START, _INPUT, _OUTPUT, _PRODUCTS = 0.15, 0.1, 0.15, 0.6
 # Expected latency outside of all layers, as a fraction of the network's.
 _FIXED = 0.02
 
+# Blocks of output channels that a kernel of a runtime computes together.
+_BLOCKS_TOGETHER = 4
+
 
 def width_features(
-    layers: Sequence[Layer], codes: NDArray[np.signedinteger], steps: NDArray[np.int64]
+    layers: Sequence[Layer],
+    codes: NDArray[np.signedinteger],
+    steps: NDArray[np.int64],
+    block: int = 1,
 ) -> Array:
     """Return features of networks that a latency is a sum of, with non-negative coefficients.
 
@@ -31,10 +37,14 @@ def width_features(
     is scaled by the fraction of the original's latency that is expected of it, so that all
     coefficients are about the original's latency.
 
+    Runtimes compute channels in blocks, such as onnxruntime's NCHWc of 16 with AVX-512: there 24
+    channels take as long as 32. With blocks the widths rounded up to them are features as well.
+
     Args:
         layers: Modules with weights or products.
         codes: Codes [n, choices].
         steps: Reductions [n, choices]; see `counting.Size`.
+        block: Number of channels that the widths are rounded up to; 1: they are not.
 
     Returns:
         Float array [n, features]; the first feature is constant.
@@ -45,11 +55,12 @@ def width_features(
 
     for layer, fraction in zip(layers, expected, strict=True):
         runs = layer.present(codes).astype(float)
-        before = _fraction(layer.input, steps)
-        after = _fraction(layer.output, steps)
-        terms = {"start": (_START, runs), "input": (_INPUT, before), "output": (_OUTPUT, after)}
-        if layer.macs:
-            terms["products"] = (_PRODUCTS, layer.count_macs(steps) / layer.macs)
+        terms = _width_terms(layer, steps)
+        if block > 1:
+            # Both halves together are expected to be the layer's latency.
+            exact = {name: (weight / 2, values) for name, (weight, values) in terms.items()}
+            terms = exact | _width_terms(layer, steps, block)
+        terms["start"] = _START, runs
 
         # Layers of one configuration and one size take equally long wherever they are.
         kind = layer.name, layer.configuration, _full(layer.input), _full(layer.output)
@@ -57,6 +68,34 @@ def width_features(
             key = (*kind, name)
             columns[key] = columns.get(key, 0.0) + fraction * weight * runs * values
     return np.stack(list(columns.values()), axis=1)
+
+
+def _width_terms(
+    layer: Layer, steps: NDArray[np.int64], block: int = 1
+) -> dict[str, tuple[float, Array]]:
+    """Return the terms of a layer that grow with its widths: name -> weight and values [n]."""
+    scale = 1.0 if block == 1 else 0.5
+    suffix = "" if block == 1 else " in blocks"
+    before = _fraction(layer.input, steps, block)
+    after = _fraction(layer.output, steps, block)
+    terms = {
+        f"input{suffix}": (scale * _INPUT, before),
+        f"output{suffix}": (scale * _OUTPUT, after),
+    }
+    if not layer.macs:
+        return terms
+
+    if block == 1:
+        terms["products"] = (_PRODUCTS, layer.count_macs(steps) / layer.macs)
+        return terms
+
+    # Sides of kernels come after both widths, and are not computed in blocks.
+    inputs_and_sides = _fraction(layer.factors[1:2], steps, block)
+    inputs_and_sides *= _fraction(layer.factors[2:], steps)
+    for name, outputs in ((suffix, block), (f"{suffix} together", _BLOCKS_TOGETHER * block)):
+        products = _fraction(layer.factors[:1], steps, outputs) * inputs_and_sides
+        terms[f"products{name}"] = (scale * _PRODUCTS / 2, products)
+    return terms
 
 
 def _expected_cost(layer: Layer) -> float:
@@ -68,10 +107,11 @@ def _full(sizes: Sequence[Size]) -> tuple[int, ...]:
     return tuple(size.full for size in sizes)
 
 
-def _fraction(sizes: Sequence[Size], steps: NDArray[np.int64]) -> Array:
-    """Return a tensor's numbers [n] as a fraction of those in the original."""
+def _fraction(sizes: Sequence[Size], steps: NDArray[np.int64], block: int = 1) -> Array:
+    """Return a tensor's numbers [n], its widths rounded up, as a fraction of the original's."""
     result = np.ones(len(steps))
     for size in sizes:
         if size.terms:
-            result *= size.values(steps) / size.full
+            # Negated twice, since // rounds down.
+            result *= (-size.values(steps) // block) / (-size.full // block)
     return result

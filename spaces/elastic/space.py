@@ -174,11 +174,16 @@ class ElasticSpace(SearchSpace):
             total += np.where(layer.present(codes), count(steps), 0)
         return total
 
-    def cost_features(self, codes: Codes) -> NDArray[np.float64]:
-        """Return features [n, features] of codes that a latency is a sum of; see `features`."""
+    def cost_features(self, codes: Codes, block: int = 1) -> NDArray[np.float64]:
+        """Return features [n, features] of codes that a latency is a sum of; see `features`.
+
+        Args:
+            codes: Codes [n, choices].
+            block: Number of channels that a runtime computes together; 1: single ones.
+        """
         from spaces.elastic.features import width_features
 
-        return width_features(self.layers, codes, self.steps(codes))
+        return width_features(self.layers, codes, self.steps(codes), block)
 
     def blocks(self, architecture: Architecture) -> list[Block]:
         """Return the modules with weights or products that a network executes, in order."""
