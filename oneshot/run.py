@@ -92,7 +92,7 @@ class Run:
 
         # The resolution may be a choice, so a network has an input shape of its own.
         if self.settings.kind == NETWORK:
-            return self.space.input_shape_of(self.architecture)
+            return self.space.example_shape_of(self.architecture)
         return self.space.input_shape
 
     def data(self) -> ImageData:

@@ -137,6 +137,13 @@ class SearchSpace(BlockSpace, ABC):
         """
         return self.input_shape
 
+    def example_shape_of(self, architecture: Architecture) -> tuple[int, int, int]:
+        """Return the shape of the examples that a network is trained and tested with.
+
+        It is that of the network's input, unless networks take others as well.
+        """
+        return self.input_shape_of(architecture)
+
     def for_vocabulary(self, size: int) -> SearchSpace:
         """Return the space whose networks read and predict `size` tokens.
 

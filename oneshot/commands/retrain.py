@@ -167,7 +167,7 @@ def retrain(
     space = get(architecture.space)
     # A task of another head is refused before the data set is read.
     make_task(options["task"] or DEFAULT, space, architecture)
-    data = load_data(options, space.input_shape_of(architecture))
+    data = load_data(options, space.example_shape_of(architecture))
     space = space.for_vocabulary(data.num_classes)
     architecture = adopted(architecture, space)
     paper = published(space.name, len(data.train))

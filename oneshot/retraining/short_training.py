@@ -170,7 +170,7 @@ class ShortTraining:
         from oneshot.data.registry import reload
 
         # The resolution may be a choice.
-        shape = self._space.input_shape_of(architecture)
+        shape = self._space.example_shape_of(architecture)
         if shape not in self._data_by_shape:
             record = dict(self.data)
             if shape != self._space.input_shape:

@@ -35,16 +35,23 @@ def evaluate_windows(model: nn.Module, inputs: Tensor, state: Any) -> tuple[Any,
     Returns:
         Logits [b, length, vocabulary] and the state.
     """
+    count = inputs.shape[1]
     # The length of a network's windows is its context, unless the network has it as an attribute.
-    half = int(getattr(model, "context", inputs.shape[1])) // 2
+    context = int(getattr(model, "context", count))
+    half = context // 2
     if isinstance(state, PrecedingTokens):
         text = torch.cat([state.tokens, inputs], 1)
-        return _overlapping(model, text, inputs.shape[1], half), PrecedingTokens(text[:, -half:])
+        return _overlapping(model, text, count, half), PrecedingTokens(text[:, -half:])
 
-    logits, following = model(inputs, state)
-    if following is None and half:
-        following = PrecedingTokens(inputs[:, -half:])
-    return logits, following
+    first = inputs[:, :context] if half else inputs
+    logits, following = model(first, state)
+    if following is not None or not half:
+        return logits, following
+
+    if count > context:
+        rest = _overlapping(model, inputs[:, context - half :], count - context, half)
+        logits = torch.cat([logits, rest], 1)
+    return logits, PrecedingTokens(inputs[:, -half:])
 
 
 def _overlapping(model: nn.Module, text: Tensor, count: int, half: int) -> Tensor:

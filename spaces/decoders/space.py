@@ -117,6 +117,14 @@ class DecoderSpace(SearchSpace):
         """Return the number of tokens that a network reads, (tokens,)."""
         return (self._blocks.tokens(self._shape(architecture).context),)
 
+    def example_shape_of(self, architecture: Architecture) -> Any:
+        """Return the number of tokens of the longest context, (tokens,).
+
+        Networks of shorter contexts read a window in pieces, so that an update by a batch of
+        windows has as many tokens for all networks of the space.
+        """
+        return self.input_shape
+
     def _shape(self, architecture: Architecture) -> Shape:
         return self.sizes.shape_of(self.encode([architecture])[0])
 

@@ -54,6 +54,25 @@ def test_tokens_have_at_least_half_a_context(context: int, count: int) -> None:
     torch.testing.assert_close(logits, expected)
 
 
+@pytest.mark.parametrize("length", [9, 16, 24, 50])
+@torch.no_grad()
+def test_longer_windows_are_read_as_those_of_the_context(length: int) -> None:
+    network = decoder(8)
+    text = text_of(51)
+
+    logits = []
+    for count in (8, length):
+        passes = Passes(Language())
+        windows = TextSplit(text, count).batches(1)
+        logits.append(torch.cat([passes.forward(network, inputs)[0] for inputs, _ in windows]))
+
+    # Pieces that begin in the middle of a window have as much before them as the windows' ends.
+    same = min(length, 12)
+    torch.testing.assert_close(logits[1][:same], logits[0][:same])
+    if length % 8 == 0:
+        torch.testing.assert_close(logits[1], logits[0])
+
+
 @torch.no_grad()
 def test_supernet_overlaps_by_the_context_of_its_path() -> None:
     space = spaces.get("decoder-tiny", vocabulary=VOCABULARY)
@@ -65,8 +84,8 @@ def test_supernet_overlaps_by_the_context_of_its_path() -> None:
     windows = list(TextSplit(text, 16).batches(1))
     logits = torch.cat([passes.forward(supernet, inputs)[0] for inputs, _ in windows])
 
-    # Windows of 16 tokens are read by a path of 8, from whose half on all tokens have 4 before.
-    for position in (16, 19, 20, 42, 198):
+    # Windows of 16 tokens are read by a path of 8, all but the first of which begin 4 before.
+    for position in (8, 11, 12, 16, 19, 20, 42, 198):
         start = position // 4 * 4 - 4
         scores, _ = supernet(text[None, start : position + 1])
         torch.testing.assert_close(logits[position], scores[0, -1])

@@ -194,6 +194,12 @@ def test_shorter_contexts_read_the_end_of_a_prompt(space: DecoderSpace) -> None:
     assert [decoding.blocks(item)[1].cached for item in (short, long)] == [7, 11]
 
 
+def test_trainings_have_windows_of_one_length(space: DecoderSpace) -> None:
+    shortest = space.architecture([0] * len(space.choices))
+    assert space.input_shape_of(shortest) == (8,)
+    assert space.example_shape_of(shortest) == (16,)
+
+
 def test_layers_beyond_the_depth_have_no_effect(space: DecoderSpace) -> None:
     first = space.architecture([0] * len(space.choices))
     second = space.architecture([0, 0, 0, 0, 0, 1, 1])
