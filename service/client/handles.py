@@ -165,6 +165,15 @@ class SearchHandle:
             raise ServiceProblem(f"the search {self.id} {phrase} and has no result")
         return SearchResult.from_dict(job["result"])
 
+    def measured(self) -> bytes:
+        """Return the networks that were measured for `verify`, as `profiler refine` reads them.
+
+        Raises:
+            ServiceProblem: None were, or the search is not done.
+        """
+        path = f"/jobs/{quote(self.id, safe='')}/files/measured.json"
+        return self.client.transport.request("GET", path)
+
     def front(self) -> list[Candidate]:
         """Return the networks that no other one beats in score and all objectives, best first.
 

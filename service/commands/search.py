@@ -173,6 +173,17 @@ def search(
         Console().print(front_table(result))
 
     _write(result, count, output)
+    if output is not None and result.verification is not None and result.verification.networks:
+        _write_measured(handle, output)
+
+
+def _write_measured(handle: SearchHandle, output: Path) -> None:
+    """Write the measured networks next to the result, as `oneshot search --verify` does."""
+    from spaces.files import write_text
+
+    path = output.with_name(f"{output.name}.measured.json")
+    write_text(path, handle.measured().decode())
+    click.echo(f"wrote {path}")
 
 
 def _write(result: SearchResult, count: int, output: Path | None) -> None:

@@ -28,7 +28,7 @@ from service.admission.tasks import SearchTask
 from service.catalog.files import ChangedFile, FileReference
 from service.jobs import JsonObject
 from service.kinds.base import Context, HandedOver, Outcome
-from service.kinds.verification import searched_before, verified
+from service.kinds.verification import measured_files, searched_before, verified
 from spaces.errors import PathfitError
 from spaces.files import digest
 from spaces.registry import get
@@ -94,11 +94,14 @@ class Search:
         verdict = _verdict(result)
         if verdict is not None:
             value["verdict"] = verdict
+        files = measured_files(context) if search.verify is not None else {}
+        if files:
+            value["files"] = list(files)
         # Before the candidates are removed from the answer: the artifact has all of them.
         text = json.dumps(value, allow_nan=False) + "\n"
         del value["candidates"]
 
-        return Outcome(value, {RESULT: text.encode()})
+        return Outcome(value, {RESULT: text.encode(), **files})
 
     def _searched(self, search: SearchTask, context: Context) -> SearchResult:
         # Results are reproducible to the last digit only with the same number of threads.

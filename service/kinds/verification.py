@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,6 +88,12 @@ def verified(result: SearchResult, task: SearchTask, context: Context) -> Search
         measuring |= _exported(table, missing.codes, context)
         return HandedOver(request.agent, measuring, request.within_s)
     return replace(result, verification=verification)
+
+
+def measured_files(context: Context) -> dict[str, Path]:
+    """Return the file of the networks that were measured, if there are any, by its name."""
+    path = context.folder / MEASURED
+    return {MEASURED: path} if path.is_file() else {}
 
 
 def _store_result(result: SearchResult, context: Context) -> None:

@@ -1,5 +1,6 @@
 """`/agents`: who may register, take, report and measure; what comes of what was measured."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,15 +10,18 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 import spaces
+from profiler.backends.registry import BACKENDS, register_backend
 from profiler.instruments.devices import find
+from profiler.refining import refine
 from service.context import Service, service_of
 from service.kinds import get
 from service.kinds.base import Context, HandedOver, Outcome
+from spaces.architecture import Architecture
 from spaces.fingerprint import space_fingerprint
 from tables import LookupTable
 from tables.network_measurements import MeasuredNetwork, NetworkMeasurements
 from tests.service.api.conftest import Problem
-from tests.steady import steady_table
+from tests.steady import SteadyBackend, latency_of, steady_table
 
 SPACE = spaces.get("spos-tiny")
 
@@ -257,7 +261,12 @@ def run_search(service: Service, tmp_path: Any) -> Outcome | HandedOver:
         needs = (outcome.agent, outcome.measuring, outcome.within_s)
         service.store.jobs.hand_over(job.id, job.attempt, *needs)
     else:
-        service.store.jobs.finish(job.id, job.attempt, outcome.result, None)
+        paths = [
+            service.artifacts.write(job.id, job.attempt, name, content)
+            for name, content in outcome.artifacts.items()
+            if content is not None
+        ]
+        service.store.jobs.finish(job.id, job.attempt, outcome.result, paths[0])
     return outcome
 
 
@@ -315,7 +324,12 @@ def test_search_waits_for_the_device_and_replaces_what_breaks_the_limit(
     assert report(http, job, "done")
     assert isinstance(run_search(service, tmp_path), Outcome)
 
-    verification = http.get(f"/search/{search}").json["result"]["verification"]
+    result = http.get(f"/search/{search}").json["result"]
+    verification = result["verification"]
+    assert result["files"] == ["measured.json"]
+    content = http.get(f"/jobs/{search}/files/measured.json").data
+    refined = refine(table, NetworkMeasurements.from_dict(json.loads(content)), command="test")
+    assert len(refined.networks) == len(table.networks) + 4
     assert len(verification["networks"]) == len(verification["excluded"]) == 2
     for network in verification["networks"]:
         assert network["measured_ms"] == pytest.approx(0.9 * network["predicted_ms"], rel=1e-3)
@@ -363,3 +377,18 @@ def test_two_agents_on_one_device_are_told_apart_by_name(
     assert answer["known"] == ["pi", "pi-2"]
     answer = http.post("/search", json={**search, "measure_on": "pi-2"})
     assert answer.json["request"]["measure_on"] == "pi-2"
+
+
+def test_service_measures_on_its_own_machine_where_no_agent_is(
+    http: FlaskClient, service: Service, table: LookupTable, tmp_path: Any
+) -> None:
+    search = post_search(http, table)
+    assert http.get(f"/search/{search}").json["request"]["measure_on"] is None
+    with BACKENDS.preserved():
+        register_backend("steady")(SteadyBackend)
+        assert isinstance(run_search(service, tmp_path), Outcome)
+    verification = http.get(f"/search/{search}").json["result"]["verification"]
+    assert len(verification["networks"]) == 2
+    for network in verification["networks"]:
+        architecture = Architecture.from_dict(network["architecture"])
+        assert network["raw_ms"] == pytest.approx(latency_of(SPACE, architecture), rel=1e-3)
