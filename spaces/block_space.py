@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,14 @@ class BlockSpace(ChoiceSpace, ABC):
     @abstractmethod
     def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
         """Return all block keys of the space and how often each occurs, int array [n, keys]."""
+
+    def pruned(self) -> Self:
+        """Return the space with the blocks that runtimes execute which remove what has no effect.
+
+        Codes, networks and names are the same; `blocks` are still those of the whole network. By
+        default the space itself, since no block of most networks is without effect.
+        """
+        return self
 
     @property
     @abstractmethod

@@ -48,6 +48,8 @@ OPERATORS = Registry[Operator](
         "dil_conv": "spaces.operators.cell",
         "factorized_reduce": "spaces.operators.cell",
         "residual_reduce": "spaces.operators.cell",
+        "addition": "spaces.operators.cell",
+        "constant_addition": "spaces.operators.cell",
         "mbconv": "spaces.operators.mobile",
         "fbnet": "spaces.operators.mobile",
         "conv": "spaces.operators.plain",

@@ -128,8 +128,19 @@ class ResidualReduceOperator:
         }
 
 
+class AdditionOperator:
+    """An addition to the input, which costs time alone; as a module it passes its input on."""
+
+    arrangement: Arrangement = "chain"
+
+    def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
+        return {"main": ((), block.input)}
+
+
 register_operator("relu_conv", ReluConvOperator())
 register_operator("sep_conv", SeparableConvOperator())
 register_operator("dil_conv", DilatedConvOperator())
 register_operator("factorized_reduce", FactorizedReduceOperator())
 register_operator("residual_reduce", ResidualReduceOperator())
+register_operator("addition", AdditionOperator())
+register_operator("constant_addition", AdditionOperator())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from spaces.architecture import Architecture
 from spaces.block import Block
 from spaces.cells.edge_cells import edge_cell_graphs
-from spaces.cells.nasbench201 import EDGES, OPERATIONS, live_edges
+from spaces.cells.nasbench201 import EDGES, OPERATIONS, live_edges, pruned_cells
 from spaces.cells.nasbench201 import classes as classes
 from spaces.cells.nasbench201 import unique_string as unique_string
 from spaces.cells.plan import Plan
@@ -131,6 +132,12 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         first = np.unravel_index(classes(codes, "complete"), tuple(self.candidates.tolist()))
         return self.check(np.stack(first, axis=1))
 
+    def pruned(self) -> NasBench201Space:
+        """Return the space with the blocks that are left where a runtime prunes the cells."""
+        _, size, _ = self.input_shape
+        channels = self._stage_shapes[0][0]
+        return PrunedNasBench201Space(self.name, size, channels, self._cells, self.num_classes)
+
     def initialiser(self) -> Initialiser:
         """Return torch's own initialisation, as in the release."""
         from spaces.modules.initialisers import torch_initialiser
@@ -182,6 +189,46 @@ class NasBench201Space(CellSpace, AdditiveSpace):
             channel_divisor=channel_divisor,
             edge_weights=edge_weights,
         )
+
+
+class PrunedNasBench201Space(NasBench201Space):
+    """The space whose block counts are those of networks that a runtime has pruned.
+
+    Which blocks are left depends on all edges, so that costs are no sums over the choices.
+    Additions are blocks too: of two edges, and of constants that follow from zeros.
+    """
+
+    additive = False
+
+    @cached_property
+    def all_blocks(self) -> dict[str, Block]:
+        """Key -> block for every block that occurs in the space, additions included."""
+        additions = [
+            Block(kind, shape, shape)
+            for kind in ("addition", "constant_addition")
+            for shape in self._stage_shapes
+        ]
+        return {**super().all_blocks, **{block.key: block for block in additions}}
+
+    def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
+        """Return all block keys and how often a pruned network has each, int array [n, keys]."""
+        cells = pruned_cells(codes)
+        keys, counts = super().block_counts(cells.codes)
+
+        numbers = {
+            "avg_pool": cells.pools,
+            "addition": cells.additions,
+            "constant_addition": cells.constants,
+        }
+        for column, key in enumerate(keys):
+            operator = self.all_blocks[key].operator
+            if operator in numbers:
+                counts[:, column] = self._cells * numbers[operator]
+        return keys, counts
+
+    def pruned(self) -> NasBench201Space:  # type: ignore[override]
+        """Return the space itself."""
+        return self
 
 
 @register_space("nasbench201")
