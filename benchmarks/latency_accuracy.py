@@ -38,7 +38,13 @@ from tables.lookup_table import LookupTable
 
 Array = NDArray[np.float64]
 
-TARGETS = {"torch": (0.02, 0.05), "onnxruntime": (0.03, None)}
+TARGETS = {
+    "torch": (0.02, 0.05),
+    "onnxruntime": (0.03, None),
+    "openvino": (0.03, None),
+    "litert": (0.03, None),
+    "ncnn": (0.03, None),
+}
 """Backend -> largest MAPE with the drift divided out, and raw."""
 
 

@@ -11,3 +11,6 @@ LENGTHS = {"prefill": "prompt", "decode": "cache"}
 
 A prompt is read at once. A cache has the tokens so far, with the one that is decoded.
 """
+
+PRUNED = "pruned"
+"""Condition `graph` of tables whose runtime removed parts of networks without effect."""

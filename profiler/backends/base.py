@@ -104,6 +104,23 @@ class ReportsConditions(Protocol):
         """
 
 
+@runtime_checkable
+class Prunes(Protocol):
+    """A backend whose runtime removes parts of a network that have no effect on its output."""
+
+    prunes: bool
+
+
+def executed_space(space: SearchSpace, backend: Backend) -> SearchSpace:
+    """Return the space with the blocks that a backend's runtime executes.
+
+    Args:
+        space: Space of the networks.
+        backend: Backend that runs them.
+    """
+    return space.pruned() if isinstance(backend, Prunes) and backend.prunes else space
+
+
 def executed_conditions(backend: Backend, threads: int) -> dict[str, Any]:
     """Return the conditions under which a backend's networks have run, as far as it reports them.
 

@@ -49,6 +49,7 @@ class LiteRt:
 
     name = "litert"
     times_blocks = False
+    prunes = True
 
     def __init__(self, conditions: Conditions):
         import ai_edge_litert  # noqa: F401

@@ -51,6 +51,7 @@ class Ncnn:
 
     name = "ncnn"
     times_blocks = False
+    prunes = True
 
     def __init__(self, conditions: Conditions):
         import ncnn  # noqa: F401

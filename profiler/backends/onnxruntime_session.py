@@ -42,6 +42,7 @@ class OnnxRuntime:
     """
 
     times_blocks = False
+    prunes = True
 
     def __init__(
         self, conditions: Conditions, name: str = "onnxruntime", provider: str | None = None

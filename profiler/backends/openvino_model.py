@@ -38,6 +38,7 @@ class OpenVino:
 
     name = "openvino"
     times_blocks = False
+    prunes = True
 
     def __init__(self, conditions: Conditions):
         import openvino

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from profiler.backends.base import Backend, executed_conditions
+from profiler.backends.base import Backend, executed_conditions, executed_space
 from profiler.building.measuring import Measured, measure_space
 from profiler.building.phases import measure_phases
 from profiler.building.settings import FEWEST_ROUNDS as FEWEST_ROUNDS
@@ -21,7 +21,7 @@ from spaces.console.group import command_line
 from spaces.errors import InvalidParameter
 from spaces.progress import Progress, silent
 from spaces.space import SearchSpace
-from tables.conditions import LENGTHS
+from tables.conditions import LENGTHS, PRUNED
 from tables.lookup_table import LookupTable
 
 
@@ -76,6 +76,11 @@ def build(
         True
     """
     _check_blocks(space)
+    executed = executed_space(space, backend)
+    if executed is not space:
+        space = executed
+        conditions = {**conditions, "graph": PRUNED}
+
     instruments = instruments or Instruments()
     if space.phases:
         conditions = {**_longest_lengths(space), **conditions}

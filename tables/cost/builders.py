@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from tables.conditions import PRUNED
 from tables.cost.energy import energy_model
 from tables.cost.latency import latency_model, phase_model
 from tables.cost.memory import memory_model
@@ -36,6 +37,9 @@ def build_model(
 ) -> CostModel:
     """Build the cost model of a metric; see `LookupTable.cost_model`."""
     if metric in BUILDERS:
+        # Costs of blocks were solved from what the runtime executes, which has fewer of them.
+        if table.conditions.get("graph") == PRUNED:
+            space = space.pruned()
         return BUILDERS[metric](table, space, correction=correction)
     # Counts follow from the architecture alone, whatever the table holds.
     return counting_model(space, metric)
