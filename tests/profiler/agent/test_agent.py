@@ -270,6 +270,17 @@ def test_tables_are_built(served: tuple[Service, str], run: Any) -> None:
     assert set(table.blocks) == set(SPACE.all_blocks)
 
 
+def test_tables_are_validated(served: tuple[Service, str], run: Any, table: LookupTable) -> None:
+    service, _ = served
+    service.jobs = [networks_job(table, task="validate", networks=4, searched=1, rounds=4, seed=1)]
+    run()
+    (report,) = service.reports
+    assert report["state"] == "done", report
+    # The backend has no noise.
+    assert report["validation"]["estimate"]["mape"] < 0.01
+    assert report["validation"]["rounds"] == 4
+
+
 def test_interrupted_agent_gives_its_job_back(
     served: tuple[Service, str],
     run: Any,

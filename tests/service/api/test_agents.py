@@ -124,6 +124,25 @@ def test_table_of_another_space_is_not_taken(http: FlaskClient, table: Any) -> N
     assert "has sent a table of spos, not of spos-tiny" in error["detail"]
 
 
+def test_validation_is_measured_on_the_tables_device(
+    http: FlaskClient, table: LookupTable, problem: Problem
+) -> None:
+    register(http)
+    assert http.post("/tables", json=table.to_dict()).status_code == 201
+    body = {"device": "pi", "networks": 5, "rounds": 4}
+    answer = http.post("/tables/steady/validation", json=body)
+    assert answer.status_code == 202, answer.data
+    job = claim(http)
+    assert (job["measuring"]["task"], job["measuring"]["networks"]) == ("validate", 5)
+    assert LookupTable.from_dict(job["measuring"]["table"]) == table
+    assert report(http, job, "done", validation={"networks": 5})
+    result = http.get(f"/jobs/{job['id']}").json["result"]
+    assert result == {"table": "steady", "device": "pi", "validation": {"networks": 5}}
+
+    problem(http.post("/tables/steadi/validation", json=body), 404, "unknown-table", "name")
+    problem(http.post("/tables/made-up/validation", json=body), 422, "invalid-value", "device")
+
+
 def test_returned_and_cancelled_jobs_are_no_longer_held(http: FlaskClient) -> None:
     register(http)
     http.post("/tables", json={"device": "pi", "space": "spos-tiny"})
