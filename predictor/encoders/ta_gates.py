@@ -27,6 +27,30 @@ _WIDE = 2.0
 # The paper's sizes on NAS-Bench-201.
 _SIZE_ON_EDGES: dict[str, Any] = {"layers": 3, "steps": 4, "head": (300,) * 5}
 _SIZE_ON_NODES: dict[str, Any] = {"layers": 5, "steps": 2, "head": (200,)}
+
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "nasbench301": {
+        "steps": 4,
+        "layers": 5,
+        "hidden": 64,
+        "operation_channels": 32,
+        "state_channels": 32,
+        "head": (200,),
+    },
+    "enas": {
+        "steps": 2,
+        "layers": 6,
+        "hidden": 64,
+        "operation_channels": 32,
+        "state_channels": 32,
+        "head": (200,),
+    },
+}
+"""Benchmark -> sizes of the release (aw_nas, `examples/research/tagates`), as arguments of
+`from_space`: of the cells of `darts` and of `enas`, whose training has batches of 128 architectures
+and 16 pairs of each.
+"""
+
 _PASSING = re.compile(r"skip|identity|zero|output", re.IGNORECASE)
 _WITHOUT_WEIGHTS = re.compile(r"skip|identity|zero|output|none|pool", re.IGNORECASE)
 

@@ -12,7 +12,7 @@ import predictor
 import spaces
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.information_flow import EdgeFlow, InformationFlow, NodeFlow
-from predictor.encoders.ta_gates import TaGatesEncoder
+from predictor.encoders.ta_gates import PUBLISHED, TaGatesEncoder
 from predictor.ensemble.losses import anytime, loss
 from predictor.ensemble.predictor import Fitting, GraphPredictor
 from predictor.errors import InvalidValues
@@ -248,6 +248,32 @@ def test_information_flows_backward_from_every_end() -> None:
     graphs = TaGatesEncoder.inputs(space, space.sample(np.random.default_rng(0), 3))
     assert torch.equal(graphs.is_end, graphs.operation == len(space.operations))
     assert int(graphs.is_end.sum()) == 6  # of two cells each
+
+
+@pytest.mark.parametrize(("benchmark", "name"), [("nasbench301", "darts"), ("enas", "enas")])
+def test_published_sizes_of_cells_score_and_learn(benchmark: str, name: str) -> None:
+    space = spaces.get(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        # Without dropout, whose draws would be those of whatever ran before.
+        model = TaGatesEncoder.from_space(space, **PUBLISHED[benchmark]).eval()
+    graphs = TaGatesEncoder.inputs(space, space.sample(np.random.default_rng(0), 24))
+    macs = torch.from_numpy(space.macs(space.sample(np.random.default_rng(0), 24)))
+    pairwise = loss("hinge")
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+
+    losses = []
+    for _ in range(10):
+        value = pairwise(model(graphs), macs.float(), torch.Generator().manual_seed(0))
+        optimizer.zero_grad()
+        torch.autograd.backward(value)
+        optimizer.step()
+        losses.append(value.item())
+
+    assert model.on_edges
+    assert (model.steps, model.state.embedding_dim) == (PUBLISHED[benchmark]["steps"], 32)
+    assert losses[-1] < 0.95 * losses[0]
+    assert all(value.grad is not None for value in model.read_out.parameters())
 
 
 def test_a_step_or_more() -> None:
