@@ -76,6 +76,16 @@ def _check_conditions(settings: StageSettings) -> Iterator[Fault]:
             )
 
 
+def _check_runtime(settings: StageSettings) -> Iterator[Fault]:
+    """Refuse files of other runtimes: the stage's file, which `measure` reads, is ONNX."""
+    setting = settings.get("to")
+    if setting is not None and setting.texts[0] != "onnx":
+        yield setting.fault(
+            f"a pipeline exports to onnx, not to {setting.texts[0]!r}; export the network"
+            " afterwards by `python -m oneshot export --to`"
+        )
+
+
 def _check_data(settings: StageSettings) -> Iterator[Fault]:
     from oneshot.data.registry import check_name
 
@@ -229,5 +239,6 @@ _CHECKS: dict[str, list[Callable[[StageSettings], Iterator[Fault]]]] = {
         check_charge,
     ],
     "retrain": [_check_data, _check_task, _check_architecture],
+    "export": [_check_runtime],
     "measure": [_check_table],
 }

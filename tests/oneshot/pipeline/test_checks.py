@@ -123,3 +123,11 @@ search:
 measure: {}
 """
     assert faults(text) == []
+
+
+def test_files_of_other_runtimes_are_a_fault() -> None:
+    text = "space: spos-tiny\nretrain: {{}}\nexport: {{to: {}}}\n"
+    (fault,) = [fault for fault in faults(text.format("openvino")) if fault.key == "export.to"]
+    assert fault.line == 3
+    assert "a pipeline exports to onnx, not to 'openvino'" in str(fault)
+    assert "export.to" not in keys(text.format("onnx"))
