@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def _searched(space: ElasticSpace, device: MeasuredDevice, seed: int) -> tuple[A
     codes = []
     for limit in limits:
         constraint = Limit.parse(f"latency_ms<={limit}@cpu").bind(
-            space, lambda name: device, MARGIN
+            space, lambda name, limit=limit: replace(device, limit_ms=float(limit)), MARGIN
         )
         result = run_search(SearchProblem(space, guide, [constraint]), seed=seed)
         codes.append(space.encode([result.best.architecture])[0])

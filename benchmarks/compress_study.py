@@ -236,8 +236,9 @@ class Study:
         the same cost model. Sample and scores are those of the compression.
         """
         folder = self._folder_of(limit)
-        device = MeasuredDevice("cpu", self._measured(folder))
-        bound = Limit.parse(limit).bind(self.space, lambda name: device, MARGIN)
+        parsed = Limit.parse(limit)
+        device = MeasuredDevice("cpu", self._measured(folder), parsed.maximum)
+        bound = parsed.bind(self.space, lambda name: device, MARGIN)
         settings = self.settings
         source = {"supernet_epochs": 0, "data": self.data.title}
         path = folder / "scores.jsonl"

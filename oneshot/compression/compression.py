@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from oneshot.compression.choosing import Choice, choose_network, sample_near, uniform_network
-from oneshot.compression.costs import MeasuredDevice, measure_sample
+from oneshot.compression.choosing import (
+    Choice,
+    Verify,
+    choose_network,
+    sample_near,
+    uniform_network,
+)
+from oneshot.compression.costs import MeasuredDevice, measure_once, measure_sample
 from oneshot.compression.delivery import FinalLatencies, export_network, measure_again
 from oneshot.compression.folder import load_weights, save_weights
 from oneshot.compression.planning import MOST_SCORED, ScorePlan, time_scores, time_tuning
@@ -99,7 +106,7 @@ class Compression:
         ]
 
         trained = self._train_widths()
-        choice = self._choose(constraints, trained)
+        choice = self._choose(constraints, trained, device)
         architecture = self.space.decode(choice.codes[None])[0]
         network = self._fine_tune(architecture, trained)
         return self._deliver(network, architecture, choice, constraints, device)
@@ -141,7 +148,8 @@ class Compression:
                 seed=self.settings.seed,
                 progress=progress,
             )
-        return MeasuredDevice(names.pop(), batches)
+        largest = max(limit.maximum for limit in self.limits if limit.table is not None)
+        return MeasuredDevice(names.pop(), batches, largest)
 
     def _train_widths(self) -> ElasticSpace:
         """Return the space with weights that were trained at all widths."""
@@ -170,7 +178,12 @@ class Compression:
         load_weights(network, weights)
         return self.space.with_weights(network)
 
-    def _choose(self, constraints: Sequence[Constraint], trained: ElasticSpace) -> Choice:
+    def _choose(
+        self,
+        constraints: Sequence[Constraint],
+        trained: ElasticSpace,
+        device: MeasuredDevice | None,
+    ) -> Choice:
         # Scores before and after a training of all widths differ.
         source = {"supernet_epochs": self.settings.supernet_epochs, "data": self.data.title}
         settings = self.settings
@@ -187,7 +200,30 @@ class Compression:
             scorer.scores(codes, progress)
 
         with self._step("search"):
-            return choose_network(trained, constraints, scorer, settings, codes)
+            return choose_network(
+                trained, constraints, scorer, settings, codes, verify=self._verifier(device)
+            )
+
+    def _verifier(self, device: MeasuredDevice | None) -> Verify | None:
+        if device is None or self.backend is None:
+            return None
+
+        backend = self.backend
+        limit_ms = min(limit.maximum for limit in self.limits if limit.table is not None)
+
+        def verify(codes: Codes) -> NDArray[np.bool_]:
+            ratios = measure_once(
+                self.space,
+                backend,
+                self.folder / "verified.jsonl",
+                codes,
+                threads=int(self.conditions["threads"]),
+                rounds=self.settings.rounds,
+                seed=self.settings.seed,
+            )
+            return np.asarray(ratios * device.reference_ms <= limit_ms)
+
+        return verify
 
     def _plan(
         self,

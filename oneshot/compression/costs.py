@@ -159,6 +159,49 @@ def measure_sample(
     return done[: len(batches)]
 
 
+def measure_once(
+    space: ElasticSpace,
+    backend: Backend,
+    path: Path,
+    codes: NDArray[Any],
+    *,
+    threads: int,
+    rounds: int,
+    seed: int,
+) -> Array:
+    """Measure networks, unless a file has them, and return their latencies over the references'.
+
+    Args:
+        space: Space of the networks.
+        backend: Backend that runs them.
+        path: File of JSON lines, which holds the networks so far.
+        codes: Codes [n, choices].
+        threads: Number of threads on the processor.
+        rounds: Number of rounds.
+        seed: Seed of the orders.
+
+    Returns:
+        Medians [n] of the rounds.
+
+    Raises:
+        InvalidRun: The file has something else.
+    """
+    lines = JsonLines(path)
+    try:
+        done = [NetworkTimes.from_dict(json.loads(text)) for _, text in lines.lines()]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidRun(f"{path}: not a file of measurements: {error}; remove it") from error
+
+    # A resumed compression takes the same network, whatever it would measure now.
+    for times in done:
+        if times.codes.tolist() == codes.tolist():
+            return np.asarray(np.median(times.ratios, axis=1))
+
+    times = time_networks(space, backend, codes, threads=threads, rounds=rounds, seed=seed)
+    lines.append(json.dumps(times.to_dict()))
+    return np.asarray(np.median(times.ratios, axis=1))
+
+
 def _read(lines: JsonLines, path: Path) -> tuple[dict[str, Any] | None, list[NetworkTimes]]:
     try:
         values = [json.loads(text) for _, text in lines.lines()]
@@ -175,10 +218,12 @@ class MeasuredDevice:
     Args:
         name: Name of the device in constraints and results.
         batches: Measured networks.
+        limit_ms: Latency at which the deviation of estimates is needed; None: the mean latency.
     """
 
     name: str
     batches: Sequence[NetworkTimes]
+    limit_ms: float | None = None
 
     @property
     def reference_ms(self) -> float:
@@ -196,8 +241,16 @@ class MeasuredDevice:
         deviations = np.concatenate([_deviation(batch.ratios) for batch in self.batches])
         codes = np.concatenate([batch.codes for batch in self.batches])
         values = ratios * self.reference_ms
+        # Errors are those of measured networks, which a loose limit lies above.
+        level = None if self.limit_ms is None else min(self.limit_ms, float(values.max()))
         model, fit = width_model(
-            space, METRIC, codes, values, deviations * self.reference_ms, self.name
+            space,
+            METRIC,
+            codes,
+            values,
+            deviations * self.reference_ms,
+            self.name,
+            level,
         )
         return model, fit, values
 

@@ -13,8 +13,8 @@ in cross-validation.
 Runtimes compute channels in blocks, and a width between two of their layouts may be slower than
 both. Widths rounded up to blocks are therefore further features, and a ridge on the candidates of
 the choices corrects the logarithm of the sum (`tables.cost.ridge`). The block, and whether the
-correction helps, have the smallest error in cross-validation, whose residuals give sigma as for
-lookup tables.
+correction helps, have the smallest error in cross-validation. Its relative residuals give sigma, as
+for lookup tables, at the cost of a limit: errors are proportional to costs.
 """
 
 from __future__ import annotations
@@ -232,6 +232,7 @@ def width_model(
     values: Array,
     noise: Array | None = None,
     device: str | None = None,
+    level: float | None = None,
 ) -> tuple[CostModel, WidthFit]:
     """Fit the cost model of a space of widths.
 
@@ -242,6 +243,8 @@ def width_model(
         values: Measured costs [n], without the machine's drift.
         noise: Deviations [n] of the values themselves. None: unknown.
         device: Name of the device.
+        level: Cost of the networks that sigma is of, such as a limit, since errors are proportional
+            to costs. None: the mean of the values.
 
     Raises:
         InvalidTable: Fewer than `FEWEST_NETWORKS` networks were measured.
@@ -252,9 +255,10 @@ def width_model(
             f" {len(values)}"
         )
     fit = fit_widths(space, space.check(codes), values)
-    residuals = fit.residuals[fit.kept]
-    residual = float(np.sqrt((residuals**2).mean()))
-    sigma = remove_noise(residual, len(residuals), None if noise is None else noise[fit.kept])
+    errors = (fit.residuals / values)[fit.kept]
+    relative_noise = None if noise is None else (noise / values)[fit.kept]
+    deviation = remove_noise(float(np.sqrt((errors**2).mean())), len(errors), relative_noise)
+    sigma = deviation * (float(values.mean()) if level is None else level)
 
     def cost(rows: NDArray[Any]) -> Array:
         return fit.costs(space, rows)

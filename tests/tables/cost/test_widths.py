@@ -131,11 +131,13 @@ def test_bounds_are_the_smallest_network_and_the_original(space: ElasticSpace) -
 def test_sigma_is_about_the_noise_of_the_networks(space: ElasticSpace) -> None:
     rng = np.random.default_rng(4)
     codes = sample_sizes(space, rng, 150)
-    values = latencies(space, codes) + rng.normal(0, 0.05, len(codes))
+    values = latencies(space, codes) * rng.normal(1, 0.05, len(codes))
 
     model, _ = width_model(space, "latency_ms", codes, values)
+    at_a_limit, _ = width_model(space, "latency_ms", codes, values, level=2.0)
 
-    assert model.sigma == pytest.approx(0.05, rel=0.4)
+    assert model.sigma == pytest.approx(0.05 * values.mean(), rel=0.4)
+    assert at_a_limit.sigma == pytest.approx(2.0 * model.sigma / values.mean())
 
 
 def test_disturbed_network_is_left_out(space: ElasticSpace) -> None:
