@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _WIDTH = 160
 
 
-@click.command(epilog=example("python -m service agents"))
+@click.command(epilog=example("python -m service agents --url http://127.0.0.1:8000"))
 @with_client
 def agents(client: Client) -> None:
     """List the devices that one may measure on, with their state."""
