@@ -13,9 +13,7 @@ from spaces.console.group import example
 
 
 @click.command(
-    epilog=example(
-        "PATHFIT_TOKEN=... python -m profiler agent --service https://nas.example.org --name pi"
-    )
+    epilog=example("python -m profiler agent --service https://nas.example.org --name pi")
 )
 @click.option("--service", "url", required=True, help="Address of the service.")
 @click.option(
