@@ -1,7 +1,8 @@
-"""Prune a network of `compress.py` by FastNAS of NVIDIA Model Optimizer, in its own environment.
+r"""Prune a network of `compress.py` by FastNAS of NVIDIA Model Optimizer, in its own environment.
 
     python -m venv runs/fastnas
-    runs/fastnas/bin/pip install nvidia-modelopt==0.47.0 torchprofile==0.0.4
+    runs/fastnas/bin/pip install nvidia-modelopt==0.47.0 torchprofile==0.0.4 requests \
+        huggingface_hub
     python benchmarks/compress.py --fastnas runs/fastnas/bin/python -o runs/compress
 
 `compress.py` runs this file. It reads a folder with `network.pt` (the weights), `images.pt` and
