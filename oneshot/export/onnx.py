@@ -107,8 +107,10 @@ def export(
     try:
         data = run.data()
         images = data.test.tensors(range(min(_NUM_IMAGES, len(data.test))))[0]
+        shape = run.space.input_shape_of(run.architecture)
         # Windows of text may be longer than what a network reads at once.
-        images = images[..., : run.space.input_shape_of(run.architecture)[-1]]
+        if shape != run.input_shape:
+            images = images[..., : shape[-1]]
     # The machine that exports a network need not have its data set.
     except PathfitError:
         data = None

@@ -84,7 +84,7 @@ def test_counts_that_are_not_the_blocks_are_refused(table: LookupTable, field: s
             3,
             (
                 "conditions: unexpected key 'clock'; expected are: backend, batch, precision,"
-                " threads, prompt, cache, allocator, affinity"
+                " threads, prompt, cache, graph, performance_hint, allocator, affinity"
             ),
         ),
         (

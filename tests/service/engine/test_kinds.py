@@ -155,7 +155,7 @@ def test_impossible_tasks_fail_with_a_sentence(bench: Bench, world: Any, tmp_pat
     assert bench.run("dance", {}).error.kind == "UnknownName"
     with pytest.raises(UnknownName, match=r"predictor.*retrain.*search"):
         get("dance")
-    assert sorted(KINDS) == ["pipeline", "predictor", "retrain", "search"]
+    assert sorted(KINDS) == ["measure", "pipeline", "predictor", "retrain", "search"]
 
 
 def test_a_cancelled_search_reports_that_it_stopped(bench: Bench, world: Any) -> None:

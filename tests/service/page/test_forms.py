@@ -375,7 +375,7 @@ def test_a_table_is_adapted_from_measured_networks(
     page.get_by_role("button", name="Download the networks").click()
     expect(fault(page, "adapt-sources")).to_have_text("enter a value")
     page.get_by_label("Known devices").select_option("made-up")
-    page.get_by_label("Networks to measure").fill("5")
+    page.locator("#adapt-networks").fill("5")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the networks").click()
     path = tmp_path / download.value.suggested_filename
