@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from profiler.errors import UnsupportedConditions
 
 if TYPE_CHECKING:
     from spaces.architecture import Architecture
@@ -15,6 +17,28 @@ if TYPE_CHECKING:
 def chain_blocks(space: SearchSpace, architecture: Architecture) -> list[Block] | None:
     """Return the blocks of an architecture whose network is a chain, None for other networks."""
     return space.blocks(architecture) if space.is_chain else None
+
+
+def check_precision(name: str, conditions: Conditions, precisions: Sequence[str]) -> None:
+    """Raise UnsupportedConditions where a backend does not run a precision.
+
+    Args:
+        name: Name of the backend.
+        conditions: Its conditions.
+        precisions: Precisions that it runs.
+    """
+    if conditions.precision not in precisions:
+        raise UnsupportedConditions(
+            f"{name} runs {', '.join(precisions)} here, not {conditions.precision}"
+        )
+
+
+def check_processor(name: str, conditions: Conditions) -> None:
+    """Raise UnsupportedConditions where a backend that needs the processor has another device."""
+    if conditions.device != "cpu":
+        raise UnsupportedConditions(
+            f"{name} runs on the processor here, not on {conditions.device}; use --device cpu"
+        )
 
 
 class Runner(Protocol):

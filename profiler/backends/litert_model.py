@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from profiler.backends.base import Conditions
+from profiler.backends.base import Conditions, check_precision, check_processor
 from profiler.backends.converted_files import ConvertedFiles
 from profiler.backends.torch_eager import unit_variance
 from profiler.errors import UnsupportedConditions
@@ -55,14 +55,8 @@ class LiteRt:
         import ai_edge_litert  # noqa: F401
         import litert_torch  # noqa: F401
 
-        if conditions.device != "cpu":
-            raise UnsupportedConditions(
-                f"litert runs on the processor here, not on {conditions.device}; use --device cpu"
-            )
-        if conditions.precision not in PRECISIONS:
-            raise UnsupportedConditions(
-                f"litert runs {', '.join(PRECISIONS)} here, not {conditions.precision}"
-            )
+        check_processor(self.name, conditions)
+        check_precision(self.name, conditions, PRECISIONS)
 
         self.conditions = conditions
         self._files = ConvertedFiles()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.backends.base import Conditions
+from profiler.backends.base import Conditions, check_precision, check_processor
 from profiler.backends.converted_files import ConvertedFiles
 from profiler.backends.onnx_networks import OnnxNetworks
 from profiler.errors import UnsupportedConditions
@@ -57,14 +57,8 @@ class Ncnn:
         import ncnn  # noqa: F401
         import pnnx  # noqa: F401
 
-        if conditions.device != "cpu":
-            raise UnsupportedConditions(
-                f"ncnn runs on the processor here, not on {conditions.device}; use --device cpu"
-            )
-        if conditions.precision not in PRECISIONS:
-            raise UnsupportedConditions(
-                f"ncnn runs {', '.join(PRECISIONS)} here, not {conditions.precision}"
-            )
+        check_processor(self.name, conditions)
+        check_precision(self.name, conditions, PRECISIONS)
         if conditions.batch != 1:
             raise UnsupportedConditions(
                 f"ncnn runs one image at a time, not a batch of {conditions.batch}; use --batch 1"

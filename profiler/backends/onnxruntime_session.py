@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from profiler.backends.base import Conditions, Runner
+from profiler.backends.base import Conditions, Runner, check_precision
 from profiler.backends.onnx_model import (
     TimedSession,
     available_provider,
@@ -47,10 +47,7 @@ class OnnxRuntime:
     def __init__(
         self, conditions: Conditions, name: str = "onnxruntime", provider: str | None = None
     ):
-        if conditions.precision not in PRECISIONS:
-            raise UnsupportedConditions(
-                f"onnxruntime runs {', '.join(PRECISIONS)} here, not {conditions.precision}"
-            )
+        check_precision("onnxruntime", conditions, PRECISIONS)
 
         self.name = name
         self.provider = provider or provider_of(conditions.device)
@@ -122,8 +119,7 @@ def _on_gpu(name: str, provider: str, conditions: Conditions) -> OnnxRuntime:
     if not conditions.device.startswith("cuda"):
         raise UnsupportedConditions(f"{name} needs a CUDA device, not {conditions.device}")
     # Neither provider has the integer operators of onnxruntime's quantisation.
-    if conditions.precision != "fp32":
-        raise UnsupportedConditions(f"{name} runs fp32 here, not {conditions.precision}")
+    check_precision(name, conditions, ("fp32",))
     return OnnxRuntime(conditions, name, available_provider(provider))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from profiler.backends.base import Conditions
+from profiler.backends.base import Conditions, check_precision, check_processor
 from profiler.backends.onnx_networks import OnnxNetworks
 from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
@@ -43,14 +43,8 @@ class OpenVino:
     def __init__(self, conditions: Conditions):
         import openvino
 
-        if conditions.device != "cpu":
-            raise UnsupportedConditions(
-                f"openvino runs on the processor here, not on {conditions.device}; use --device cpu"
-            )
-        if conditions.precision not in PRECISIONS:
-            raise UnsupportedConditions(
-                f"openvino runs {', '.join(PRECISIONS)} here, not {conditions.precision}"
-            )
+        check_processor(self.name, conditions)
+        check_precision(self.name, conditions, PRECISIONS)
 
         self.conditions = conditions
         self.networks = OnnxNetworks(conditions.batch, conditions.seed)
