@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch_geometric.data import Batch, Data
 
+    from spaces.modules.cells import CellSupernet
     from spaces.modules.network import Initialiser
     from spaces.modules.supernet import Supernet
 
@@ -94,10 +95,16 @@ class CellSpace(SearchSpace):
         self, num_classes: int | None = None, generator: torch.Generator | None = None
     ) -> Supernet:
         """Build the network with the weights of every candidate; arguments as of `network`."""
-        from spaces.modules.cells import CellSupernet
         from spaces.modules.network import materialise
 
-        return materialise(lambda: CellSupernet(self, num_classes), self.initialiser(), generator)
+        make = self._supernet_class()
+        return materialise(lambda: make(self, num_classes), self.initialiser(), generator)
+
+    def _supernet_class(self) -> type[CellSupernet]:
+        """Return the class of the supernet, which is imported here because it needs torch."""
+        from spaces.modules.cells import CellSupernet
+
+        return CellSupernet
 
     def search_model(self, supernet: Supernet) -> torch.nn.Module | None:
         """Return a model with LayerChoices; None, as by default, if the cells have no such form."""

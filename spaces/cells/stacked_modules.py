@@ -20,12 +20,11 @@ from spaces.choice import Choice
 from spaces.space import Codes
 
 if TYPE_CHECKING:
-    import torch
     from torch_geometric.data import Batch
 
     from spaces.drawing.sketch import Sketch
+    from spaces.modules.cells import CellSupernet
     from spaces.modules.network import Initialiser
-    from spaces.modules.supernet import Supernet
 
 OUTPUT = "output"
 """The label of a module's output in graphs."""
@@ -113,21 +112,10 @@ class StackedModules(CellSpace):
 
         return tensorflow_initialiser
 
-    def supernet(
-        self, num_classes: int | None = None, generator: torch.Generator | None = None
-    ) -> Supernet:
-        """Build the network with the weights of every candidate, at its largest width.
-
-        Args:
-            num_classes: Number of classes of the classifier. None: the space's.
-            generator: Source of the initial weights. None: a new one with seed 0.
-        """
+    def _supernet_class(self) -> type[CellSupernet]:
         from spaces.modules.elastic import ElasticCellSupernet
-        from spaces.modules.network import materialise
 
-        return materialise(
-            lambda: ElasticCellSupernet(self, num_classes), self.initialiser(), generator
-        )
+        return ElasticCellSupernet
 
     def sketch(self, architecture: Architecture) -> Sketch:
         """Return the content of the architecture's picture: its module."""

@@ -13,7 +13,7 @@ from spaces.errors import InvalidBlock
 from spaces.modules.blocks import ACTIVATIONS
 from spaces.modules.cells import CellSupernet
 from spaces.operators import operator
-from spaces.operators.layers import Activation, BatchNorm, Conv
+from spaces.operators.layers import Activation, BatchNorm, Conv, GlobalPool, Layer, Linear
 
 
 class ElasticConv(nn.Conv2d):
@@ -89,6 +89,31 @@ class ElasticLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.linear(x, self.weight[:, : x.shape[1]], self.bias)
+
+
+def elastic_layer(layer: Layer) -> nn.Module:
+    """Build a primitive layer that runs with its first channels.
+
+    Args:
+        layer: The widest layer.
+
+    Raises:
+        InvalidBlock: The layer has no form of several widths.
+    """
+    match layer:
+        case Conv():
+            return ElasticConv(layer)
+        case BatchNorm():
+            return ElasticBatchNorm(layer.channels)
+        case Activation():
+            # Not in place: other blocks, or a shortcut, may read the input too.
+            return ACTIVATIONS[layer.name](False)
+        case GlobalPool():
+            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        case Linear():
+            return ElasticLinear(layer.inputs, layer.outputs, layer.bias)
+        case _:
+            raise InvalidBlock(f"{layer}: no layer of several widths computes it")
 
 
 class ElasticConvBlock(nn.Sequential):

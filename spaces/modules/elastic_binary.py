@@ -9,21 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spaces.block import Block
-from spaces.errors import InvalidBlock
 from spaces.modules.binary import BinaryConv2d
-from spaces.modules.blocks import ACTIVATIONS, SumBlock
+from spaces.modules.blocks import SumBlock
 from spaces.modules.cells import CellSupernet
-from spaces.modules.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear
+from spaces.modules.elastic import ElasticConv, elastic_layer
 from spaces.operators import operator
 from spaces.operators.layers import (
-    Activation,
-    BatchNorm,
     BinaryConv,
-    Branch,
-    Conv,
-    GlobalPool,
     Layer,
-    Linear,
     Pool,
 )
 
@@ -58,7 +51,7 @@ class BinaryCellSupernet(CellSupernet):
     def candidate(self, block: Block) -> nn.Module:
         """Build the module of a block, whose layers are elastic."""
         branches = {
-            name: _elastic(layers)
+            name: nn.Sequential(*map(_layer, layers))
             for name, (layers, _) in operator(block.operator).branches(block).items()
         }
         return SumBlock(**branches) if len(branches) == 2 else branches["main"]
@@ -72,26 +65,11 @@ class BinaryCellSupernet(CellSupernet):
                     layer.active = step.block.output[0]
 
 
-def _elastic(layers: Branch) -> nn.Sequential:
-    return nn.Sequential(*map(_layer, layers))
-
-
 def _layer(layer: Layer) -> nn.Module:
     match layer:
-        case Conv():
-            return ElasticConv(layer)
         case BinaryConv():
             return ElasticBinaryConv(layer)
-        case BatchNorm():
-            return ElasticBatchNorm(layer.channels)
-        case Activation():
-            # Not in place: other blocks may read the input too.
-            return ACTIVATIONS[layer.name](False)
         case Pool():
             return nn.AvgPool2d(layer.kernel, layer.stride, layer.padding())
-        case GlobalPool():
-            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        case Linear():
-            return ElasticLinear(layer.inputs, layer.outputs, layer.bias)
         case _:
-            raise InvalidBlock(f"{layer}: no layer of binary cells has several widths of it")
+            return elastic_layer(layer)

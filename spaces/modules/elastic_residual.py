@@ -10,19 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spaces.block import Block
-from spaces.errors import InvalidBlock
-from spaces.modules.blocks import ACTIVATIONS
 from spaces.modules.cells import CellSupernet
-from spaces.modules.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear
+from spaces.modules.elastic import ElasticConv, elastic_layer
 from spaces.operators import operator
 from spaces.operators.layers import (
-    Activation,
-    BatchNorm,
     Branch,
     Conv,
-    GlobalPool,
-    Layer,
-    Linear,
 )
 
 
@@ -57,7 +50,7 @@ class ResidualSupernet(CellSupernet):
     def candidate(self, block: Block) -> nn.Module:
         """Build the module of a block, whose layers are elastic."""
         branches = {
-            name: nn.Sequential(*map(_elastic, layers))
+            name: nn.Sequential(*map(elastic_layer, layers))
             for name, (layers, _) in operator(block.operator).branches(block).items()
         }
         if operator(block.operator).arrangement == "residual":
@@ -90,20 +83,3 @@ def _set_sizes(layers: Branch, module: nn.Module) -> None:
     for size, convolution in zip(sizes, convolutions, strict=True):
         convolution.active = size.outputs
         convolution.active_groups = size.groups
-
-
-def _elastic(layer: Layer) -> nn.Module:
-    match layer:
-        case Conv():
-            return ElasticConv(layer)
-        case BatchNorm():
-            return ElasticBatchNorm(layer.channels)
-        case Activation():
-            # Not in place: the shortcut may read the input too.
-            return ACTIVATIONS[layer.name](False)
-        case GlobalPool():
-            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        case Linear():
-            return ElasticLinear(layer.inputs, layer.outputs, layer.bias)
-        case _:
-            raise InvalidBlock(f"{layer}: no layer of residual networks has several widths of it")

@@ -25,11 +25,10 @@ from spaces.registry import register_space
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
-    import torch
     from torch_geometric.data import Batch
 
+    from spaces.modules.cells import CellSupernet
     from spaces.modules.network import Initialiser
-    from spaces.modules.supernet import Supernet
 
 OPERATIONS = ("none", "skip_connect", "binary_conv_1x1", "binary_conv_3x3")
 """Operations on the edges of a cell."""
@@ -202,21 +201,10 @@ class BinaryCellSpace(CellSpace):
 
         return FanOutInitialiser()
 
-    def supernet(
-        self, num_classes: int | None = None, generator: torch.Generator | None = None
-    ) -> Supernet:
-        """Build the network with the weights of every candidate, at its largest widths.
-
-        Args:
-            num_classes: Number of classes of the classifier. None: the space's.
-            generator: Source of the initial weights. None: a new one with seed 0.
-        """
+    def _supernet_class(self) -> type[CellSupernet]:
         from spaces.modules.elastic_binary import BinaryCellSupernet
-        from spaces.modules.network import materialise
 
-        return materialise(
-            lambda: BinaryCellSupernet(self, num_classes), self.initialiser(), generator
-        )
+        return BinaryCellSupernet
 
     def _graphs(self, codes: Codes) -> Batch:
         from spaces.graphs.graph import chain_graphs

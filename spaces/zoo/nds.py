@@ -25,11 +25,10 @@ from spaces.registry import register_space
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
-    import torch
     from torch_geometric.data import Batch
 
+    from spaces.modules.cells import CellSupernet
     from spaces.modules.network import Initialiser
-    from spaces.modules.supernet import Supernet
 
 STRIDES = (1, 2, 2)
 """Stride of the first block of each stage."""
@@ -224,21 +223,10 @@ class NdsSpace(CellSpace):
 
         return FanOutInitialiser()
 
-    def supernet(
-        self, num_classes: int | None = None, generator: torch.Generator | None = None
-    ) -> Supernet:
-        """Build the network with the weights of every candidate, at its largest sizes.
-
-        Args:
-            num_classes: Number of classes of the classifier. None: the space's.
-            generator: Source of the initial weights. None: a new one with seed 0.
-        """
+    def _supernet_class(self) -> type[CellSupernet]:
         from spaces.modules.elastic_residual import ResidualSupernet
-        from spaces.modules.network import materialise
 
-        return materialise(
-            lambda: ResidualSupernet(self, num_classes), self.initialiser(), generator
-        )
+        return ResidualSupernet
 
     def _graphs(self, codes: Codes) -> Batch:
         from spaces.graphs.graph import chain_graphs
