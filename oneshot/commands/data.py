@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options.base import with_options
 from oneshot.commands.options.data import LOADING, text_options
 from oneshot.errors import InvalidOption
 from spaces.console.group import example
+from spaces.console.options import with_options
 from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:

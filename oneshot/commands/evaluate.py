@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from oneshot.commands.options.base import SAMPLE, SEED, with_options
+from oneshot.commands.options.base import SAMPLE, SEED
 from oneshot.commands.options.evaluation import evaluation_options, supernet_evaluation
 from spaces.console.group import example
+from spaces.console.options import with_options
 from spaces.console.outputs import OUTPUT_LINES
 
 

@@ -14,10 +14,10 @@ from oneshot.commands.options.base import (
     SEED,
     TASK,
     set_threads,
-    with_options,
 )
 from oneshot.commands.options.data import DATA, load_data
 from spaces.console.group import example
+from spaces.console.options import with_options
 from spaces.console.outputs import OUTPUT_LINES
 
 if TYPE_CHECKING:

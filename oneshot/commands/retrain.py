@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options.base import set_threads, with_options
+from oneshot.commands.options.base import set_threads
 from oneshot.commands.options.data import load_data
 from oneshot.commands.options.recipe import AUGMENT, recipe
 from oneshot.commands.options.runs import (
@@ -20,6 +20,7 @@ from oneshot.commands.options.runs import (
     run_settings,
 )
 from spaces.console.group import example
+from spaces.console.options import with_options
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,6 @@ from oneshot.commands.options.base import (
     MARGIN_OPTION,
     name_and_value,
     set_threads,
-    with_options,
 )
 from oneshot.commands.options.data import load_data
 from oneshot.commands.options.recipe import AUGMENT, recipe
@@ -25,6 +24,7 @@ from oneshot.commands.options.runs import (
     run_settings,
 )
 from spaces.console.group import example
+from spaces.console.options import with_options
 
 if TYPE_CHECKING:
     from oneshot.algorithms.preset import Preset

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from profiler.commands.parameters import (
     BATCH_OPTION,
     DEVICE_OPTION,
+    INDEX_OPTION,
     THREADS_OPTION,
     exit_if_interrupted,
     length_options,
@@ -69,13 +70,7 @@ _LEAST_ROUNDS = 3
     multiple=True,
     help="Shape of an input that an ONNX model leaves open, such as image:1x3x224x224:float32.",
 )
-@click.option(
-    "--index",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Index of the architecture in files of several, such as a search result.",
-)
+@INDEX_OPTION
 @length_options
 @THREADS_OPTION
 @rounds_option(_LEAST_ROUNDS, "every file")

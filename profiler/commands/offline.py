@@ -9,7 +9,7 @@ import click
 from profiler.commands.parameters import TABLE_FILE_OPTION, TABLE_NAME_OPTION, seed_option
 from spaces.console.group import command_line, example
 from spaces.console.outputs import OUTPUT_LINES
-from tables.conditions import PRECISIONS
+from tables.commands.options import recorded_conditions
 
 
 @click.command(epilog=example("python -m profiler plan --space spos -n 100 -o networks.jsonl"))
@@ -60,28 +60,7 @@ def plan(space_name: str, count: int, seed: int, output: Path) -> None:
 @click.argument("latencies", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--space", "space_name", required=True, help="Space of the networks.")
 @click.option("--device", "processor", default="unknown", show_default=True, help="Device's name.")
-@click.option("--backend", default="unknown", show_default=True, help="Runtime, such as tflite.")
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Batch size of the measurement.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="fp32",
-    show_default=True,
-    help="Precision of the measured networks.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Number of threads of the measurement.",
-)
+@recorded_conditions
 @TABLE_NAME_OPTION
 @TABLE_FILE_OPTION
 def collect(

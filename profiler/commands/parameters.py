@@ -33,6 +33,13 @@ BACKEND_OPTION = click.option(
 BATCH_OPTION = click.option(
     "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Batch size."
 )
+INDEX_OPTION = click.option(
+    "--index",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Index of the architecture in files of several, such as a search result.",
+)
 TABLE_NAME_OPTION = click.option(
     "--name", default=None, help="Name of the table.  [default: the file's name]"
 )

@@ -10,6 +10,7 @@ import click
 from profiler.commands.parameters import (
     BATCH_OPTION,
     DEVICE_OPTION,
+    INDEX_OPTION,
     THREADS_OPTION,
     rounds_option,
     seed_option,
@@ -44,13 +45,7 @@ _BAR = 40
     show_default=True,
     help="Precision of the network.",
 )
-@click.option(
-    "--index",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Index of the architecture in files of several, such as a search result.",
-)
+@INDEX_OPTION
 @THREADS_OPTION
 @rounds_option(_LEAST_ROUNDS, "every runtime")
 @seed_option(0, "weights, input and the order in each round")

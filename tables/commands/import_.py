@@ -9,7 +9,7 @@ import click
 
 from spaces.console.group import command_line, example
 from spaces.console.outputs import OUTPUT_FILE
-from tables.conditions import PRECISIONS
+from tables.commands.options import recorded_conditions
 
 BENCHMARKS = (
     *("nasbench201", "nasbench101", "nasbench301", "nasbench-macro"),
@@ -45,28 +45,7 @@ BENCHMARKS = (
     show_default=True,
     help="Device on which the latencies were measured.",
 )
-@click.option("--backend", default="unknown", show_default=True, help="Runtime, such as tflite.")
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Batch size of the measurement.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="fp32",
-    show_default=True,
-    help="Precision of the measured networks.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Number of threads of the measurement.",
-)
+@recorded_conditions
 @click.option(
     "--sigma",
     "sigma_ms",

@@ -58,18 +58,6 @@ MARGIN_OPTION = click.option(
 )
 
 
-def with_options(*options: Command) -> Callable[[Command], Command]:
-    """Return a decorator that adds options to a command, in this order."""
-
-    def decorate(command: Command) -> Command:
-        # The last decorator's option is the first in the help.
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
 def name_and_value(text: str, example: str, option: str = "--option") -> tuple[str, Any]:
     """Parse an option NAME=VALUE; the value is a JSON number, or else text.
 

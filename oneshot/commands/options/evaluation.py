@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options.base import POSITIVE, SEED, UNDER, Command, with_options
+from oneshot.commands.options.base import POSITIVE, SEED, UNDER, Command
 from oneshot.evaluation.settings import PRECISIONS, STATISTICS
+from spaces.console.options import with_options
 
 if TYPE_CHECKING:
     from oneshot.evaluation.work import SupernetEvaluation
