@@ -210,10 +210,20 @@ def search(
     limits, traded, charged = _costs(space, constraints, objectives, charges, margin)
     remaining = None if candidates is None else read_candidates(candidates).masks(space)
     SearchProblem(space, _NoGuide(), limits, remaining=remaining).check_feasible()
-    verification = _verification(
-        space, constraints, verified, table_name, verification_rounds, seed
-    )
-    measurements = None if verification is None else verification.measurements(output, resume)
+    verification = None
+    if verified is not None:
+        verification = SearchVerification(
+            space,
+            constraints,
+            verified,
+            table_name,
+            verification_rounds,
+            seed,
+            output,
+            resume,
+        )
+    elif table_name is not None:
+        raise click.UsageError("--table is for --verify; add --verify 5, or name it in a limit")
 
     training = short_training(guide_text, training_options, output, evaluation)
     journal = open_journal(guide_text, output, space, resume)
@@ -225,27 +235,11 @@ def search(
     chunk = chunk_size(guide_text, evaluation["engine"])
     exporter = None if export_each is None else _exporter(export_each, format_name)
     result = _run(problem, strategy, strategy_options, seed, exporter, chunk, journal)
-    if verification is not None and measurements is not None:
-        result = verification.verify(result, measurements)
+    if verification is not None:
+        result = verification.verify(result)
 
     result.save(output, count)
     _report(result, guide, output, plot)
-
-
-def _verification(
-    space: SearchSpace,
-    constraints: tuple[str, ...],
-    count: int | None,
-    table_name: str | None,
-    rounds: int,
-    seed: int,
-) -> SearchVerification | None:
-    """Return the verification that the options request; None for none."""
-    if count is not None:
-        return SearchVerification(space, constraints, count, table_name, rounds, seed)
-    if table_name is not None:
-        raise click.UsageError("--table is for --verify; add --verify 5, or name it in a limit")
-    return None
 
 
 def _check(

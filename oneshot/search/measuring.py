@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.search.constraint import Limit
 from oneshot.search.verification import METRIC
 from profiler.backends.base import Backend
 from profiler.backends.registry import make_backend_of
-from profiler.instruments.devices import Device, find
+from profiler.instruments.devices import Device, find_like
 from profiler.whole_networks import check_measurable, measure_for_table
 from spaces.progress import Progress, silent
 from spaces.space import Codes, SearchSpace
@@ -55,7 +56,7 @@ class LocalDevice:
             InvalidTable: It was not measured here, or not at all.
             UnknownName: Its backend does not exist here.
         """
-        device = find("gpu" if table.device["kind"] == "cuda" else "cpu")
+        device = find_like(table.device)
         check_measurable(table, device)
         backend = make_backend_of(table, device.torch_name)
         return cls(table, device, backend, rounds, seed)
@@ -81,6 +82,7 @@ class StoredMeasurements:
         table: Table whose conditions networks are measured under.
         measure: Function that measures networks [n, choices].
         resume: Whether measurements of an interrupted search are used.
+        rounds: Rounds without which a network counts as not measured yet.
 
     Raises:
         InvalidRun: The file to resume has measurements for another table.
@@ -93,9 +95,11 @@ class StoredMeasurements:
         table: LookupTable,
         measure: Callable[[Codes], NetworkMeasurements],
         resume: bool = False,
+        rounds: int = 1,
     ):
         self.path = path
         self.measure = measure
+        self.rounds = rounds
         self.stored: NetworkMeasurements | None = None
         if resume and path.exists():
             self.stored = NetworkMeasurements.read(path)
@@ -107,12 +111,17 @@ class StoredMeasurements:
     def __len__(self) -> int:
         return 0 if self.stored is None else len(self.stored.networks)
 
+    def has(self, codes: Codes) -> NDArray[np.bool_]:
+        """Return which networks [n] of codes [n, choices] are measured."""
+        networks = () if self.stored is None else self.stored.networks
+        present = {net.codes for net in networks if len(net.latency_ms) >= self.rounds}
+        return np.array([tuple(map(int, row)) in present for row in codes], dtype=bool)
+
     def __call__(self, codes: Codes) -> NetworkMeasurements:
         """Return all measurements so far, those of codes [n, choices] among them."""
-        present = set() if self.stored is None else {net.codes for net in self.stored.networks}
-        is_missing = [tuple(map(int, row)) not in present for row in codes]
-        if any(is_missing):
-            measured = self.measure(np.asfortranarray(codes[is_missing]))
+        missing = ~self.has(codes)
+        if missing.any():
+            measured = self.measure(np.asfortranarray(codes[missing]))
             if self.stored is None:
                 self.stored = measured
             else:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -72,15 +71,13 @@ def verified(result: SearchResult, task: SearchTask, context: Context) -> Search
     context.restore_checkpoint(path)
 
     measure = _measuring_here(table, request) if request.agent is None else _measuring_elsewhere
-    stored = StoredMeasurements(path, table, measure, resume=True)
+    stored = StoredMeasurements(path, table, measure, resume=True, rounds=request.rounds)
     if task.gave_up:
         verification = _given_up(result, request, table, stored)
         return replace(result, verification=verification)
 
     try:
-        verification = verify(
-            result.codes, request.count, table, request.limit_ms, _complete(stored, request.rounds)
-        )
+        verification = verify(result.codes, request.count, table, request.limit_ms, stored)
     except _Missing as missing:
         assert request.agent is not None
         _store_result(result, context)
@@ -137,26 +134,6 @@ def _measuring_elsewhere(codes: Codes) -> NetworkMeasurements:
     raise _Missing(codes)
 
 
-def _complete(stored: StoredMeasurements, rounds: int) -> Callable[[Codes], NetworkMeasurements]:
-    """Return a function that takes stored networks only where all of their rounds are measured."""
-
-    def measure(codes: Codes) -> NetworkMeasurements:
-        present = _measured_rows(stored.stored, rounds)
-        missing = [row for row in codes if tuple(map(int, row)) not in present]
-        if missing and stored.measure is _measuring_elsewhere:
-            raise _Missing(np.array(missing))
-        return stored(codes)
-
-    return measure
-
-
-def _measured_rows(
-    measurements: NetworkMeasurements | None, rounds: int
-) -> Mapping[tuple[int, ...], Any]:
-    networks = () if measurements is None else measurements.networks
-    return {net.codes: net for net in networks if len(net.latency_ms) >= rounds}
-
-
 def _given_up(
     result: SearchResult, request: VerifyTask, table: LookupTable, stored: StoredMeasurements
 ) -> Verification:
@@ -165,10 +142,8 @@ def _given_up(
         f"{request.agent_name} has not measured within {request.within_s:g} s: latencies are those"
         f" that {table.name} predicts"
     )
-    present = _measured_rows(stored.stored, request.rounds)
-    count = 0
-    while count < len(result) and tuple(map(int, result.codes[count])) in present:
-        count += 1
+    # Only the best ones, up to the first that is missing, are verified as they would have been.
+    count = int(stored.has(result.codes).cumprod().sum())
     if not count:
         return unverified(result.codes, request.count, table, request.limit_ms, reason)
 

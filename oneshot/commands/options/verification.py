@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options.base import POSITIVE, with_options
+from oneshot.commands.options.base import POSITIVE
+from spaces.console.options import with_options
 
 if TYPE_CHECKING:
-    from oneshot.search.measuring import LocalDevice, StoredMeasurements
     from oneshot.search.result import SearchResult
     from spaces.space import SearchSpace
 
@@ -50,7 +50,8 @@ verification_options = with_options(
 class SearchVerification:
     """The verification that a search's options request.
 
-    It is made before the search, so that a table of another machine is an error at once.
+    It is made before the search, so that a table of another machine, or measurements of another
+    search, are an error at once. Measurements are stored next to the result.
 
     Args:
         space: Space of the search.
@@ -59,10 +60,13 @@ class SearchVerification:
         table_name: Name or path of the table. None: that of the first limit of a latency.
         rounds: Number of rounds.
         seed: Seed of the orders.
+        output: File of the result.
+        resume: Whether the measurements of an interrupted search are used.
 
     Raises:
         InvalidOption: No table has the conditions, or it is of another space.
         InvalidTable: The table was not measured on this machine.
+        InvalidRun: The measurements to resume are of another table.
     """
 
     def __init__(
@@ -73,9 +77,11 @@ class SearchVerification:
         table_name: str | None,
         rounds: int,
         seed: int,
+        output: Path,
+        resume: bool,
     ):
         from oneshot.search.constraint import Limit
-        from oneshot.search.measuring import LocalDevice, table_to_verify
+        from oneshot.search.measuring import LocalDevice, StoredMeasurements, table_to_verify
         from tables.devices import load_device
         from tables.store import load
 
@@ -86,31 +92,21 @@ class SearchVerification:
             None if table_name is None else load(table_name),
         )
         self.count = count
-        self.device: LocalDevice = LocalDevice.of_table(table, rounds, seed)
-
-    def measurements(self, output: Path, resume: bool) -> StoredMeasurements:
-        """Return the measurements, which are stored next to the result.
-
-        Args:
-            output: File of the result.
-            resume: Whether those of an interrupted search are used.
-        """
-        from oneshot.search.measuring import StoredMeasurements
-
+        self.device = LocalDevice.of_table(table, rounds, seed)
         path = output.with_name(f"{output.name}.measured.json")
-        return StoredMeasurements(path, self.device.table, self._measure, resume)
+        self.measurements = StoredMeasurements(path, table, self._measure, resume)
 
-    def verify(self, result: SearchResult, measurements: StoredMeasurements) -> SearchResult:
+    def verify(self, result: SearchResult) -> SearchResult:
         """Measure the best networks of a result; Ctrl-C ends the process with exit code 130."""
         from oneshot.search.verification import verify
 
         try:
             verification = verify(
-                result.codes, self.count, self.device.table, self.limit_ms, measurements
+                result.codes, self.count, self.device.table, self.limit_ms, self.measurements
             )
         except KeyboardInterrupt as interrupt:
             click.echo(
-                f"stopped after {len(measurements)} measured networks; resume with --resume",
+                f"stopped after {len(self.measurements)} measured networks; resume with --resume",
                 err=True,
             )
             raise SystemExit(130) from interrupt
