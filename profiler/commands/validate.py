@@ -86,7 +86,7 @@ def validate(
     import scipy.stats  # noqa: F401
 
     from profiler.backends.registry import make_backend_of
-    from profiler.instruments.devices import find
+    from profiler.instruments.devices import find, find_like
     from profiler.phases import by_phase
     from profiler.validation import check_versions
     from profiler.validation import validate as validate_table
@@ -101,7 +101,7 @@ def validate(
     if before is not None:
         check_versions(lookup_table, before)
 
-    device = find(device_name or ("gpu" if lookup_table.device["kind"] == "cuda" else "cpu"))
+    device = find(device_name) if device_name else find_like(lookup_table.device)
     backend = make_backend_of(lookup_table, device.torch_name)
 
     results: dict[str, Validation] = {}

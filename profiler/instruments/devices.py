@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,15 @@ def find(name: str) -> Device:
         )
 
     raise DeviceNotFound(f"unknown device {name!r}; available: {listed}")
+
+
+def find_like(identity: Mapping[str, Any]) -> Device:
+    """Return this machine's first device of the kind that a table records; raises as `find`.
+
+    Args:
+        identity: Identity of the table's device.
+    """
+    return find("gpu" if identity["kind"] == "cuda" else "cpu")
 
 
 def _cpu() -> Device:

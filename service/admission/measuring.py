@@ -188,11 +188,11 @@ def _measuring_agent(
 
 def _check_local(table: LookupTable, names: Sequence[str]) -> None:
     """Raise Problem where a table is not of the service's own machine."""
-    from profiler.instruments.devices import find
+    from profiler.instruments.devices import find_like
     from profiler.whole_networks import check_measurable
     from tables.errors import InvalidTable
 
-    device = find("gpu" if table.device["kind"] == "cuda" else "cpu")
+    device = find_like(table.device)
     try:
         check_measurable(table, device)
     except InvalidTable as error:

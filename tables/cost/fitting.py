@@ -214,11 +214,9 @@ class _Fitting:
 
     def _fit_network(self, kind: str) -> tuple[CostTable, Correction]:
         """Fit a perceptron or a recurrent network."""
-        from tables.cost.recurrent import fit_recurrent
-        from tables.cost.regression import block_costs_of, fit_multi_layer
+        from tables.cost.regression import NETWORKS, block_costs_of
 
-        fit = fit_recurrent if kind == "lstm" else fit_multi_layer
-        predict = fit(self.block_costs[self.mask], self.values[self.mask], self.seed)
+        predict = NETWORKS[kind](self.block_costs[self.mask], self.values[self.mask], self.seed)
         # A network is no sum over choices: its bounds have to be searched for.
         corrected = SearchedSums(
             self.space, lambda codes: predict(block_costs_of(self.space, codes, self.costs))

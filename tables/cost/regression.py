@@ -103,6 +103,13 @@ def fit_multi_layer(block_costs: Array, values: Array, seed: int) -> Predict:
     return predict
 
 
+NETWORKS: Mapping[str, Callable[[Array, Array, int], Predict]] = {
+    "mlp": fit_multi_layer,
+    "lstm": fit_recurrent,
+}
+"""Kind of correction -> function that fits its network."""
+
+
 def fold_residuals(
     kind: str, features: Array, block_costs: Array, values: Array, seed: int
 ) -> Array:
@@ -134,8 +141,7 @@ def fold_residuals(
             intercept, slopes = fit_linear(block_costs[train], values[train])
             predicted = intercept + block_costs[test] @ slopes
         else:
-            fit = fit_recurrent if kind == "lstm" else fit_multi_layer
-            predict = fit(block_costs[train], values[train], seed)
+            predict = NETWORKS[kind](block_costs[train], values[train], seed)
             predicted = predict(block_costs[test])
 
         residuals[test] = values[test] - predicted
