@@ -16,6 +16,15 @@ from tables.lookup_table import LookupTable
 from tables.network_measurements import MeasuredNetwork, NetworkMeasurements
 
 
+def check_single_latency(table: LookupTable) -> None:
+    """Check that networks of a table have one latency; raises InvalidTable."""
+    if table.phases:
+        raise InvalidTable(
+            f"{table.name!r} has networks of text, which run in several phases; measure them with"
+            " python -m profiler measure, and validate the table with python -m profiler validate"
+        )
+
+
 def check_measurable(table: LookupTable, device: Device) -> None:
     """Check that networks can be measured on this machine so that a table's estimates compare.
 
@@ -29,11 +38,7 @@ def check_measurable(table: LookupTable, device: Device) -> None:
     """
     # Raises where the table was imported.
     table.measured  # noqa: B018
-    if table.phases:
-        raise InvalidTable(
-            f"{table.name!r} has networks of text, which run in several phases; measure them with"
-            " python -m profiler measure"
-        )
+    check_single_latency(table)
 
     recorded = table.device
     if (recorded["kind"], recorded["processor"]) != (device.kind, device.processor):

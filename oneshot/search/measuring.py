@@ -132,6 +132,24 @@ class StoredMeasurements:
         return self.stored
 
 
+def check_single_phase(space: SearchSpace) -> None:
+    """Check that networks have one latency, which a verification can order them by.
+
+    Args:
+        space: Space of the search.
+
+    Raises:
+        InvalidOption: They run in several phases, such as the prompt and the tokens of a decoder.
+    """
+    if space.phases:
+        names = " and ".join(f"{phase}_ms" for phase in space.phases)
+        raise InvalidOption(
+            f"verify: networks of {space.name} have {names} rather than one latency, and no search"
+            " measures them yet; leave verify out, and measure what the search finds with python"
+            " -m profiler measure"
+        )
+
+
 def table_to_verify(
     space: SearchSpace,
     limits: Sequence[Limit],
@@ -150,8 +168,10 @@ def table_to_verify(
         The table, and the least limit of the latency on its device. None: there is no such limit.
 
     Raises:
-        InvalidOption: No table is known, or it is of another space.
+        InvalidOption: Networks of the space run in several phases, no table is known, or it is of
+            another space.
     """
+    check_single_phase(space)
     sources = [
         (load(limit.table), limit.maximum)
         for limit in limits

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from oneshot.search.measuring import check_single_phase
+from profiler.whole_networks import check_measurable, check_single_latency
 from service.admission.tasks import Admission, MeasureTask, VerifyTask
 from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference, read_table
@@ -17,6 +19,7 @@ from service.schemas.search import SearchRequest
 from service.store.agents import Agent
 from spaces.errors import UnknownName
 from spaces.registry import get
+from spaces.space import SearchSpace
 from tables.lookup_table import LookupTable
 from tables.metrics import canonical_metric
 
@@ -91,6 +94,8 @@ def admit_validation(
         agents: All agents.
         sender: Sender of the request.
     """
+    with blaming("name"):
+        check_single_latency(table)
     agent = find_agent(request.device, agents, sender, "device")
     _check_device(table, agent, "device")
     measuring = {
@@ -116,6 +121,7 @@ def admit_validation(
 
 def verification_of(
     request: SearchRequest,
+    space: SearchSpace,
     table: FileReference | None,
     agents: Sequence[Agent],
     sender: Sender,
@@ -124,17 +130,22 @@ def verification_of(
 
     Args:
         request: The search.
+        space: Its space.
         table: Its device's table; None where it has none.
         agents: All agents.
         sender: Sender of the request.
 
     Raises:
-        Problem: The search has no table to measure by, or no device can measure.
+        Problem: Networks of the space have several latencies, the search has no table to measure
+            by, or no device can measure.
     """
     if request.verify is None:
         if request.measure_on is not None:
             raise invalid("measure_on is for verify, which the search lacks", "measure_on")
         return None
+
+    with blaming("verify"):
+        check_single_phase(space)
     if table is None:
         raise invalid(
             "verify: the search has no lookup table to measure by; name one in device", "verify"
@@ -144,8 +155,6 @@ def verification_of(
     with blaming("device"):
         # Raises where the table was imported.
         lookup_table.measured  # noqa: B018
-    if lookup_table.phases:
-        raise invalid("verify: networks of text are measured by no search yet", "verify")
 
     agent = _measuring_agent(request, lookup_table, agents, sender)
     limits = request.constraints.to_limits()
@@ -189,7 +198,6 @@ def _measuring_agent(
 def _check_local(table: LookupTable, names: Sequence[str]) -> None:
     """Raise Problem where a table is not of the service's own machine."""
     from profiler.instruments.devices import find_like
-    from profiler.whole_networks import check_measurable
     from tables.errors import InvalidTable
 
     device = find_like(table.device)

@@ -63,7 +63,7 @@ def admit_search(
             device_models(device, space)
 
     table = device if isinstance(device, FileReference) else None
-    verify = verification_of(request, table, agents, catalog.sender)
+    verify = verification_of(request, space, table, agents, catalog.sender)
     task = replace(_search_task(request, space, device, guide), verify=verify)
     problem = bind_problem(task, _UnusedGuide(), _Fields(request))
     _check_strategy(request, problem)

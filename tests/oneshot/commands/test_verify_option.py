@@ -119,3 +119,12 @@ def test_bad_options_are_refused_before_the_search(table: Path, tmp_path: Path) 
     assert "name one with --table" in run(*plain, "--verify", 3).stderr
     assert "--table is for --verify" in run(*plain, "--table", table).stderr
     assert not list(tmp_path.glob("found*"))
+
+
+def test_verification_of_decoders_is_refused_with_both_latencies(tmp_path: Path) -> None:
+    output = tmp_path / "found.json"
+    options = ("--space", "decoder-tiny", "--guide", "mine", "--verify", 3)
+    refused = run("search", *options, "--constraint", "params<=1e6", "-o", output)
+    assert refused.exit_code == 2
+    assert "verify: networks of decoder-tiny have prefill_ms and decode_ms" in refused.stderr
+    assert not output.exists()

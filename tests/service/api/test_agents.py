@@ -13,14 +13,19 @@ import spaces
 from profiler.backends.registry import BACKENDS, register_backend
 from profiler.instruments.devices import find
 from profiler.refining import refine
+from service import problems
+from service.admission.measuring import verification_of
+from service.catalog.names import Sender
 from service.context import Service, service_of
 from service.kinds import get
 from service.kinds.base import Context, HandedOver, Outcome
+from service.schemas.search import SearchRequest
 from spaces.architecture import Architecture
 from spaces.fingerprint import space_fingerprint
 from tables import LookupTable
 from tables.network_measurements import MeasuredNetwork, NetworkMeasurements
 from tests.service.api.conftest import Problem
+from tests.service.text_tables import decoder_table
 from tests.steady import SteadyBackend, latency_of, steady_table
 
 SPACE = spaces.get("spos-tiny")
@@ -255,6 +260,22 @@ def test_bad_requests_name_their_fields(http: FlaskClient, problem: Problem) -> 
         "invalid-value",
         "measure_on",
     )
+
+
+def test_networks_of_text_are_measured_by_no_job(http: FlaskClient, problem: Problem) -> None:
+    register(http)
+    space = spaces.get("decoder-tiny")
+    text = decoder_table(space)
+    assert http.post("/tables", json=text.to_dict()).status_code == 201
+    refused = http.post("/tables/text/validation", json={"device": "pi"})
+    body = problem(refused, 422, "invalid-value", "name")
+    assert "run in several phases" in body["detail"]
+
+    request = SearchRequest(space=space.name, device="text", guide={"name": "any"}, verify=3)
+    with pytest.raises(problems.Problem) as caught:
+        verification_of(request, space, None, [], Sender())
+    assert (caught.value.status, caught.value.field) == (422, "verify")
+    assert "prefill_ms and decode_ms rather than one latency" in str(caught.value)
 
 
 class NoReports:
