@@ -1,5 +1,6 @@
 """Storages that stall: artifacts fail in time, and slow ones are waited for."""
 
+import io
 import threading
 import time
 import uuid
@@ -49,7 +50,8 @@ class StallingFiles(MemoryFileSystem):
     def open(self, path: str, mode: str = "rb", *_: Any, **options: Any) -> Any:
         file = super().open(path, mode, **options)
         if mode == "rb":
-            return SlowReader(file, self._wait)
+            # Every reader has its own position; those of files in memory share one.
+            return SlowReader(io.BytesIO(file.getvalue()), self._wait)
         return file
 
 
