@@ -35,10 +35,10 @@ def test_bare_list_has_every_kind_with_its_names_and_group() -> None:
 
 @pytest.mark.parametrize("kind", list(REGISTRIES))
 def test_every_built_in_entry_has_a_summary(kind: str) -> None:
-    entries = run_json(kind)
+    # Plug-ins that other tests load may have added theirs.
+    entries = [entry for entry in run_json(kind) if entry["from"] == "built in"]
     assert entries
     assert [entry["name"] for entry in entries if not entry["summary"]] == []
-    assert {entry["from"] for entry in entries} == {"built in"}
 
 
 def test_entry_is_shown_with_its_aliases_and_options() -> None:
