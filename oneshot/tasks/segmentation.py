@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from torch.nn import functional
 from oneshot.data.scenes.views import IGNORED
 from oneshot.errors import InvalidOption
 from oneshot.tasks.gathering import gathered
+from oneshot.tasks.lovasz import lovasz_softmax
 from oneshot.tasks.registry import register_task
 from oneshot.tasks.resampling import percentile_interval, resampled
 from oneshot.tasks.tally import MeanTally, Tally
@@ -33,9 +35,11 @@ class Segmentation(Task):
 
     Args:
         ignore: A further class whose pixels do not count, and which is never predicted; -1: none.
+        lovasz: Weight of the Lovász-softmax loss, a surrogate of the IoU that small classes count
+            in as much as large ones, next to the cross-entropy's 1.
 
     Raises:
-        InvalidOption: `ignore` is below -1.
+        InvalidOption: `ignore` is below -1, or `lovasz` below 0.
 
     Example:
         >>> import torch
@@ -53,13 +57,16 @@ class Segmentation(Task):
     distils = True
     has_pictures = True
 
-    def __init__(self, *, ignore: int = -1):
+    def __init__(self, *, ignore: int = -1, lovasz: float = 0.0):
         if ignore < -1:
             raise InvalidOption(f"ignore must be a class, or -1 for none, not {ignore}")
+        if not 0 <= lovasz < math.inf:
+            raise InvalidOption(f"lovasz must be a weight from 0 on, not {lovasz}")
         self.ignore = ignore
+        self.lovasz = lovasz
 
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Return the mean over images of the cross-entropy of their pixels that count.
+        """Return the mean over images of their losses over the pixels that count.
 
         So the mean over two processes is that of one with both batches.
         """
@@ -69,7 +76,10 @@ class Segmentation(Task):
         )
         # The mean of an image without any class would be NaN.
         counts = (pixels != IGNORED).flatten(1).sum(1).clamp(min=1)
-        return (losses.flatten(1).sum(1) / counts).mean()
+        of_images = losses.flatten(1).sum(1) / counts
+        if self.lovasz:
+            of_images = of_images + self.lovasz * lovasz_softmax(outputs, pixels)
+        return of_images.mean()
 
     def tally(self, device: torch.device) -> Tally:
         """Return an empty tally of the metrics."""
