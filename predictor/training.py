@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from predictor.base import Predictor
 from predictor.encoders.registry import ENCODERS
+from predictor.ensemble.learned_columns import LearnedColumns, read_learned_columns
 from predictor.ensemble.predictor import GraphPredictor
 from predictor.errors import InvalidValues
 from predictor.evaluated import EvaluatedArchitectures
@@ -51,6 +52,8 @@ class TrainingSettings:
             learns first. None: the encoder's default.
         steps: Metrics that the steps of an anytime TA-GATES are taught, such as the accuracies
             after some and after all epochs; the last is `metric`. Empty: the metric alone.
+        columns: Columns that the experts of DELE learn first; see
+            `predictor.ensemble.learned_columns.read_learned_columns`. Empty: FLOPs and parameters.
         source: Predictor of another space that the trained one, of the same encoder, begins with.
             None: it begins with random weights.
     """
@@ -65,8 +68,14 @@ class TrainingSettings:
     pretraining: int | None = None
     source: GraphPredictor | None = None
     steps: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.columns and self.pretraining is not None:
+            raise InvalidValues(
+                f"--pretraining {self.pretraining}: columns of files are learned of their own"
+                " architectures; leave it out"
+            )
         if self.steps and self.encoder != "ta-gates":
             raise InvalidValues(
                 "several metrics teach the steps of --encoder ta-gates, not of"
@@ -101,6 +110,7 @@ class PredictorTraining:
         self.count = len(self.train_rows)
         # Other predictors, such as the baseline, are taught the last metric alone.
         self.step_values = self.data.step_values(settings.steps) if settings.steps else None
+        self._columns = self._read_columns()
         self.figures: dict[str, dict[str, float | None]] = {}
         """Kind of predictor -> figures on the test rows, and the seconds of fit and test."""
 
@@ -205,6 +215,8 @@ class PredictorTraining:
         tested = len(self.test_rows)
         trained = rows if self._refitted else [rows[row] for row in self.train_rows]
         text = f"evidence: {describe(trained)}"
+        if self._columns is not None:
+            text += f", experts of {', '.join(self._columns.names)}"
 
         tau = self.figures[self.settings.encoder]["kendall_tau"]
         # Predictions that are all equal rank nothing.
@@ -225,8 +237,15 @@ class PredictorTraining:
             encoder=kind,
             pretraining=settings.pretraining,
             source=settings.source if kind == settings.encoder else None,
+            columns=self._columns if kind == settings.encoder else None,
             config=self._anytime_config() if kind == settings.encoder else None,
         )
+
+    def _read_columns(self) -> LearnedColumns | None:
+        texts = self.settings.columns
+        if not texts:
+            return None
+        return read_learned_columns(texts, self.data.space, self.data.path, self.data.metric)
 
     def _anytime_config(self) -> dict[str, Any] | None:
         steps = self.settings.steps

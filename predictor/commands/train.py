@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         python -m predictor train --data trained.jsonl --metric projected_cross_entropy \\
             --columns proxies.jsonl --columns supernet.jsonl --space spos -o predictor.safetensors
         python -m predictor train --columns proxies.jsonl --space spos -o predictor.safetensors
+        python -m predictor train --encoder dele --data trained.jsonl --metric top1 \\
+            --columns proxies.jsonl --columns supernet.jsonl --space spos -o predictor.safetensors
         """
     )
 )
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     "--columns",
     multiple=True,
     help="Evaluations or proxies that the data's metric weighs, or that vote without data: FILE or"
-    " FILE:METRIC; may be repeated.",
+    " FILE:METRIC; of dele, which learns each by an expert, also METRIC, another one of the data."
+    " May be repeated.",
 )
 @click.option("--space", "space_name", required=True, help="Space of the evaluations.")
 @click.option(
@@ -88,7 +91,7 @@ if TYPE_CHECKING:
     default=None,
     help=(
         "Number of random architectures whose FLOPs a graph predictor learns first; dele learns"
-        " their FLOPs and parameters.  [default: 0; 1000 of dele]"
+        " their FLOPs and parameters where it has no columns.  [default: 0; 1000 of dele]"
     ),
 )
 @click.option(
@@ -141,8 +144,12 @@ def train(
     rank correlation in cross-validation is printed. The columns' files may be of the same choices
     in another form of the space, such as one with fewer channels. Without --data each column has
     one vote, except where it contradicts all others; predictions are mean logarithms of ranks.
+
+    With --columns and --encoder dele each column, of whichever architectures it is known, is
+    learned by an expert of its own, then a gate over the experts learns the data's metric. Neither
+    predictions nor searches need the columns.
     """
-    if columns:
+    if columns and not _has_experts(encoder):
         _train_on_evidence(data, columns, space_name, encoder, metrics, seed, report, output)
         return
     if data is None:
@@ -165,6 +172,7 @@ def train(
         pretraining,
         load_source(transfer, encoder) if transfer is not None else None,
         metrics if len(metrics) > 1 else (),
+        columns,
     )
     training = PredictorTraining(data, settings, output, open_progress=Bar)
     training.run()
@@ -193,6 +201,7 @@ def train(
             "pretraining": pretraining,
             "transfer": None if transfer is None else str(transfer),
             "baseline": baseline,
+            **({"columns": list(columns)} if columns else {}),
             "figures": training.figures,
             **({"steps": training.step_taus} if training.step_taus else {}),
             **({} if verdict is None else {"verdict": verdict}),
@@ -201,6 +210,13 @@ def train(
 
     used = len(training.data.codes) if refit else training.count
     click.echo(f"wrote {output}, trained on {used} evaluations")
+
+
+def _has_experts(encoder: str) -> bool:
+    """Return whether an encoder has experts, each of which learns a column."""
+    from predictor.encoders.registry import ENCODERS
+
+    return encoder in ENCODERS and bool(ENCODERS.get(encoder).expert_argument)
 
 
 def _train_on_evidence(
@@ -220,7 +236,7 @@ def _train_on_evidence(
     from spaces.files import write_text
 
     if encoder not in (DEFAULT, "evidence"):
-        raise InvalidValues(f"--columns are for --encoder evidence, not for {encoder}")
+        raise InvalidValues(f"--columns are for --encoder evidence or dele, not for {encoder}")
     if len(metrics) > 1:
         raise InvalidValues(f"--metric: evidence is of one metric, not of {', '.join(metrics)}")
     metric = metrics[0] if metrics else None

@@ -3,6 +3,7 @@
 The ranking losses compare every architecture of a batch with every other. Two values are compared
 only where they differ by more than a threshold, since smaller differences are noise of training.
 Dimensions before the last are separate batches, such as one for each member of an ensemble.
+A value that is not known is NaN: it is compared with no other.
 """
 
 from __future__ import annotations
@@ -122,8 +123,14 @@ def list_mle(
 def squared_error(
     scores: Tensor, values: Tensor, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Compute the mean squared error [...] of scores [..., n] as estimates of values [..., n]."""
-    return (scores - values).square().mean(-1)
+    """Compute the mean squared error [...] of scores [..., n] as estimates of values [..., n].
+
+    Values that are not known, NaN, are left out.
+    """
+    known = ~values.isnan()
+    # Not by a factor of 0 afterwards: the gradient of an error of NaN is NaN.
+    errors = scores - torch.where(known, values, scores)
+    return errors.square().sum(-1) / known.sum(-1).clamp(min=1)
 
 
 def anytime(
@@ -170,6 +177,7 @@ def _differences(scores: Tensor) -> Tensor:
 
 def _pairs(values: Tensor, threshold: float) -> Tensor:
     """Return whether the row is better than the column, bool [..., n, n]."""
+    # A difference of NaN exceeds nothing, so that unknown values are in no pair.
     return _differences(values) > threshold
 
 

@@ -21,8 +21,9 @@ from predictor.encoders.registry import encoder_class
 from predictor.ensemble.calibration import Calibration
 from predictor.ensemble.fitting import Fitting as Fitting
 from predictor.ensemble.fitting import Training
+from predictor.ensemble.learned_columns import LearnedColumns
 from predictor.ensemble.members import Members
-from predictor.ensemble.pretraining import LearnedColumns, pretrain_on_macs
+from predictor.ensemble.pretraining import pretrain_on_macs
 from predictor.ensemble.transfer import transfer
 from predictor.errors import InvalidValues, TooFewArchitectures
 from predictor.evaluated import network_numbers
@@ -54,9 +55,12 @@ class GraphPredictor(Predictor):
             Encoders with experts learn their columns of these instead. None: the encoder's default.
         source: Fitted predictor of another space with the same encoder, whose weights and sizes
             the members begin with. None: they begin with random weights.
+        columns: Columns that the experts of an encoder learn before the values, in place of those
+            that `fit` is given. None: there are none.
 
     Raises:
         NotFitted: `source` is not fitted.
+        InvalidValues: There are columns, and the encoder has no experts.
 
     Example:
         >>> import numpy as np
@@ -84,6 +88,7 @@ class GraphPredictor(Predictor):
         config: Mapping[str, Any] | None = None,
         pretraining: int | None = None,
         source: GraphPredictor | None = None,
+        columns: LearnedColumns | None = None,
     ):
         super().__init__(space, seed)
         self.members = members
@@ -102,6 +107,9 @@ class GraphPredictor(Predictor):
 
         self.encoders: list[Encoder] = []
         self.auxiliary = AuxiliaryFeatures({})
+        if columns is not None and not encoder_class(encoder).expert_argument:
+            raise InvalidValues(f"columns are learned by experts, which {encoder} does not have")
+        self.measured_columns = columns
         self.columns: LearnedColumns | None = None
         self.calibration: Calibration | None = None
         # Of the steps before the last, where each step was taught values of its own.
@@ -159,7 +167,7 @@ class GraphPredictor(Predictor):
 
         expert_argument = encoder_class(self.encoder).expert_argument
         if expert_argument:
-            self.columns = LearnedColumns.from_providers(
+            self.columns = self.measured_columns or LearnedColumns.from_providers(
                 self.space, codes, self.pretraining, self.seed, auxiliary
             )
             self.config[expert_argument] = len(self.columns.names)
@@ -395,7 +403,8 @@ class GraphPredictor(Predictor):
         if self.source is not None:
             identity.append(self.source.digest())
         if self.columns is not None:
-            identity.append(hashlib.sha256(self.columns.values.tobytes()).hexdigest())
+            learned = self.columns.codes.tobytes() + self.columns.values.tobytes()
+            identity.append(hashlib.sha256(learned).hexdigest())
 
         return json.dumps(identity)
 

@@ -1,27 +1,20 @@
-"""What members of an ensemble learn before the values: MACs, or a column for each expert."""
+"""Multiply-accumulates, which members of an ensemble may learn before the values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from predictor.base import Auxiliary
 from predictor.encoders.base import Encoder
 from predictor.ensemble.fitting import Fitting, Training
-from predictor.errors import InvalidValues
 from predictor.ranks import NormalScores
 from spaces.progress import Progress
-from spaces.space import Codes, SearchSpace
+from spaces.space import SearchSpace
 
 _MACS_EPOCHS = 20
-
-# The member that leaves an architecture out, where none does.
-_NONE = -1
 
 
 def pretrain_on_macs(
@@ -69,87 +62,3 @@ def pretrain_on_macs(
             if not name.startswith("head")
         }
         member.load_state_dict(body, strict=False)
-
-
-@dataclass(frozen=True)
-class LearnedColumns:
-    """Columns that the experts of an encoder learn before the values.
-
-    Args:
-        codes: Codes of the architectures [n, choices].
-        values: Normal scores of the columns, [n, columns].
-        names: Names of the columns.
-    """
-
-    codes: Codes
-    values: NDArray[np.float64]
-    names: tuple[str, ...]
-
-    @classmethod
-    def from_providers(
-        cls, space: SearchSpace, codes: Codes, count: int, seed: int, providers: Auxiliary | None
-    ) -> LearnedColumns:
-        """Read columns of training data and of random architectures.
-
-        Args:
-            space: Space of the architectures.
-            codes: Codes of the training data [n, choices].
-            count: Number of random architectures that are added.
-            seed: Seed of these.
-            providers: Name -> function that returns the column of given codes. None or empty: the
-                multiply-accumulates and the parameters.
-
-        Raises:
-            InvalidValues: A column has another shape, or a number that is not finite.
-            MissingAuxiliary: A column does not have a random architecture.
-        """
-        random = space.sample(np.random.default_rng([seed, 2]), count)
-        pool = np.asfortranarray(np.unique(np.concatenate([codes, random]), axis=0))
-        functions: Mapping[str, Callable[[Codes], Any]] = providers or {
-            "macs": space.macs,
-            "params": space.params,
-        }
-
-        columns = []
-        for name, column_of in functions.items():
-            column = np.asarray(column_of(pool), dtype=np.float64)
-            if column.shape != (len(pool),) or not np.isfinite(column).all():
-                raise InvalidValues(
-                    f"the column {name!r} must be one finite number for each of {len(pool)} rows"
-                )
-            columns.append(NormalScores.from_values(column).to_scores(column))
-        return cls(pool, np.stack(columns, axis=1), tuple(functions))
-
-    def teach(
-        self,
-        members: Sequence[Encoder],
-        space: SearchSpace,
-        fitting: Fitting,
-        seed: int,
-        progress: Progress,
-    ) -> None:
-        """Train the experts of members, each on its own column.
-
-        Args:
-            members: Members of an ensemble, whose weights change.
-            space: Space of the architectures.
-            fitting: Settings of the training.
-            seed: Seed of the training.
-            progress: Receives a text after every epoch.
-        """
-        for member in members:
-            # The experts' scores are compared with the columns as those of steps with their values.
-            member.anytime = True
-
-        trained = Training(
-            members,
-            members[0].inputs(space, self.codes),
-            self.values,
-            np.full(len(self.codes), _NONE),
-            fitting,
-            seed,
-        ).run(lambda fraction, text: progress(0.0, f"learning columns, {text}"))
-
-        for member, encoder in zip(members, trained.encoders(), strict=True):
-            member.anytime = False
-            member.load_state_dict(encoder.state_dict())

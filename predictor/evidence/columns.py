@@ -17,7 +17,8 @@ from spaces.errors import PathfitError
 from spaces.formats.files import adopted
 from spaces.space import Codes, SearchSpace
 from tables.errors import InvalidEvaluation
-from tables.evaluation import Evaluation, read, scores, values
+from tables.evaluation import Evaluation, find_metric, read, scores, values
+from tables.metrics import COSTS
 
 Array = NDArray[np.float64]
 
@@ -56,7 +57,8 @@ def read_columns(texts: Iterable[str], space: SearchSpace) -> list[EvidenceColum
 
     Architectures may be of the same choices in another form of the space, such as one with fewer
     channels. Of proxies all metrics are read; of a supernet's evaluations the cross-entropy, and
-    of short trainings the projected score.
+    of short trainings the projected score. A metric of which lower is better is negated, unless it
+    is a cost, since larger networks promise better accuracy.
 
     Args:
         texts: `FILE.jsonl`, or `FILE.jsonl:METRIC` for one metric.
@@ -123,10 +125,17 @@ def _metrics(path: Path, row: Evaluation) -> list[str]:
 
 
 def _scores(path: Path, rows: Sequence[Evaluation], metric: str) -> Array:
-    # Of every proxy, also of a plug-in's, greater values promise better accuracy.
-    is_proxy = rows[0].source.get("kind") == "proxies"
+    """Return a column of evaluations, of which greater promises better accuracy."""
+    # True of every proxy, also of a plug-in's, and of every cost: larger networks are better.
+    is_promise = rows[0].source.get("kind") == "proxies" or metric.partition("@")[0] in COSTS
+    if not is_promise and find_metric(rows, metric) is None and metric in rows[0].metrics:
+        raise InvalidEvaluation(
+            f"{path}: nothing says whether a greater {metric} is better; describe it in"
+            f' "source", such as {{"metrics": {{"{metric}": {{"higher_is_better": true}}}}}}'
+        )
+
     try:
-        column = values(rows, metric) if is_proxy else scores(rows, metric)
+        column = values(rows, metric) if is_promise else scores(rows, metric)
     except PathfitError as error:
         raise InvalidEvaluation(f"{path}: {error}") from error
 

@@ -12,9 +12,9 @@ import predictor
 import spaces
 from predictor.encoders.dele import DeleEncoder
 from predictor.ensemble.fitting import Fitting
+from predictor.ensemble.learned_columns import LearnedColumns
 from predictor.ensemble.predictor import GraphPredictor
-from predictor.ensemble.pretraining import LearnedColumns
-from predictor.errors import InvalidValues, MissingAuxiliary
+from predictor.errors import InvalidValues, MissingAuxiliary, TooFewArchitectures
 from predictor.metrics import kendall_tau
 from spaces.space import Codes
 
@@ -109,6 +109,52 @@ def test_columns_are_those_of_training_data_and_random_architectures() -> None:
     assert 60 < len(known) <= 70
     order = np.argsort(columns.values[:, 0], kind="stable")
     assert (np.diff(SPACE.macs(columns.codes)[order]) >= 0).all()
+
+
+def test_measured_columns_are_unknown_of_other_architectures() -> None:
+    first, second = sample(30, seed=3), sample(12, seed=4)
+    repeated = np.concatenate([second, second[:1]])
+    values = np.concatenate([skips(second), skips(second[:1]) + 20])
+
+    columns = LearnedColumns.from_measured(
+        {"a": (first, convolutions(first)), "b": (repeated, values)}
+    )
+
+    known = {tuple(row) for row in columns.codes[~np.isnan(columns.values[:, 1])].tolist()}
+    assert known == {tuple(row) for row in second.tolist()}
+    assert len(columns.codes) == len(np.unique(np.concatenate([first, second]), axis=0))
+    # The mean of two values of one architecture is the greatest of all.
+    best = columns.codes[np.nanargmax(columns.values[:, 1])]
+    np.testing.assert_array_equal(best, second[0])
+
+
+def test_experts_learn_columns_of_different_architectures() -> None:
+    first, second = sample(150, seed=3), sample(150, seed=4)
+    columns = LearnedColumns.from_measured(
+        {"convolutions": (first, convolutions(first)), "skips": (second, skips(second))}
+    )
+    encoders = [fresh(2).train(), fresh(2).train()]
+
+    with torch.random.fork_rng(devices=[]):
+        columns.teach(encoders, SPACE, SHORT, 0, lambda fraction, text: None)
+
+    test = sample(200, seed=7)
+    with torch.inference_mode():
+        scores = encoders[0].eval()(encoders[0].inputs(SPACE, test), every_step=True).numpy()
+    assert kendall_tau(scores[:, 0], convolutions(test)) > 0.5
+    assert kendall_tau(scores[:, 1], skips(test)) > 0.5
+
+
+def test_measured_columns_are_checked() -> None:
+    few, enough = sample(9), sample(10)
+
+    with pytest.raises(TooFewArchitectures, match="the column 'few' has 9 architectures"):
+        LearnedColumns.from_measured({"few": (few, skips(few))})
+    with pytest.raises(InvalidValues, match="the column 'a' has a value that is not finite"):
+        LearnedColumns.from_measured({"a": (enough, np.full(len(enough), np.inf))})
+    columns = LearnedColumns.from_measured({"a": (enough, skips(enough))})
+    with pytest.raises(InvalidValues, match="by experts, which gates does not have"):
+        GraphPredictor(SPACE, columns=columns)
 
 
 # The predictor

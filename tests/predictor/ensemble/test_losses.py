@@ -81,6 +81,21 @@ def test_listmle_is_the_likelihood_of_the_order() -> None:
     assert list_mle(scores, values).item() == pytest.approx(-math.log(likelihood[1, 3, 2, 0]))
 
 
+@pytest.mark.parametrize("name", [*COMPARING, "mse"])
+def test_unknown_values_are_compared_with_no_other(name: str) -> None:
+    scores = torch.tensor([0.3, -1.2, 2.0, 0.7], requires_grad=True)
+    values = torch.tensor([1.0, torch.nan, 3.0, 2.0])
+    known = ~values.isnan()
+
+    value = all_pairs(name)(scores, values, None)
+    torch.autograd.backward(value)
+
+    assert value.item() == pytest.approx(all_pairs(name)(scores[known], values[known], None).item())
+    assert scores.grad is not None
+    assert scores.grad[1] == 0
+    assert scores.grad.isfinite().all()
+
+
 def test_squared_error_by_hand() -> None:
     assert squared_error(tensor([1.0, 2.0, 5.0]), tensor([1.0, 4.0, 4.0])).item() == pytest.approx(
         5 / 3

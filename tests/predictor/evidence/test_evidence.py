@@ -225,7 +225,7 @@ def test_command_trains_on_columns_and_prints_the_evidence(tmp_path: Path) -> No
         f" correlation in cross-validation {correlation}"
     ) in result.output
     assert predictor.load(output).trained_on["evidence"] in result.output
-    with pytest.raises(InvalidValues, match="--columns are for --encoder evidence, not for gates"):
+    with pytest.raises(InvalidValues, match="evidence or dele, not for gates"):
         CliRunner().invoke(train, [*command, "--encoder", "gates"], catch_exceptions=False)
 
 
