@@ -9,12 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.files import read_text
+from spaces.formats.json_text import read_json
 from spaces.space import SearchSpace
 from tables.errors import InvalidEvaluation, InvalidTable
 from tables.evaluation import Evaluation, values
@@ -88,8 +87,8 @@ def read_candidates(path: str | Path) -> Candidates:
         InvalidFile: The file cannot be read.
         InvalidTable: It is no file of candidates.
     """
+    document = read_json(path)
     try:
-        document: Any = json.loads(read_text(path))
         if document["format"] != FORMAT:
             raise ValueError(f"the format is {document['format']!r}")
         names = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -22,6 +21,7 @@ from spaces.choice import Choice
 from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidFile
 from spaces.files import write_text
+from spaces.formats.json_text import read_json
 from spaces.formats.nni.search_space import write_search_space
 from spaces.formats.nni.values import Spelling, candidate_of, read_value
 from spaces.modules.mutable import Mutable, assign_keys
@@ -165,12 +165,7 @@ def _sampled_candidate(choice: Choice, entry: Any) -> str:
 
 
 def _read(path: str | Path) -> dict[str, Any]:
-    try:
-        content = json.loads(Path(path).read_text())
-    except OSError as error:
-        raise InvalidFile(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InvalidFile(f"{path}: is no JSON: {error}") from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise InvalidFile(f"{path}: an architecture is a JSON object, not {content!r:.40}")
     return content

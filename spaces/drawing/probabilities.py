@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from spaces.drawing.sketch import Probabilities
 from spaces.errors import InvalidFile
-from spaces.files import read_text
+from spaces.formats.json_text import read_json
 
 
 def read_probabilities(path: str | Path) -> Probabilities:
@@ -19,11 +18,7 @@ def read_probabilities(path: str | Path) -> Probabilities:
     Raises:
         InvalidFile: The file is no such object; the key at fault is named.
     """
-    try:
-        value = json.loads(read_text(path))
-    except ValueError as error:
-        raise InvalidFile(f"{path}: not JSON: {error}") from error
-
+    value = read_json(path)
     if not isinstance(value, dict):
         raise InvalidFile(f"{path}: probabilities are an object of choices, not {value!r:.40}")
     for key, row in value.items():

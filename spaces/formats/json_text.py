@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 from spaces.errors import InvalidFile
+from spaces.files import read_text
 
 
 def parse_json(text: str) -> Any:
@@ -23,6 +25,19 @@ def parse_json(text: str) -> Any:
     except (ValueError, RecursionError) as error:
         reason = error if isinstance(error, ValueError) else "nested too deeply"
         raise InvalidFile(f"not JSON: {reason}") from error
+
+
+def read_json(path: str | Path) -> Any:
+    """Return the value of a JSON file, compressed by gzip or not.
+
+    Raises:
+        InvalidFile: The file cannot be read or is not JSON, as `parse_json` says; it is named.
+    """
+    text = read_text(path)
+    try:
+        return parse_json(text)
+    except InvalidFile as error:
+        raise InvalidFile(f"{path}: {error}") from error
 
 
 def bounded_int(text: str) -> int:

@@ -67,7 +67,7 @@ def _read_labels(root: Path, part: str) -> list[tuple[str, list[_Object]]]:
     try:
         images = json.loads(path.read_text(encoding="utf-8"))
         named = [(str(image["name"]), _objects(image.get("labels") or ())) for image in images]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise InvalidData(
             f"{path} needs a list of images with name and labels of category and box2d (x1, y1, x2,"
             f" y2): {type(error).__name__}: {error}"

@@ -87,7 +87,7 @@ class _Document:
             }
             for image in self.images.values():
                 _ = image["file_name"], int(image["width"]), int(image["height"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
             raise InvalidData(
                 f"{path} needs images (id, file_name, width, height), annotations and categories"
                 f" (id, name): {type(error).__name__}: {error}"
