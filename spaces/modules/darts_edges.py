@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces.cells.darts_design import CELLS, CellDesign
-from spaces.modules.edge_choices import edge_choice, edge_choices, joined
-from spaces.modules.partial import partial_mixture
+from spaces.modules.edge_choices import edge_choice, edge_choices, node_value
 
 if TYPE_CHECKING:
     from spaces.cells.darts import Skeleton
@@ -91,11 +90,9 @@ class DartsEdges(nn.Module):
             values = [sides[0](previous), sides[1](last)]  # type: ignore[index]
             remaining = iter(choices.children())
             for node in range(self.nodes):
-                terms = [
-                    partial_mixture(next(remaining), values[source], self.channel_divisor)
-                    for source in range(node + 2)
-                ]
-                values.append(joined(self.edges, f"{self.kinds[index]}_{node}", terms))
+                mixtures = [next(remaining) for _ in values]
+                key = f"{self.kinds[index]}_{node}"
+                values.append(node_value(self.edges, key, mixtures, values, self.channel_divisor))
             previous, last = last, torch.cat(values[2:], 1)
             # A module, so that an algorithm may record its output.
             if index == self._tapped:

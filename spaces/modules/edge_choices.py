@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
-from spaces.modules.partial import partial_mixture
+from spaces.modules.partial import first_channels, partial_mixture, shuffled
 from spaces.modules.supernet import Supernet
 
 if TYPE_CHECKING:
@@ -78,13 +79,43 @@ def edge_choices(counts: Mapping[str, int]) -> nn.ModuleDict:
     )
 
 
-def joined(choices: nn.ModuleDict, node: str, terms: Sequence[Tensor]) -> Tensor:
-    """Return the value of a node: the sum of its edges, weighted where `choices` has the node."""
-    if node in choices:
-        weighted: Tensor = choices[node](terms)
+def node_value(
+    choices: nn.ModuleDict,
+    node: str,
+    mixtures: Sequence[nn.Module],
+    sources: Sequence[Tensor],
+    channel_divisor: int,
+) -> Tensor:
+    """Return the value of a node: the sum of its edges, weighted where `choices` has the node.
+
+    Args:
+        choices: Choices of the edges, as `edge_choices` makes them.
+        node: Name of the node.
+        mixtures: Mixture of operations on each edge.
+        sources: Value that each edge reads, [n, channels, height, width].
+        channel_divisor: Ratio of the channels to those of the mixtures; see `partial_mixture`.
+    """
+    edges = list(zip(mixtures, sources, strict=True))
+    if node not in choices:
+        terms = [partial_mixture(mixture, x, channel_divisor) for mixture, x in edges]
+        # Not sum(terms): its 0 would add a step to the computation.
+        return sum(terms[1:], terms[0])
+    if channel_divisor == 1:
+        weighted: Tensor = choices[node]([mixture(x) for mixture, x in edges])
         return weighted
-    # Not sum(terms): its 0 would add a step to the computation.
-    return sum(terms[1:], terms[0])
+
+    def join(*tensors: Tensor) -> Tensor:
+        outputs, values = tensors[: len(edges)], tensors[len(edges) :]
+        joined: Tensor = choices[node](list(map(shuffled, outputs, values)))
+        return joined
+
+    # The gradient of an edge's weight needs all channels of the edge, of which only those of the
+    # mixture are new: joined again in the backward pass, they do not stay in memory until then.
+    outputs = [mixture(first_channels(x, channel_divisor)) for mixture, x in edges]
+    value: Tensor = checkpoint(
+        join, *outputs, *sources, use_reentrant=False, preserve_rng_state=False
+    )
+    return value
 
 
 class StagedEdges(Supernet):
@@ -148,12 +179,15 @@ class StagedEdges(Supernet):
     def _run_cell(self, choices: Sequence[nn.Module], x: Tensor) -> Tensor:
         nodes = [x]
         for node in range(1, self.edges[-1][1] + 1):
-            terms = [
-                partial_mixture(choice, nodes[source], self.channel_divisor)
+            edges = [
+                (choice, nodes[source])
                 for (source, target), choice in zip(self.edges, choices, strict=True)
                 if target == node
             ]
-            nodes.append(joined(self.nodes, f"node_{node}", terms))
+            mixtures, sources = zip(*edges, strict=True)
+            nodes.append(
+                node_value(self.nodes, f"node_{node}", mixtures, sources, self.channel_divisor)
+            )
 
         return nodes[-1]
 

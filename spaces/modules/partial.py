@@ -47,13 +47,29 @@ def partial_mixture(mixture: nn.Module, x: Tensor, divisor: int) -> Tensor:
         output: Tensor = mixture(x)
         return output
 
-    count = x.shape[1] // divisor
-    mixed, passed = mixture(x[:, :count]), x[:, count:]
+    return shuffled(mixture(first_channels(x, divisor)), x)
+
+
+def first_channels(x: Tensor, divisor: int) -> Tensor:
+    """Return the first 1 / `divisor` of the channels of a value [n, channels, height, width]."""
+    return x[:, : x.shape[1] // divisor]
+
+
+def shuffled(mixed: Tensor, x: Tensor) -> Tensor:
+    """Shuffle the output of a mixture with the channels that it did not read.
+
+    Args:
+        mixed: Output of the mixture, [n, count, height, width].
+        x: Value whose first `count` channels it read, [n, channels, ...] of equal or twice the
+            height and width.
+    """
+    count = mixed.shape[1]
+    passed = x[:, count:]
     if mixed.shape[-1] != passed.shape[-1]:
         passed = nn.functional.max_pool2d(passed, 2)
 
     # Shuffled, so that the next mixture reads channels that passed here.
     joined = torch.cat([mixed, passed], 1)
     size, channels, *sides = joined.shape
-    groups = joined.reshape(size, divisor, count, *sides)
+    groups = joined.reshape(size, channels // count, count, *sides)
     return groups.transpose(1, 2).reshape(size, channels, *sides)
