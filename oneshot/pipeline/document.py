@@ -115,15 +115,18 @@ def read_document(path: str | Path, assignments: Sequence[str] = ()) -> Document
 _PIPELINE = "a pipeline is a mapping of keys such as `space: spos-tiny` and `train: {}`"
 
 
-def parse_document(text: str, path: Path, expected: str = _PIPELINE) -> Document:
+def parse_document(
+    text: str, path: Path, expected: str = _PIPELINE, allows_repeats: bool = False
+) -> Document:
     """Parse a pipeline's text; errors are those of `read_document`.
 
     Args:
         text: YAML.
         path: File, for messages.
         expected: Message for a text that is no mapping.
+        allows_repeats: Whether a key may occur again where it had the same value, or null.
     """
-    reader = _Reader(path)
+    reader = _Reader(path, allows_repeats)
     value = reader.read(text)
     if value is None:
         value = {}
@@ -142,10 +145,12 @@ class _Reader:
 
     Args:
         path: File, for messages.
+        allows_repeats: Whether a key may occur again where it had the same value, or null.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, allows_repeats: bool = False):
         self.path = path
+        self.allows_repeats = allows_repeats
         self.faults: list[Fault] = []
 
     def read(self, text: str) -> Value:
@@ -198,7 +203,7 @@ class _Reader:
     def _entries(self, node: MappingNode, parent: str, depth: int) -> Iterator[Entry]:
         from yaml.nodes import ScalarNode
 
-        lines: dict[str, int] = {}
+        previous: dict[str, Entry] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, ScalarNode):
@@ -207,13 +212,22 @@ class _Reader:
 
             name = str(key_node.value)
             key = f"{parent}.{name}" if parent else name
-            if name in lines:
-                message = f"set twice; the first time in line {lines[name]}"
+            if name in previous and not self._repeats(value_node, previous[name].value):
+                message = f"set twice; the first time in line {previous[name].line}"
                 self.faults.append(Fault(key, message, line))
                 continue
 
-            lines[name] = line
-            yield Entry(name, self._value(value_node, key, depth + 1), line)
+            entry = Entry(name, self._value(value_node, key, depth + 1), line)
+            previous[name] = entry
+            yield entry
+
+    def _repeats(self, node: Node, earlier: Value) -> bool:
+        """Return whether a value may follow an earlier one of its key, which leaves no doubt."""
+        from yaml.nodes import ScalarNode
+
+        if not self.allows_repeats or not isinstance(node, ScalarNode):
+            return False
+        return earlier is None or _scalar(node) == earlier
 
 
 def _scalar(node: ScalarNode) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from oneshot.pipeline.aw_nas.configuration import Configuration
 from oneshot.pipeline.aw_nas.replacements import ENCODERS, encoder_of, refuse_component
+from oneshot.pipeline.aw_nas.sampled import CONTROLLERS, check_random_controller
 
 BENCHMARKS = {"nasbench-101": "nasbench101", "nasbench-201": "nasbench201"}
 """Name of the space and of its look-up evaluator in aw_nas -> space and benchmark."""
@@ -16,7 +17,7 @@ _LEAST_INITIAL = 10
 
 
 def convert_benchmark_search(configuration: Configuration) -> dict[str, Any]:
-    """Return the pipeline of a search in a benchmark, by a predictor or by evolution."""
+    """Return the pipeline of a search in a benchmark: by a predictor, evolution or at random."""
     name = str(configuration.get("search_space_type"))
     refuse_component(configuration, "evaluator_type", name)
     refuse_component(configuration, "objective_type", "classification")
@@ -26,10 +27,14 @@ def convert_benchmark_search(configuration: Configuration) -> dict[str, Any]:
     configuration.ignore("dataset_cfg", "weights_manager_cfg")
     _check_trainer(configuration)
 
-    if configuration.get("controller_type") == "predictor-based":
+    controller = configuration.get("controller_type")
+    if controller == "predictor-based":
         strategy, options = "predictor-loop", _loop_options(configuration)
+    elif controller in CONTROLLERS:
+        check_random_controller(configuration)
+        strategy, options = "random", {"evaluations": _num_evaluations(configuration)}
     else:
-        refuse_component(configuration, "controller_type", "evo", "predictor-based")
+        refuse_component(configuration, "controller_type", "evo", "predictor-based", *CONTROLLERS)
         strategy, options = "aging", _aging_options(configuration)
 
     search = {
@@ -105,12 +110,16 @@ def _aging_options(configuration: Configuration) -> dict[str, Any]:
         "controller_cfg.elimination_strategy", "regularized", instead="the oldest leave"
     )
     configuration.ignore("controller_cfg.eval_sample_strategy")
-    batch = int(configuration.number("trainer_cfg.controller_samples", 1))
-    steps = int(configuration.number("trainer_cfg.controller_steps", 1))
-    epochs = int(configuration.required_number("trainer_cfg.epochs"))
     return {
-        "evaluations": epochs * steps * batch,
+        "evaluations": _num_evaluations(configuration),
         "population": configuration.number("controller_cfg.population_size", 100),
         "tournament": configuration.number("controller_cfg.parent_pool_size", 10),
-        "batch": batch,
+        "batch": int(configuration.number("trainer_cfg.controller_samples", 1)),
     }
+
+
+def _num_evaluations(configuration: Configuration) -> int:
+    """Return the number of architectures that a search evaluates."""
+    batch = int(configuration.number("trainer_cfg.controller_samples", 1))
+    steps = int(configuration.number("trainer_cfg.controller_steps", 1))
+    return int(configuration.required_number("trainer_cfg.epochs")) * steps * batch

@@ -1,25 +1,17 @@
-"""Components that several methods share: data, cells, the training of shared weights."""
+"""Components that several methods share: data and the training of shared weights."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
 from typing import Any
 
 from oneshot.pipeline.aw_nas.configuration import Configuration
 from oneshot.pipeline.aw_nas.replacements import refuse_component
-from spaces.cells.darts_design import NODES, OPERATIONS
 
 IMAGES = {"cifar10": 50_000, "cifar100": 50_000}
 """Training images of the data sets that both projects know by the same name."""
 
 CLASSES = {"cifar10": 10, "cifar100": 100}
-
-_OTHER_CELLS = "cells of `darts` have other ones; give --space, or write the model (own-model.md)"
-
-_PRIMITIVE = re.compile(r"none|skip_connect|(max_pool|avg_pool|sep_conv|dil_conv)_(3x3|5x5|7x7)")
-"""Names of operations that mean the same in both projects."""
 
 _NO_SURROGATES = "weights are evaluated as they are; remove the surrogate steps"
 
@@ -50,71 +42,6 @@ def check_classes(configuration: Configuration, key: str, data: str) -> None:
         )
     else:
         configuration.note(key, "networks have as many classes as the data set")
-
-
-STEM_MULTIPLIER = 3
-"""Channels of DARTS' stem as a multiple of those of the first cell."""
-
-
-def read_cells(configuration: Configuration) -> dict[str, Any]:
-    """Return the parameters of `darts` for cells of the space `cnn`; refuse other cells."""
-    prefix = "search_space_cfg."
-    expected: dict[str, tuple[Any, ...]] = {
-        "num_cell_groups": (2,),
-        "num_init_nodes": (2,),
-        "cell_layout": (None,),
-        "reduce_cell_groups": ([1],),
-        "num_node_inputs": (2,),
-        "concat_op": ("concat",),
-        "concat_nodes": (None,),
-        "loose_end": (False,),
-        "cell_shared_primitives": (None,),
-    }
-    for name, values in expected.items():
-        configuration.accept(prefix + name, *values, instead=_OTHER_CELLS)
-
-    parameters: dict[str, Any] = {}
-    steps = int(configuration.number(f"{prefix}num_steps", NODES))
-    if steps != NODES:
-        parameters["steps"] = steps
-
-    primitives = configuration.get(f"{prefix}shared_primitives", list(OPERATIONS))
-    names = list(map(str, primitives)) if isinstance(primitives, list) else []
-    if not names or not all(map(_PRIMITIVE.fullmatch, names)):
-        configuration.refuse(f"{prefix}shared_primitives", _OTHER_CELLS)
-    elif set(names) != set(OPERATIONS):
-        parameters["primitives"] = tuple(names)
-    return parameters
-
-
-def space_text(name: str, parameters: Mapping[str, Any]) -> str:
-    """Return a space's name with parameters, such as `darts(layers=8, steps=5)`."""
-    if not parameters:
-        return name
-    texts = (f"{key}={value!r}" for key, value in sorted(parameters.items()))
-    return f"{name}({', '.join(texts)})"
-
-
-def layers_of(configuration: Configuration) -> int:
-    """Return the number of cells of the space `cnn`; 8 is aw_nas's default."""
-    return int(configuration.number("search_space_cfg.num_layers", 8))
-
-
-def check_stem(configuration: Configuration, prefix: str) -> None:
-    """Refuse stems and preprocessing other than those of `darts` on CIFAR."""
-    expected: dict[str, tuple[Any, ...]] = {
-        "use_stem": ("conv_bn_3x3",),
-        "stem_stride": (1,),
-        "stem_affine": (True,),
-        "preprocess_op_type": (None,),
-        "cell_use_preprocess": (True,),
-        "cell_use_shortcut": (False,),
-    }
-    for name, values in expected.items():
-        configuration.accept(
-            f"{prefix}.{name}", *values, instead="`darts` has another stem or cell"
-        )
-    configuration.ignore(f"{prefix}.cell_shortcut_op_type")
 
 
 def read_weights(configuration: Configuration, data: str) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def read_configuration(path: str | Path) -> Configuration:
         InvalidFile: The file cannot be read.
         InvalidPipeline: It is no YAML, or not a mapping.
     """
-    document = parse_document(read_text(path), Path(path), _EXPECTED)
+    document = parse_document(read_text(path), Path(path), _EXPECTED, allows_repeats=True)
     return Configuration(document.path, document.entries, tuple(document.faults))
 
 

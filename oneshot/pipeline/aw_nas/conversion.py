@@ -14,6 +14,7 @@ from oneshot.pipeline.aw_nas.elastic import convert_elastic
 from oneshot.pipeline.aw_nas.enas import convert_enas
 from oneshot.pipeline.aw_nas.final import convert_final
 from oneshot.pipeline.aw_nas.replacements import refuse_all
+from oneshot.pipeline.aw_nas.sampled import CONTROLLERS, WEIGHTS, convert_sampled
 from oneshot.pipeline.faults import Fault
 
 _NEXT = "# Stages that may follow: retrain: {}, export: {}, measure: {}"
@@ -44,8 +45,8 @@ def convert(
 ) -> Conversion:
     """Convert a configuration of aw_nas.
 
-    Searches by DARTS, SNAS, ENAS and FBNet, supernets of Once-for-All, searches in benchmarks and
-    final trainings of cells are converted.
+    Searches by DARTS, SNAS, ENAS and FBNet, supernets of Once-for-All and of random paths, searches
+    in benchmarks and final trainings of cells are converted.
 
     Args:
         path: YAML file of aw_nas.
@@ -90,6 +91,10 @@ def _convert(
         return convert_elastic(configuration, space, data), None
     if search_space in BENCHMARKS and configuration.get("evaluator_type") == search_space:
         return convert_benchmark_search(configuration), None
+
+    is_known = search_space in WEIGHTS or space is not None
+    if controller in CONTROLLERS and is_known and not is_final:
+        return convert_sampled(configuration, space, data), None
 
     refuse_all(configuration)
     raise AssertionError("refuse_all raises")

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneshot.pipeline.aw_nas.components import (
+from oneshot.pipeline.aw_nas.cells import (
     STEM_MULTIPLIER,
-    check_classes,
     check_stem,
-    check_trainer,
-    held_out_fraction,
     layers_of,
     read_cells,
+    space_text,
+)
+from oneshot.pipeline.aw_nas.components import (
+    check_classes,
+    check_trainer,
+    held_out_fraction,
     read_clip,
     read_cosine,
     read_data,
     read_warmup,
     read_weights,
     scheduler_prefix,
-    space_text,
 )
 from oneshot.pipeline.aw_nas.configuration import Configuration
 from oneshot.pipeline.aw_nas.replacements import refuse_component

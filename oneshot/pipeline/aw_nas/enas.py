@@ -5,26 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from oneshot.pipeline.aw_nas.cells import read_cells, shared_cells
 from oneshot.pipeline.aw_nas.components import (
     IMAGES,
-    STEM_MULTIPLIER,
-    check_classes,
-    check_stem,
     check_trainer,
     held_out_fraction,
-    layers_of,
-    read_cells,
     read_clip,
     read_cosine,
     read_data,
     read_warmup,
     read_weights,
     scheduler_prefix,
-    space_text,
 )
 from oneshot.pipeline.aw_nas.configuration import Configuration
 from oneshot.pipeline.aw_nas.replacements import refuse_component
-from spaces.zoo.darts_space import SEARCH_CHANNELS
 
 
 def convert_enas(
@@ -43,20 +37,9 @@ def convert_enas(
     if space is None:
         refuse_component(configuration, "search_space_type", "cnn")
         refuse_component(configuration, "weights_manager_type", "supernet")
-        parameters = read_cells(configuration)
-        check_stem(configuration, prefix)
-        check_classes(configuration, f"{prefix}.num_classes", data)
-        configuration.accept(f"{prefix}.cell_group_kwargs", None, instead="use `space: darts`")
-        parameters |= {
-            "channels": int(configuration.number(f"{prefix}.init_channels", SEARCH_CHANNELS)),
-            "layers": layers_of(configuration),
-            "stem_multiplier": int(
-                configuration.number(f"{prefix}.stem_multiplier", STEM_MULTIPLIER)
-            ),
-            # Both operations of a node may read one input there.
-            "repeated_inputs": True,
-        }
-        space = space_text("darts", parameters)
+        # Both operations of a node may read one input there.
+        parameters = {**read_cells(configuration), "repeated_inputs": True}
+        space = shared_cells(configuration, parameters, data)
     else:
         configuration.ignore("search_space_type", "search_space_cfg", "weights_manager_type")
         configuration.ignore(prefix)

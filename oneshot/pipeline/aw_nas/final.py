@@ -5,22 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from oneshot.pipeline.aw_nas.components import (
-    IMAGES,
-    check_classes,
+from oneshot.pipeline.aw_nas.cells import (
     check_stem,
     layers_of,
+    nasbench201,
     read_cells,
-    read_cosine,
-    read_data,
     space_text,
 )
+from oneshot.pipeline.aw_nas.components import IMAGES, check_classes, read_cosine, read_data
 from oneshot.pipeline.aw_nas.configuration import Configuration
 from oneshot.pipeline.aw_nas.replacements import refuse_component
 from spaces.errors import PathfitError
 from spaces.formats.conversion import read
-
-_STAGES_OF_NB201 = 3
 
 
 def convert_final(
@@ -49,7 +45,7 @@ def convert_final(
             "final_model_cfg.genotypes", "name the architecture by `retrain: {arch: FILE}`"
         )
     if space is None:
-        space = _cells(configuration) if is_cell else _nasbench201(configuration)
+        space = _cells(configuration) if is_cell else nasbench201(configuration, "final_model_cfg")
     else:
         configuration.ignore("search_space_type", "search_space_cfg")
     _read_model(configuration, data)
@@ -76,21 +72,6 @@ def _cells(configuration: Configuration) -> str:
         "repeated_inputs": True,
     }
     return space_text("darts", parameters)
-
-
-def _nasbench201(configuration: Configuration) -> str:
-    refuse_component(configuration, "search_space_type", "nasbench-201")
-    configuration.accept("search_space_cfg.vertices", 4, instead="cells have 4 vertices")
-    configuration.accept("final_model_cfg.stem_multiplier", 1, instead="`nasbench201` has one stem")
-    check_stem(configuration, "final_model_cfg")
-
-    # Two reductions separate three stages of equally many cells.
-    layers = int(configuration.number("search_space_cfg.num_layers", 17))
-    cells, remainder = divmod(layers - _STAGES_OF_NB201 + 1, _STAGES_OF_NB201)
-    if remainder or cells < 1:
-        configuration.refuse("search_space_cfg.num_layers", "stages are equally long: 3n + 2")
-    channels = int(configuration.number("final_model_cfg.init_channels", 16))
-    return f"nasbench201(cells={cells}, channels={channels})"
 
 
 def _read_model(configuration: Configuration, data: str) -> None:

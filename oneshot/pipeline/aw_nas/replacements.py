@@ -5,21 +5,18 @@ from __future__ import annotations
 from oneshot.pipeline.aw_nas.configuration import Configuration
 
 _DETECTION = "detect with `space: ofa-mobilenetv3(head=ssdlite)` and `task: detection`"
-_OWN_MODEL = "write the model with LayerChoice, ValueChoice and Repeat (docs/how-to/own-model.md)"
+OWN_MODEL = "write the model with LayerChoice, ValueChoice and Repeat (docs/how-to/own-model.md)"
 _PREDICTOR = "train it by: python -m predictor train --encoder {} --data EVALUATIONS"
 _TABLES = "measure tables by the stage `profile`, or: python -m profiler build"
+_CLOSE = "CLOSE's curriculum is not there; the supernet of `algorithm: spos` shares all weights"
 _ATTACKS = "train by `under: [clean=0.5, 'pgd(epsilon=0.031)=0.5']`"
 
 INSTEAD = {
-    ("search_space_type", "dense_rob"): f"use `space: darts` and {_ATTACKS}",
+    ("search_space_type", "dense_rob"): f"use `space: dense-cells`; {_ATTACKS}",
     ("search_space_type", "ensemble"): "use `space: ensemble(space=..., members=...)`",
-    ("search_space_type", "general"): _OWN_MODEL,
-    ("search_space_type", "germ"): _OWN_MODEL,
-    ("search_space_type", "germ_wrapper"): _OWN_MODEL,
-    ("search_space_type", "nasbench-101-1shot-1"): "use `space: nasbench1shot1(subspace=1)`",
-    ("search_space_type", "nasbench-101-1shot-2"): "use `space: nasbench1shot1(subspace=2)`",
-    ("search_space_type", "nasbench-101-1shot-3"): "use `space: nasbench1shot1(subspace=3)`",
-    ("search_space_type", "nb301"): "use `space: darts` and `train: {algorithm: spos}`",
+    ("search_space_type", "general"): OWN_MODEL,
+    ("search_space_type", "germ"): OWN_MODEL,
+    ("search_space_type", "germ_wrapper"): OWN_MODEL,
     ("search_space_type", "ofa_mixin"): f"use `space: ofa-mobilenetv3`; {_TABLES}",
     ("search_space_type", "rnn"): "use `space: rnn` and `task: language`",
     ("search_space_type", "ssd_ofa"): _DETECTION,
@@ -28,6 +25,8 @@ INSTEAD = {
     ("dataset_type", "coco"): "give --data coco:FOLDER",
     ("dataset_type", "imagenet"): "give --data and the path of its folder",
     ("dataset_type", "miniimagenet"): "give --data and the path of its folder",
+    ("dataset_type", "ptb"): "give --data text:FOLDER, for `task: language`",
+    ("dataset_type", "svhn"): "give --data svhn",
     ("dataset_type", "tiny-imagenet"): "give --data and the path of its folder",
     ("dataset_type", "voc"): "give --data voc:FOLDER",
     (
@@ -37,21 +36,18 @@ INSTEAD = {
     ("controller_type", "cars"): "search by `algorithm: cars` on a space such as nasbench201",
     ("controller_type", "file-sampler"): "give `evaluate: {archs: FILE}`",
     ("controller_type", "hw_ofa"): "search by `strategy: pareto`, `objective: latency_ms@profile`",
+    ("controller_type", "nasbench-101-rs"): "search by `strategy: random`",
     ("controller_type", "nasbench-101-evo"): "search by `strategy: aging`",
     ("controller_type", "nasbench-101-sa"): "search by `strategy: aging`",
     ("controller_type", "nasbench-201-evo"): "search by `strategy: aging`",
-    ("controller_type", "nasbench-201-rs"): "train by `train: {algorithm: spos}`",
     ("controller_type", "nasbench-201-sa"): "search by `strategy: aging`",
     ("controller_type", "ofa-evo"): "search by `strategy: aging`",
     ("controller_type", "pareto-evo"): (
         "train by `train: {algorithm: spos}`, then search by `strategy: pareto`"
     ),
-    ("controller_type", "random_sample"): "train by `train: {algorithm: spos}`",
-    ("evaluator_type", "bf_tune"): "search by `guide: train:...`",
-    ("evaluator_type", "multi_shot_evaluator"): (
-        "search by `guide: sum:supernet:FOLDER + supernet:OTHER`"
-    ),
-    ("evaluator_type", "tune"): "search by `guide: train:...`",
+    ("evaluator_type", "bf_tune"): "search by `guide: bf_tune:DATA`",
+    ("evaluator_type", "multi_shot_evaluator"): ("search by `guide: multishot:RUN,RUN@flops=2e9`"),
+    ("evaluator_type", "tune"): "search by `guide: tune:DATA`",
     ("objective_type", "adversarial_robustness_flops"): f"{_ATTACKS}, with `charge`",
     ("objective_type", "adversarial_robustness_objective"): _ATTACKS,
     ("objective_type", "container"): "search by `guide: sum:...`",
@@ -66,12 +62,18 @@ INSTEAD = {
     ),
     ("objective_type", "saf_injection"): "train by `under: [clean=0.5, weight-faults=0.5]`",
     ("objective_type", "zero-shot"): "score by the stage `proxies`",
+    ("controller_type", "rejection_sample"): "search by `strategy: random`",
+    ("weights_manager_type", "closenet"): _CLOSE,
+    ("weights_manager_type", "germ_close"): _CLOSE,
+    ("weights_manager_type", "nasbench-201-close"): _CLOSE,
     ("trainer_type", "async"): "searches run in parallel by themselves; use `search`",
     ("trainer_type", "meta"): "train by `algorithm: reptile`",
     ("final_model_type", "cnn_patch_final_model"): "use `space: darts` and the stage `retrain`",
-    ("final_model_type", "dense_rob_final_model"): f"use the stage `retrain`; {_ATTACKS}",
+    ("final_model_type", "dense_rob_final_model"): (
+        f"use `space: dense-cells` and the stage `retrain`; {_ATTACKS}"
+    ),
     ("final_model_type", "det_final_model"): _DETECTION,
-    ("final_model_type", "general_final_model"): _OWN_MODEL,
+    ("final_model_type", "general_final_model"): OWN_MODEL,
     ("final_model_type", "ofa_final_model"): (
         "name the architecture by `retrain: {arch: FILE, init-from-supernet: FOLDER}`"
     ),

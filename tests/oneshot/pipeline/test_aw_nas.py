@@ -6,6 +6,7 @@ import itertools
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -151,6 +152,85 @@ def test_predictor_search_has_as_many_evaluations(examples: Path) -> None:
     assert options == {"initial": "200", "batch": "200", "rounds": "4", "predictor": "gates"}
 
 
+SEVEN = (
+    "('avg_pool_3x3', 'dil_conv_3x3', 'dil_conv_5x5', 'max_pool_3x3', 'sep_conv_3x3',"
+    " 'sep_conv_5x5', 'skip_connect')"
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "space", "epochs"),
+    [
+        (
+            "research/surgery/nb301/config.yaml",
+            f"darts(channels=16, layers=8, primitives={SEVEN})",
+            1500,
+        ),
+        ("research/surgery/nb201/deiso_plateaulr.yaml", "nasbench201(cells=5)", 1400),
+        ("research/surgery/nds/resnet_ordinal_search.yaml", "nds-resnet", 1400),
+        ("research/surgery/nds/resnexta_ordinal_search.yaml", "nds-resnext", 1400),
+    ],
+)
+def test_random_paths_train_the_supernet_of_the_space(
+    examples: Path, file: str, space: str, epochs: int
+) -> None:
+    converted = convert(examples / file)
+    train = arguments(build(converted.text), "train")
+
+    choices = {choice.key: set(choice.candidates) for choice in spaces.get(space).choices}
+    found = spaces.get(train["--space"][0])
+    assert {choice.key: set(choice.candidates) for choice in found.choices} == choices
+    architecture = found.decode(found.sample(np.random.default_rng(0), 1))[0]
+    same = spaces.get(space).architecture(architecture.choices)
+    assert found.macs([architecture]) == spaces.get(space).macs([same])
+
+    assert train["--algorithm"] == ["spos"]
+    assert train["--epochs"] == [str(epochs)]
+    assert train["--validation"] == ["10000"]
+    assert float(train["--learning-rate"][0]) == 0.05
+    # The rate of aw_nas waits for a plateau, which the pipeline says.
+    assert train["--schedule"] == ["cosine"]
+    assert "evaluator_cfg.mepa_scheduler.type" in [note.key for note in converted.notes]
+
+
+def test_one_shot_sub_spaces_of_nasbench101_have_the_stem_of_the_file(
+    examples: Path, tmp_path: Path
+) -> None:
+    file = examples / "nasbench" / "nasbench-101_1shot.yaml"
+    with pytest.raises(InvalidConfiguration, match="strict_load_weigts_manager"):
+        convert(file)
+
+    # Two keys are misspelt there.
+    lines = file.read_text().splitlines(keepends=True)
+    corrected = tmp_path / "corrected.yaml"
+    corrected.write_text(
+        "".join(line for line in lines if "weigts" not in line and "scheduler_every" not in line)
+    )
+    converted = convert(corrected)
+
+    train = arguments(build(converted.text), "train")
+    assert spaces.get(train["--space"][0]) is spaces.get("nasbench1shot1(stem_channels=16)")
+    assert "search_space_type" in [note.key for note in converted.notes]
+
+
+def test_random_search_in_a_benchmark_has_as_many_evaluations(
+    examples: Path, tmp_path: Path
+) -> None:
+    text = (examples / "nasbench" / "nasbench_201_evo.yaml").read_text()
+    edited = tmp_path / "random.yaml"
+    edited.write_text(
+        text.replace("nasbench-201-evo", "nasbench-201-rs").replace(
+            "population_nums: 10", "deiso: true"
+        )
+    )
+
+    search = arguments(build(convert(edited).text), "search")
+
+    assert search["--strategy"] == ["random"]
+    # 200 epochs of ten steps, each with five samples.
+    assert search["--option"] == ["evaluations=10000"]
+
+
 def test_elastic_space_has_the_strides_of_the_file(examples: Path) -> None:
     converted = convert(examples / "ofa" / "cifar100_mbv3_search.yaml")
     train = arguments(build(converted.text), "train")
@@ -249,6 +329,45 @@ def test_what_a_pipeline_cannot_have_is_named(
 ) -> None:
     with pytest.raises(InvalidConfiguration, match=re.escape(named)):
         convert(small(tmp_path, old, new))
+
+
+def test_random_paths_of_cells_share_the_weights_of_the_space(tmp_path: Path) -> None:
+    text = SMALL.format(extra="").replace("differentiable", "random_sample")
+    path = tmp_path / "random.yaml"
+    path.write_text(text.replace("diff_supernet", "supernet").replace("{use_prob: true}", "{}"))
+
+    train = arguments(build(convert(path).text), "train")
+
+    assert train["--algorithm"] == ["spos"]
+    assert spaces.get(train["--space"][0]) == spaces.get(
+        "darts(channels=16, layers=8, repeated_inputs=True)"
+    )
+    # The rate falls to 0, not to the file's.
+    assert [note.key for note in convert(path).notes] == ["evaluator_cfg.mepa_scheduler.eta_min"]
+
+
+def test_curriculum_of_shared_weights_is_refused(examples: Path) -> None:
+    path = examples / "research" / "close" / "nb301" / "node_cl-24_lr-4_mlp-200x3_wit.yaml"
+    with pytest.raises(InvalidConfiguration) as caught:
+        convert(path)
+    # The keys of the component itself say nothing further.
+    assert [fault.key for fault in caught.value.faults] == ["weights_manager_type"]
+
+
+@pytest.mark.parametrize(("first", "second"), [("null", "{depth: 3}"), ("3", "4"), ("3", "null")])
+def test_key_with_two_values_is_refused(tmp_path: Path, first: str, second: str) -> None:
+    extra = f"trainer_type: {first}\ntrainer_type: {second}"
+    text = SMALL.format(extra=extra).replace("trainer_type: simple\n", "", 1)
+    path = tmp_path / "twice.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidPipeline, match="trainer_type: set twice; the first time in line 19"):
+        convert(path)
+
+
+@pytest.mark.parametrize("first", ["null", "simple"])
+def test_key_may_occur_again_with_its_value(tmp_path: Path, first: str) -> None:
+    repeated = f"trainer_type: {first}\ntrainer_type: simple"
+    assert convert(small(tmp_path, "trainer_type: simple", repeated)).notes == ()
 
 
 def test_unknown_keys_are_never_passed_over(tmp_path: Path) -> None:
