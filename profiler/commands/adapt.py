@@ -14,7 +14,6 @@ from profiler.commands.parameters import (
     TABLE_FILE_OPTION,
     TABLE_NAME_OPTION,
     THREADS_OPTION,
-    ListOf,
     exit_if_interrupted,
     seconds,
     seed_option,
@@ -22,6 +21,7 @@ from profiler.commands.parameters import (
 )
 from profiler.commands.plans import TablePlan, make_plans
 from spaces.console.group import example
+from spaces.console.options import ListOf
 from tables.conditions import PRECISIONS
 
 if TYPE_CHECKING:

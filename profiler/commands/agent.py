@@ -8,8 +8,9 @@ import re
 
 import click
 
-from profiler.commands.parameters import DEVICE_OPTION, THREADS_OPTION, ListOf, warn_of_threads
+from profiler.commands.parameters import DEVICE_OPTION, THREADS_OPTION, warn_of_threads
 from spaces.console.group import example
+from spaces.console.options import ListOf
 
 
 @click.command(

@@ -13,7 +13,6 @@ from profiler.commands.parameters import (
     TABLE_FILE_OPTION,
     TABLE_NAME_OPTION,
     THREADS_OPTION,
-    ListOf,
     exit_if_interrupted,
     length_options,
     seconds,
@@ -22,6 +21,7 @@ from profiler.commands.parameters import (
 )
 from profiler.commands.plans import make_plans
 from spaces.console.group import example
+from spaces.console.options import ListOf
 from tables.conditions import PRECISIONS
 from tables.metrics import MARGIN
 

@@ -101,38 +101,6 @@ def exit_if_interrupted(interrupted: bool) -> None:
         raise SystemExit(130)
 
 
-class ListOf(click.ParamType[tuple[Any, ...]]):
-    """Distinct values separated by commas.
-
-    Args:
-        item: Type of each value.
-    """
-
-    separator = ","
-    """Pipelines join the elements of a list by it."""
-
-    def __init__(self, item: click.ParamType[Any]):
-        self.item = item
-        self.name = f"{item.name} list"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        return f"{self.item.get_metavar(param, ctx) or self.item.name.upper()}[,...]"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Any, ...]:
-        # A default may have been converted already.
-        if isinstance(value, tuple):
-            return value
-        texts = str(value).split(",")
-        values = tuple(self.item.convert(text.strip(), param, ctx) for text in texts)
-
-        # Two tables under the same conditions would have one file.
-        if len(set(values)) < len(values):
-            self.fail(f"{value!r} names a value twice", param, ctx)
-        return values
-
-
 def seconds(text: str) -> float:
     """Return a duration such as `60s`, `2m` or `45` in seconds; raises click.BadParameter."""
     units = {"s": 1.0, "m": 60.0, "h": 3600.0}
