@@ -1,8 +1,8 @@
-"""ResolutionSpace: an additive space whose first choice is the input size."""
+"""Spaces whose first choice is the input size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -27,33 +27,23 @@ RESOLUTION = "resolution"
 """Key of the choice of the input size."""
 
 
-class ResolutionSpace(SearchSpace):
-    """One additive space for each input size, with the size as the first choice.
+class SizedSpaces(SearchSpace):
+    """One space for each input size, with the size as the first choice.
 
-    Column 0 of the codes selects the size, the other columns are those of the additive spaces.
-    Costs are sums over choices once the resolution is fixed; see `at`.
-
-    Args:
-        name: Canonical name.
-        resolutions: Input sizes in pixels.
-        at_resolution: Function size -> space; the choices of all sizes are equal.
+    Column 0 of the codes selects the size, the other columns are those of the spaces, whose choices
+    are equal. A subclass sets `resolutions` and the spaces in its constructor.
     """
 
-    def __init__(
-        self, name: str, resolutions: Sequence[int], at_resolution: Callable[[int], AdditiveSpace]
-    ):
-        self.resolutions = tuple(resolutions)
-        self._spaces = [at_resolution(size) for size in self.resolutions]
-        # The largest input size stands for the space where a size must be fixed.
-        largest = self._spaces[int(np.argmax(self.resolutions))]
-        choices = [Values.from_values(RESOLUTION, self.resolutions), *largest.choices]
-        super().__init__(name, choices, largest.input_shape, largest.num_classes)
-        self.irregular = largest.irregular
-        self._largest = largest
+    _spaces: Sequence[SearchSpace]
 
-    def at(self, code: int) -> AdditiveSpace:
-        """Return the additive space of the resolution with this code."""
+    def at(self, code: int) -> SearchSpace:
+        """Return the space of the resolution with this code."""
         return self._spaces[code]
+
+    @property
+    def _largest(self) -> SearchSpace:
+        """The space of the largest input size, used where a size must be fixed."""
+        return self._spaces[int(np.argmax(self.resolutions))]
 
     @property
     def is_chain(self) -> bool:  # type: ignore[override]
@@ -80,14 +70,14 @@ class ResolutionSpace(SearchSpace):
             np.concatenate([sizes, self._largest.sample(rng, n)], 1), dtype=self.dtype
         )
 
-    def _split(self, architecture: Architecture) -> tuple[AdditiveSpace, Architecture]:
+    def _split(self, architecture: Architecture) -> tuple[SearchSpace, Architecture]:
         """Return the space of the architecture's resolution, and its architecture there."""
         codes = self.encode([architecture])[0]
         space = self.at(int(codes[0]))
         return space, space.architecture(codes[1:])
 
-    @cached_property
-    def all_blocks(self) -> dict[str, Block]:
+    @property
+    def all_blocks(self) -> Mapping[str, Block]:
         """Key -> block for every block at every resolution."""
         return {key: block for space in self._spaces for key, block in space.all_blocks.items()}
 
@@ -97,14 +87,17 @@ class ResolutionSpace(SearchSpace):
         return space.blocks(inner)
 
     def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
-        """Return all block keys of the space and how often each occurs, int array [n, keys]."""
-        keys = list(self.all_blocks)
+        """Return the keys of the blocks and how often each occurs, int array [n, keys]."""
+        rows_at = [np.flatnonzero(codes[:, 0] == code) for code in range(len(self._spaces))]
+        counted = [
+            space.block_counts(codes[rows, 1:])
+            for rows, space in zip(rows_at, self._spaces, strict=True)
+        ]
+        keys = list(dict.fromkeys(key for names, _ in counted for key in names))
         column = {key: index for index, key in enumerate(keys)}
         counts = np.zeros((len(codes), len(keys)), dtype=np.int32)
 
-        for code, space in enumerate(self._spaces):
-            rows = np.flatnonzero(codes[:, 0] == code)
-            names, counts_here = space.block_counts(codes[rows, 1:])
+        for rows, (names, counts_here) in zip(rows_at, counted, strict=True):
             # Each resolution has blocks of its own, which fill their columns only.
             columns = np.array([column[name] for name in names], dtype=np.int64)
             counts[rows[:, None], columns] = counts_here
@@ -154,3 +147,36 @@ class ResolutionSpace(SearchSpace):
     def input_shape_of(self, architecture: Architecture) -> tuple[int, int, int]:
         """Return the shape of the images that the architecture's network takes."""
         return self._split(architecture)[0].input_shape
+
+
+class ResolutionSpace(SizedSpaces):
+    """One additive space for each input size, with the size as the first choice.
+
+    Costs are sums over choices once the resolution is fixed; see `at`.
+
+    Args:
+        name: Canonical name.
+        resolutions: Input sizes in pixels.
+        at_resolution: Function size -> space; the choices of all sizes are equal.
+    """
+
+    _spaces: Sequence[AdditiveSpace]
+
+    def __init__(
+        self, name: str, resolutions: Sequence[int], at_resolution: Callable[[int], AdditiveSpace]
+    ):
+        self.resolutions = tuple(resolutions)
+        self._spaces = [at_resolution(size) for size in self.resolutions]
+        largest = self._largest
+        choices = [Values.from_values(RESOLUTION, self.resolutions), *largest.choices]
+        super().__init__(name, choices, largest.input_shape, largest.num_classes)
+        self.irregular = largest.irregular
+
+    @cached_property
+    def all_blocks(self) -> Mapping[str, Block]:
+        """Key -> block for every block at every resolution."""
+        return super().all_blocks
+
+    def at(self, code: int) -> AdditiveSpace:
+        """Return the additive space of the resolution with this code."""
+        return self._spaces[code]

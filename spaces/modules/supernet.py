@@ -19,7 +19,7 @@ from spaces.modules.network import Initialiser, materialise
 
 if TYPE_CHECKING:
     from spaces.chains.chain import ChainSpace
-    from spaces.chains.resolution import ResolutionSpace
+    from spaces.chains.resolution import SizedSpaces
     from spaces.heads.wiring import Wiring
     from spaces.space import SearchSpace
 
@@ -173,6 +173,24 @@ class BlockSequence(nn.Sequential):
     """The blocks of a candidate that has several, or none."""
 
 
+def resized(images: Tensor, side: int) -> Tensor:
+    """Return images [b, channels, side, side] in bilinear interpolation.
+
+    Args:
+        images: Images [b, channels, height, width]; those of this size are returned unchanged.
+        side: Height and width in pixels.
+
+    Example:
+        >>> resized(torch.zeros(1, 3, 8, 8), 6).shape
+        torch.Size([1, 3, 6, 6])
+    """
+    if tuple(images.shape[-2:]) == (side, side):
+        return images
+    return nn.functional.interpolate(
+        images, (side, side), mode="bilinear", align_corners=False, antialias=True
+    )
+
+
 class ResizingSupernet(Supernet):
     """A supernet that resizes images to the active resolution.
 
@@ -181,7 +199,7 @@ class ResizingSupernet(Supernet):
         inner: Supernet of the other choices.
     """
 
-    def __init__(self, space: ResolutionSpace, inner: Supernet):
+    def __init__(self, space: SizedSpaces, inner: Supernet):
         super().__init__(space)
         self.inner = inner
         self.resolutions = space.resolutions
@@ -193,14 +211,7 @@ class ResizingSupernet(Supernet):
         self.inner.activate(codes[1:])
 
     def forward(self, x: Tensor) -> Tensor:
-        # Images of the active resolution are passed unchanged.
-        if x.shape[-1] != self.resolution or x.shape[-2] != self.resolution:
-            size = (self.resolution, self.resolution)
-            x = nn.functional.interpolate(
-                x, size, mode="bilinear", align_corners=False, antialias=True
-            )
-
-        result: Tensor = self.inner(x)
+        result: Tensor = self.inner(resized(x, self.resolution))
         return result
 
     def path(self) -> list[nn.Module]:
