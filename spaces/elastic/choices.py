@@ -1,4 +1,4 @@
-"""The choices of an elastic space: widths, heads, kernels, and blocks that may be left out."""
+"""The choices of an elastic space: widths, heads, kernels, blocks to leave out, input sizes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.chains.resolution import RESOLUTION
 from spaces.choice import Choice, Values
 from spaces.elastic.coupling import ChannelGroup
 from spaces.elastic.cutting import Cut
@@ -113,7 +114,33 @@ class Removal:
         return 0, 0
 
 
-ElasticChoice: TypeAlias = Width | Kernel | Removal
+@dataclass(frozen=True)
+class InputSize:
+    """The side of the square images that the network takes.
+
+    Args:
+        sides: Side of each candidate in pixels, from the original's downwards.
+        path: Path of the module whose input it is: the network.
+    """
+
+    sides: tuple[int, ...]
+    path: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name of the choice."""
+        return RESOLUTION
+
+    def choice(self) -> Choice:
+        """Return the choice; a candidate is the side in pixels."""
+        return Values.from_values(self.key, self.sides)
+
+    def reductions(self) -> tuple[int, ...]:
+        """Return 0 for all candidates: no weight changes its size."""
+        return (0,) * len(self.sides)
+
+
+ElasticChoice: TypeAlias = Width | Kernel | Removal | InputSize
 
 
 def width_counts(units: int, size: int, divisor: int) -> tuple[int, ...]:
@@ -160,7 +187,7 @@ def cut_of(choices: Sequence[ElasticChoice], codes: Sequence[int]) -> Cut:
         elif isinstance(choice, Kernel):
             if code:
                 kernels[choice.path] = choice.sides[code]
-        elif code:
+        elif isinstance(choice, Removal) and code:
             skipped[choice.path] = choice.items
 
     return Cut(tuple(removed), kernels, skipped)

@@ -18,6 +18,20 @@ class InvalidNetwork(PathfitError):
     """
 
 
+class FailedRun(InvalidNetwork):
+    """A network fails in its forward method.
+
+    Args:
+        error: Error of the user's code, or of torch.
+        path: Path of the innermost module that was running; empty for the network itself.
+    """
+
+    def __init__(self, error: Exception, path: str):
+        lines = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}: {lines[0]:.200}" if lines else type(error).__name__
+        super().__init__(f"{reason} (in the module {path})" if path else reason)
+
+
 class UnequalCut(PathfitError):
     """A cut network differs from the original without those channels.
 

@@ -14,15 +14,15 @@ from spaces.elastic.attention import attention_groups
 from spaces.elastic.choices import ElasticChoice, Kernel, Removal, Width, width_counts
 from spaces.elastic.counting import layers_of
 from spaces.elastic.coupling import ChannelGroup, Uncut, channel_groups
-from spaces.elastic.errors import InvalidNetwork
+from spaces.elastic.errors import FailedRun, InvalidNetwork
 from spaces.elastic.heads import by_heads
 from spaces.elastic.importance import Losses, magnitude_orders, taylor_orders
 from spaces.elastic.randomising import with_random_weights
 from spaces.elastic.removable import croppable_kernels, removable_blocks
+from spaces.elastic.resolution import at_resolutions, smaller_sides
 from spaces.elastic.space import ElasticSpace
 from spaces.elastic.tracing import Call, check_decisions, trace
 from spaces.elastic.verification import Verifier
-from spaces.errors import PathfitError
 from spaces.modules.copying import copy_module
 from spaces.user_model.inputs import ModelInput
 
@@ -38,6 +38,7 @@ def from_network(
     losses: Losses | None = None,
     divisor: int = DIVISOR,
     num_classes: int | None = None,
+    resolutions: Sequence[int] | None = None,
 ) -> ElasticSpace:
     """Make the space of a trained network's smaller versions.
 
@@ -55,10 +56,12 @@ def from_network(
             al., CVPR 2019). None: they are ordered by the norms of their weights.
         divisor: Preferred divisor of numbers of channels.
         num_classes: Number of classes; None: that of the network's output.
+        resolutions: Sides in pixels of the square images among which networks choose; the example's
+            is always one of them. None: the input size is fixed.
 
     Raises:
-        InvalidNetwork: The network fails with the example, its computation depends on data, or
-            nothing of it can be cut.
+        InvalidNetwork: The network fails with the example or at another resolution, its computation
+            depends on data, or nothing of it can be cut.
         MissingExtra: torch-pruning is not installed.
 
     Example:
@@ -73,6 +76,7 @@ def from_network(
     _check_arguments(network, divisor)
     model = copy_module(network).eval()
     example = ModelInput.from_example(model, example_input)
+    others = None if resolutions is None else smaller_sides(example, resolutions)
     random = with_random_weights(model)
     value = example.random(1, torch.Generator().manual_seed(0))
     title = type(model).__name__
@@ -89,7 +93,8 @@ def from_network(
     classes, head = _classes(title, outputs, num_classes)
     layers = layers_of(model, calls, choices)
     name = name or f"elastic-{re.sub('[^a-z0-9]', '', title.lower())}"
-    return ElasticSpace(name, model, example, choices, layers, classes, uncut, head)
+    space = ElasticSpace(name, model, example, choices, layers, classes, uncut, head)
+    return space if not others else at_resolutions(space, verifier, others, outputs)
 
 
 def _check_arguments(network: Any, divisor: int) -> None:
@@ -130,14 +135,9 @@ def _first_run(
     """Return the calls and outputs of a network whose computation does not depend on data."""
     try:
         traced = trace(model, example, value, keeps_values=True)
-    except PathfitError:
-        raise
-    # The user's code fails with errors of any kind.
-    except Exception as error:
-        text = str(error).strip().partition("\n")[0]
+    except FailedRun as error:
         raise InvalidNetwork(
-            f"{type(model).__name__} fails with the example input: {type(error).__name__}:"
-            f" {text:.200}"
+            f"{type(model).__name__} fails with the example input: {error}"
         ) from error
 
     check_decisions(model, example, value)

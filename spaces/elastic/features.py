@@ -29,6 +29,7 @@ def width_features(
     codes: NDArray[np.signedinteger],
     steps: NDArray[np.int64],
     block: int = 1,
+    originals: Sequence[Layer] | None = None,
 ) -> Array:
     """Return features of networks that a latency is a sum of, with non-negative coefficients.
 
@@ -45,25 +46,29 @@ def width_features(
         codes: Codes [n, choices].
         steps: Reductions [n, choices]; see `counting.Size`.
         block: Number of channels that the widths are rounded up to; 1: they are not.
+        originals: The same modules at the input size of the original, whose latency coefficients
+            are about; None: they are `layers`.
 
     Returns:
         Float array [n, features]; the first feature is constant.
     """
-    expected = np.array([_expected_cost(layer) for layer in layers], dtype=float)
+    originals = layers if originals is None else originals
+    expected = np.array([_expected_cost(layer) for layer in originals], dtype=float)
     expected /= expected.sum()
     columns: dict[tuple[object, ...], Array] = {("fixed",): np.full(len(codes), _FIXED)}
 
-    for layer, fraction in zip(layers, expected, strict=True):
+    for layer, original, fraction in zip(layers, originals, expected, strict=True):
         runs = layer.present(codes).astype(float)
-        terms = _width_terms(layer, steps)
+        terms = _width_terms(layer, original, steps)
         if block > 1:
             # Both halves together are expected to be the layer's latency.
             exact = {name: (weight / 2, values) for name, (weight, values) in terms.items()}
-            terms = exact | _width_terms(layer, steps, block)
+            terms = exact | _width_terms(layer, original, steps, block)
         terms["start"] = _START, runs
 
-        # Layers of one configuration and one size take equally long wherever they are.
-        kind = layer.name, layer.configuration, _full(layer.input), _full(layer.output)
+        # Layers of one configuration and one size take equally long wherever they are. At another
+        # input size they have the same coefficients, of features with fewer pixels.
+        kind = layer.name, layer.configuration, _full(original.input), _full(original.output)
         for name, (weight, values) in terms.items():
             key = (*kind, name)
             columns[key] = columns.get(key, 0.0) + fraction * weight * runs * values
@@ -71,13 +76,13 @@ def width_features(
 
 
 def _width_terms(
-    layer: Layer, steps: NDArray[np.int64], block: int = 1
+    layer: Layer, original: Layer, steps: NDArray[np.int64], block: int = 1
 ) -> dict[str, tuple[float, Array]]:
     """Return the terms of a layer that grow with its widths: name -> weight and values [n]."""
     scale = 1.0 if block == 1 else 0.5
     suffix = "" if block == 1 else " in blocks"
-    before = _fraction(layer.input, steps, block)
-    after = _fraction(layer.output, steps, block)
+    before = _fraction(layer.input, original.input, steps, block)
+    after = _fraction(layer.output, original.output, steps, block)
     terms = {
         f"input{suffix}": (scale * _INPUT, before),
         f"output{suffix}": (scale * _OUTPUT, after),
@@ -86,14 +91,15 @@ def _width_terms(
         return terms
 
     if block == 1:
-        terms["products"] = (_PRODUCTS, layer.count_macs(steps) / layer.macs)
+        terms["products"] = (_PRODUCTS, layer.count_macs(steps) / original.macs)
         return terms
 
     # Sides of kernels come after both widths, and are not computed in blocks.
-    inputs_and_sides = _fraction(layer.factors[1:2], steps, block)
-    inputs_and_sides *= _fraction(layer.factors[2:], steps)
-    for name, outputs in ((suffix, block), (f"{suffix} together", _BLOCKS_TOGETHER * block)):
-        products = _fraction(layer.factors[:1], steps, outputs) * inputs_and_sides
+    outputs, inputs, sides = layer.factors[:1], layer.factors[1:2], layer.factors[2:]
+    others = _fraction(inputs, inputs, steps, block) * _fraction(sides, sides, steps)
+    others *= layer.macs / original.macs
+    for name, size in ((suffix, block), (f"{suffix} together", _BLOCKS_TOGETHER * block)):
+        products = _fraction(outputs, outputs, steps, size) * others
         terms[f"products{name}"] = (scale * _PRODUCTS / 2, products)
     return terms
 
@@ -107,11 +113,16 @@ def _full(sizes: Sequence[Size]) -> tuple[int, ...]:
     return tuple(size.full for size in sizes)
 
 
-def _fraction(sizes: Sequence[Size], steps: NDArray[np.int64], block: int = 1) -> Array:
+def _fraction(
+    sizes: Sequence[Size], originals: Sequence[Size], steps: NDArray[np.int64], block: int = 1
+) -> Array:
     """Return a tensor's numbers [n], its widths rounded up, as a fraction of the original's."""
     result = np.ones(len(steps))
-    for size in sizes:
+    for size, original in zip(sizes, originals, strict=True):
         if size.terms:
             # Negated twice, since // rounds down.
-            result *= (-size.values(steps) // block) / (-size.full // block)
+            result *= (-size.values(steps) // block) / (-original.full // block)
+        elif size.full != original.full:
+            # Pixels, or tokens, of another input size.
+            result *= size.full / original.full
     return result

@@ -14,7 +14,7 @@ from spaces.architecture import Architecture
 from spaces.choice_space import Architectures, Codes
 from spaces.elastic import conditions
 from spaces.elastic.choices import ElasticChoice, Width, cut_of
-from spaces.elastic.counting import Layer
+from spaces.elastic.counting import Layer, layers_of
 from spaces.elastic.coupling import Uncut
 from spaces.elastic.cutting import Cut, cut_network
 from spaces.elastic.report import Report
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from spaces.block import Block
     from spaces.elastic.supernet import ElasticSupernet
+    from spaces.elastic.tracing import Call
 
 
 class ElasticSpace(SearchSpace):
@@ -311,6 +312,25 @@ class ElasticSpace(SearchSpace):
             self.example,
             self.elastic_choices,
             self.layers,
+            self.num_classes,
+            self._uncut,
+            self.head,
+        )
+
+    def at_size(self, name: str, example: ModelInput, calls: Mapping[str, Call]) -> ElasticSpace:
+        """Return the same space of the network on images of another size.
+
+        Args:
+            name: Name of that space.
+            example: Image of that size.
+            calls: Runs of the modules on it.
+        """
+        return ElasticSpace(
+            name,
+            self._model,
+            example,
+            self.elastic_choices,
+            layers_of(self._model, calls, self.elastic_choices),
             self.num_classes,
             self._uncut,
             self.head,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spaces.elastic.cutting import Cut, kept_positions, select
-from spaces.modules.supernet import Supernet
+from spaces.modules.supernet import Supernet, resized
 from spaces.user_model.inputs import run_model
 
 if TYPE_CHECKING:
@@ -92,6 +92,17 @@ class ElasticSupernet(Supernet):
             if any(True for _ in module.parameters(recurse=False)) and not cut.is_skipped(path)
         ]
         return [*modules, self._shell(self._codes)[0]] if self._codes.any() else modules
+
+
+class ResizingElasticSupernet(ElasticSupernet):
+    """A user's network that runs any of its smaller versions on images of their size.
+
+    Its images may have any size. Arguments are those of `ElasticSupernet`.
+    """
+
+    def forward(self, x: Tensor) -> Any:
+        code = 0 if self._codes is None else int(self._codes[0])
+        return super().forward(resized(x, self.space.resolutions[code]))
 
 
 def _drop_weights(shell: nn.Module) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from spaces.elastic.errors import InvalidNetwork
+from spaces.elastic.errors import FailedRun, InvalidNetwork
 from spaces.modules.nested import mapped, tensors_in
 from spaces.operators.layers import Shape
 from spaces.user_model.inputs import ModelInput
@@ -143,6 +143,7 @@ def trace(
         Path -> runs of each module, in the order of their first begin, and the output tensors.
 
     Raises:
+        FailedRun: The network fails; the module is named.
         InvalidNetwork: It has an operator whose products cannot be counted.
     """
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -158,7 +159,12 @@ def trace(
         _hooked(model, recorder),
         counter,
     ):
-        outputs = list(tensors_in(example.run(model, value)))
+        try:
+            outputs = list(tensors_in(example.run(model, value)))
+        # Code of users fails with errors of any kind.
+        except Exception as error:
+            path = recorder.stack[-1][0] if recorder.stack else ""
+            raise FailedRun(error, path) from error
 
     if counter.unknown:
         raise InvalidNetwork(

@@ -14,7 +14,7 @@ from spaces.elastic.choices import ElasticChoice, Removal, cut_of
 from spaces.elastic.counting import layers_of
 from spaces.elastic.coupling import Uncut
 from spaces.elastic.cutting import cut_network
-from spaces.elastic.errors import UnequalCut
+from spaces.elastic.errors import FailedRun, UnequalCut
 from spaces.elastic.reference import masked_network
 from spaces.elastic.tracing import Call, trace
 from spaces.modules.nested import tensors_in
@@ -55,8 +55,7 @@ class Verifier:
         choices = [forms[0] for forms in variants]
         rng = np.random.default_rng(0)
         try:
-            for _ in range(_JOINT_CHECKS):
-                self.check(choices, _random_codes(choices, rng))
+            self.check_together(choices, rng)
             return choices, []
         # One of them is wrong: they are checked one by one, and then again together.
         except UnequalCut:
@@ -90,8 +89,7 @@ class Verifier:
         self, choices: list[ElasticChoice], rng: np.random.Generator
     ) -> tuple[list[ElasticChoice], list[Uncut]]:
         try:
-            for _ in range(_JOINT_CHECKS):
-                self.check(choices, _random_codes(choices, rng))
+            self.check_together(choices, rng)
             return choices, []
         except UnequalCut:
             pass
@@ -106,6 +104,19 @@ class Verifier:
             except UnequalCut as error:
                 uncut.append(Uncut(path_of(choice), f"together with other choices: {error}"))
         return together, uncut
+
+    def check_together(self, choices: Sequence[ElasticChoice], rng: np.random.Generator) -> None:
+        """Check random architectures, in which all choices are combined.
+
+        Args:
+            choices: Choices of the network.
+            rng: Source of the architectures.
+
+        Raises:
+            UnequalCut: A cut network fails, or differs from the masked original.
+        """
+        for _ in range(_JOINT_CHECKS):
+            self.check(choices, _random_codes(choices, rng))
 
     def check(self, choices: Sequence[ElasticChoice], codes: Sequence[int]) -> None:
         """Check outputs and counts of one architecture.
@@ -123,7 +134,8 @@ class Verifier:
             calls, outputs = trace(small, self.example, self.value)
         # Code of users fails with errors of any kind where it expects the original sizes.
         except Exception as error:
-            raise UnequalCut(f"the cut network fails: {_first_line(error)}") from error
+            reason = error if isinstance(error, FailedRun) else FailedRun(error, "")
+            raise UnequalCut(f"the cut network fails: {reason}") from error
 
         reference = masked_network(self.model, small, cut)
         with torch.no_grad():
@@ -184,8 +196,3 @@ def _compare(outputs: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
                 f"the cut network differs from the masked original by {difference:.1g} of its"
                 " largest output"
             )
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]:.160}" if text else type(error).__name__

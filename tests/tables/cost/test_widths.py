@@ -156,3 +156,26 @@ def test_too_few_networks_are_refused(space: ElasticSpace) -> None:
 
     with pytest.raises(InvalidTable, match="at least 12 measured networks, not 5"):
         width_model(space, "latency_ms", codes, latencies(space, codes))
+
+
+def test_latencies_at_several_input_sizes_are_learned_together() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(32, 48, 3, stride=2, padding=1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(48, 4),
+    )
+    example = torch.zeros(1, 3, 32, 32)
+    space = from_network(network, example, "elastic-sizes", resolutions=(24, 16))
+    codes = sample_sizes(space, np.random.default_rng(0), 100)
+    # A start of each network, and a time for each product that depends on the size a little.
+    values = 1e5 + space.macs(codes) * (1 + 0.1 * codes[:, 0])
+
+    model, _ = width_model(space, "latency_ms", codes[:60], values[:60])
+
+    errors = np.abs(model.estimate(codes[60:]) / values[60:] - 1)
+    assert {0, 1, 2} == set(codes[60:, 0].tolist())
+    assert errors.mean() < 0.03
