@@ -24,6 +24,7 @@ from oneshot.compression.costs import METRIC, MeasuredDevice, measure_sample, ti
 from oneshot.compression.planning import ScorePlan
 from oneshot.compression.scoring import Scorer, training_losses
 from oneshot.compression.settings import FINE_TUNING, CompressionSettings
+from oneshot.compression.sizes import SizedData
 from oneshot.compression.training import Distillation
 from oneshot.data.images import ImageData
 from oneshot.evaluation.evaluator import quality
@@ -242,7 +243,8 @@ class Study:
         settings = self.settings
         source = {"supernet_epochs": 0, "data": self.data.title}
         path = folder / "scores.jsonl"
-        scorer = Scorer(self.space, self.data, self.task, settings, path, source)
+        data = SizedData(self.data, self.space.input_shape)
+        scorer = Scorer(self.space, data, self.task, settings, path, source)
         count = settings.scored or ScorePlan.read(folder / "plan.json").scored
         codes = sample_near(self.space, [bound], np.random.default_rng(settings.seed), count)
         model = predictor.default(self.space, settings.seed)

@@ -20,7 +20,7 @@ from oneshot.commands.options.base import (
 from oneshot.commands.options.data import DATA, load_data
 from oneshot.commands.options.runs import resumable
 from spaces.console.group import example
-from spaces.console.options import with_options
+from spaces.console.options import ListOf, with_options
 from spaces.console.outputs import OUTPUT_FOLDER
 
 if TYPE_CHECKING:
@@ -46,6 +46,13 @@ NETWORK = [
         default=(3, 224, 224),
         show_default=True,
         help="Channels, height and width of an image.",
+    ),
+    click.option(
+        "--resolutions",
+        type=ListOf(POSITIVE),
+        default=None,
+        help="Sides of square images in pixels among which the input size is chosen, such as"
+        " 160,192,224.  [default: that of --input-shape alone]",
     ),
     click.option(
         "--divisor",
@@ -286,6 +293,7 @@ def _space(
         torch.zeros(1, *options["input_shape"]),
         losses,
         options["divisor"],
+        options["resolutions"],
     )
     return space, make_task(text, space)
 

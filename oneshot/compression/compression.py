@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from oneshot.compression.planning import MOST_SCORED, ScorePlan, time_scores, ti
 from oneshot.compression.result import CompressionResult, NetworkRecord
 from oneshot.compression.scoring import Scorer
 from oneshot.compression.settings import CompressionSettings
+from oneshot.compression.sizes import SizedData
 from oneshot.compression.training import Distillation, Sandwich
 from oneshot.errors import InvalidOption
 from oneshot.evaluation.recalibration import recalibrate
@@ -62,7 +63,7 @@ class Compression:
 
     Args:
         space: Space of the original network.
-        data: Data set of the network.
+        data: Data set of the network, at its input size.
         task: Task of the network.
         limits: Limits that the compressed network has to meet.
         margin: Deviations that estimates stay below a limit.
@@ -111,9 +112,21 @@ class Compression:
         network = self._fine_tune(architecture, trained)
         return self._deliver(network, architecture, choice, constraints, device)
 
+    @cached_property
+    def _sized(self) -> SizedData:
+        return SizedData(self.data, self.space.input_shape)
+
     def _check(self) -> None:
         # Before the measurement, which takes minutes.
         self.task.check(self.data)
+        if self.settings.supernet_epochs and self.space.resolutions and self.task.head != "classes":
+            raise InvalidOption(
+                f"supernet_epochs: targets of the task {self.task.name} have the size of the"
+                " images, which is one for all widths that are trained together; leave out"
+                " resolutions, or set supernet_epochs to 0"
+            )
+        for code in range(len(self.space.resolutions)):
+            self._sized.at(self.space.at(code).input_shape)
         if self.data.num_classes != self.space.num_classes:
             raise InvalidOption(
                 f"data: {self.data.title} has {self.data.num_classes} classes, but the network's"
@@ -170,7 +183,7 @@ class Compression:
                 self.settings.seed,
             )
             with self._step("train all widths") as progress:
-                self._fit(algorithm, folder, progress)
+                self._fit(algorithm, self.data, folder, progress)
             save_weights(supernet.model, weights)
 
         # From the file in any case, so that a resumed compression has the same weights.
@@ -190,7 +203,7 @@ class Compression:
         rng = np.random.default_rng(settings.seed)
         with self._step("score") as progress:
             scorer = Scorer(
-                trained, self.data, self.task, settings, self.folder / "scores.jsonl", source
+                trained, self._sized, self.task, settings, self.folder / "scores.jsonl", source
             )
             codes = sample_near(trained, constraints, rng, settings.scored or MOST_SCORED)
             if settings.scored is None:
@@ -264,14 +277,15 @@ class Compression:
     def _fine_tune(self, architecture: Architecture, trained: ElasticSpace) -> nn.Module:
         weights = self.folder / "network.safetensors"
         if not weights.exists():
-            self._train(trained.network(architecture), weights)
+            data = self._sized.at(self.space.input_shape_of(architecture))
+            self._train(trained.network(architecture), data, weights)
 
         # Always from the file, so that a resumed compression exports the same bytes.
         network = trained.network(architecture)
         load_weights(network, weights)
         return network.eval()
 
-    def _train(self, network: nn.Module, weights: Path) -> None:
+    def _train(self, network: nn.Module, data: ImageData, weights: Path) -> None:
         with self._step("fine-tune") as progress:
             if self.settings.epochs:
                 algorithm = Distillation(
@@ -280,22 +294,26 @@ class Compression:
                     replace(self.settings.recipe, epochs=self.settings.epochs),
                     self.settings.distillation,
                     Passes(self.task),
+                    # Masks and boxes of both networks have to be of one image.
+                    self.space.input_shape[-1] if self.task.head == "classes" else None,
                 )
-                self._fit(algorithm, self.folder / "training", progress)
+                self._fit(algorithm, data, self.folder / "training", progress)
 
             # Running averages lag behind the last weights, or are the original's without training.
-            size = min(_NORM_BATCH, len(self.data.train))
+            size = min(_NORM_BATCH, len(data.train))
             batches = plain_batches(
-                self.data.train, size, _NORM_BATCHES, self.settings.seed, torch.device("cpu")
+                data.train, size, _NORM_BATCHES, self.settings.seed, torch.device("cpu")
             )
             recalibrate(network, batches, task=self.task)
 
         save_weights(network, weights)
 
-    def _fit(self, algorithm: Distillation, folder: Path, progress: Progress) -> None:
+    def _fit(
+        self, algorithm: Distillation, data: ImageData, folder: Path, progress: Progress
+    ) -> None:
         fit(
             algorithm,
-            self.data.train,
+            data.train,
             folder,
             seed=self.settings.seed,
             augment=self._augments,
@@ -341,6 +359,7 @@ class Compression:
             ):
                 path = self.folder / names[index]
                 export_network(self.space, module, path, item, self.data.classes)
+                shape = self.space.input_shape_of(item)
                 records.append(
                     NetworkRecord(
                         self.space.macs(item),
@@ -348,7 +367,8 @@ class Compression:
                         path.stat().st_size,
                         latencies.estimates_ms[index],
                         latencies.measured_ms[index],
-                        report_on_test(module, self.data, task=self.task),
+                        report_on_test(module, self._sized.at(shape), task=self.task),
+                        shape,
                     )
                 )
 

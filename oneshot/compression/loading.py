@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ def load_space(
     example: Any,
     losses: Losses | None = None,
     divisor: int | None = None,
+    resolutions: Sequence[int] | None = None,
 ) -> ElasticSpace:
     """Build the network of a user's file, and register the space of its smaller versions.
 
@@ -31,6 +33,7 @@ def load_space(
         example: Example input of the network, [n, ...].
         losses: Losses by which channels are ordered; None: they are ordered by their weights.
         divisor: Preferred divisor of numbers of channels; None: the space's default.
+        resolutions: Sides of images among which networks choose; None: the example's alone.
 
     Raises:
         InvalidNetwork: The file, the function, the weights or the network cannot be used.
@@ -38,7 +41,7 @@ def load_space(
     network = build_network(source, weights)
     name = space_name(source)
     options = {} if divisor is None else {"divisor": divisor}
-    space = from_network(network, example, name, losses=losses, **options)
+    space = from_network(network, example, name, losses=losses, resolutions=resolutions, **options)
 
     # The name has no parameters: the space is the one that was built.
     def elastic_space(canonical: str, /) -> ElasticSpace:

@@ -23,6 +23,7 @@ class NetworkRecord:
         measured_ms: Measured latency, in the machine's state at the cost model's measurement; None
             without a latency limit.
         test: Metrics on the test images.
+        input_shape: Shape (channels, height, width) of its images.
     """
 
     macs: int
@@ -31,6 +32,7 @@ class NetworkRecord:
     estimate_ms: float | None
     measured_ms: float | None
     test: dict[str, Any]
+    input_shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,9 @@ class CompressionResult:
                 unit = "" if metric.unit == "percent" else f" ({metric.unit})"
                 rows.append((f"test {metric.title_of(name)}{unit}", values[0], values[1]))
 
+        if self.original.input_shape != self.compressed.input_shape:
+            sides = [str(net.input_shape[-1]) for net in (self.original, self.compressed)]
+            rows.append(("side of images (pixels)", sides[0], sides[1]))
         rows.append(self._row("MACs", "macs", "{:,}"))
         rows.append(self._row("parameters", "params", "{:,}"))
         rows.append(self._row("ONNX file (bytes)", "file_bytes", "{:,}"))

@@ -22,6 +22,7 @@ from tables.evaluation import Evaluation, Journal
 
 if TYPE_CHECKING:
     from oneshot.compression.settings import CompressionSettings
+    from oneshot.compression.sizes import SizedData
     from oneshot.data.images import ImageData
     from oneshot.tasks.task import Task
     from spaces.elastic.importance import Losses
@@ -40,7 +41,7 @@ class Scorer:
 
     Args:
         space: Space of the networks.
-        data: Data set whose training and validation images are used.
+        data: Data set whose training and validation images are used, at each network's input size.
         task: Task that has the score.
         settings: Number of images.
         path: File of JSON lines, which holds the scores so far.
@@ -56,7 +57,7 @@ class Scorer:
     def __init__(
         self,
         space: ElasticSpace,
-        data: ImageData,
+        data: SizedData,
         task: Task,
         settings: CompressionSettings,
         path: Path,
@@ -72,13 +73,15 @@ class Scorer:
             "recalibration": settings.recalibration,
             **source,
         }
-        images = EvaluationSettings(
+        self._settings = EvaluationSettings(
             images=settings.images,
             recalibration_batches=max(1, settings.recalibration // _RECALIBRATION_BATCH),
             recalibration_batch_size=_RECALIBRATION_BATCH,
             seed=settings.seed,
         )
-        self._images = EvaluationImages.from_data(data, images, torch.device("cpu"))
+        self._data = data
+        # Before the first score, so that missing images are an error at once.
+        self._images = {space.input_shape: self._read(space.input_shape)}
         self._recalibrates = settings.recalibration > 0
         self.seconds: list[float] = []
 
@@ -96,7 +99,8 @@ class Scorer:
             if architecture not in self._done:
                 begin = time.monotonic()
                 network = self.space.network(architecture)
-                evaluation = Evaluation(architecture, self._evaluate(network), self.source)
+                images = self._images_of(self.space.input_shape_of(architecture))
+                evaluation = Evaluation(architecture, self._evaluate(network, images), self.source)
                 # Stored at once, so that an interrupted compression resumes from here.
                 self._journal.append(evaluation)
                 self._done[architecture] = evaluation
@@ -107,13 +111,22 @@ class Scorer:
             progress(number / len(codes), f"{number}/{len(codes)}")
         return scores
 
-    def _evaluate(self, network: nn.Module) -> dict[str, float]:
+    def _images_of(self, shape: tuple[int, int, int]) -> EvaluationImages:
+        if shape not in self._images:
+            self._images[shape] = self._read(shape)
+        return self._images[shape]
+
+    def _read(self, shape: tuple[int, int, int]) -> EvaluationImages:
+        data = self._data.at(shape)
+        return EvaluationImages.from_data(data, self._settings, torch.device("cpu"))
+
+    def _evaluate(self, network: nn.Module, images: EvaluationImages) -> dict[str, float]:
         # Statistics of normalisation are those of the original, whose inputs had more channels.
         if self._recalibrates:
-            recalibrate(network, self._images.recalibration, task=self.task)
+            recalibrate(network, images.recalibration, task=self.task)
 
         network.eval()
-        batches = zip(self._images.validation, self._images.targets, strict=True)
+        batches = zip(images.validation, images.targets, strict=True)
         return tally_of(network, batches, torch.device("cpu"), self.task).metrics()
 
 

@@ -12,6 +12,7 @@ from oneshot.errors import InvalidOption
 from oneshot.training.algorithm import Algorithm
 from oneshot.training.passes import Passes
 from oneshot.training.recipe import Recipe
+from spaces.modules.supernet import resized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,8 @@ class Distillation(Algorithm):
         recipe: Recipe of the optimiser.
         weight: Weight of the teacher's outputs, from 0 to 1.
         passes: Forward passes by the task; None: those of a classification.
+        teacher_side: Side in pixels to which the teacher's images are resized, since a network
+            knows objects at the size that it was trained with; None: it gets the model's images.
 
     Raises:
         InvalidOption: The task has no distillation.
@@ -44,6 +47,7 @@ class Distillation(Algorithm):
         recipe: Recipe,
         weight: float,
         passes: Passes | None = None,
+        teacher_side: int | None = None,
     ):
         super().__init__(model, recipe, passes)
         if weight and not self.task.distils:
@@ -53,6 +57,7 @@ class Distillation(Algorithm):
         # In a list, so that the teacher's weights are not part of the training's.
         self._teacher = [teacher.eval()]
         self.weight = weight
+        self.teacher_side = teacher_side
 
     def loss(self, inputs: Tensor, targets: Any, step: int, engine: Engine) -> Tensor:
         """Return the loss of a batch with the teacher's outputs."""
@@ -74,6 +79,8 @@ class Distillation(Algorithm):
         # A task without distillation has no soft targets.
         if not self.weight:
             return None
+        if self.teacher_side is not None:
+            inputs = resized(inputs, self.teacher_side)
         return self.task.soft_targets(self.passes.from_start(self._teacher[0], inputs), targets)
 
     def to(self, device: Any) -> None:
