@@ -1,4 +1,4 @@
-"""Pruning of a space: candidates that another one beats in latency and accuracy are left out.
+"""Pruning of a space: candidates that good networks can do without are left out.
 
 Block-based search-space pruning, BBSSP of aw_nas (walkerning/aw_nas, `examples/research/bbssp`).
 """
@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.chains.additive import AdditiveTable
 from spaces.formats.json_text import read_json
-from spaces.space import SearchSpace
+from spaces.space import Codes, SearchSpace
+from tables.effects import Effects
 from tables.errors import InvalidEvaluation, InvalidTable
 from tables.evaluation import Evaluation, values
 from tables.lookup_table import LookupTable
@@ -124,31 +126,54 @@ def prune(
         InvalidEvaluation: The metric is unknown, or no network is evaluated.
         InvalidTable: The costs of the space are no sums over its choices.
     """
-    if not space.additive:
-        raise InvalidTable(f"costs of {space.name} are no sums over its choices: nothing is pruned")
-    definition = known_metric(metric)
-    if definition is None or not evaluations:
-        cause = "there are no evaluations" if definition else f"the metric {metric!r} is unknown"
-        raise InvalidEvaluation(f"{cause}: pruning needs evaluated networks of {space.name}")
-
-    scores = definition.sign * np.array(values(evaluations, metric))
-    codes = space.encode([evaluation.architecture for evaluation in evaluations])
-    # Block costs alone: a correction of whole networks is no property of a candidate.
-    latencies = space.additive_table(lambda block: table.blocks[block.key].latency_ms).terms
-    names = {}
+    codes, scores = _evaluated(space, evaluations, metric)
+    latencies = _latencies(space, table).terms
+    dominated = []
     for column, choice in enumerate(space.choices):
         groups = [scores[codes[:, column] == code] for code in range(len(choice.candidates))]
-        dominated = dominated_candidates(
-            np.asarray(latencies[column], dtype=float),
-            np.array([_mean(group) for group in groups]),
-            np.array([_error(group) for group in groups]),
-            margin,
-        )
-        names[choice.key] = tuple(
-            name for name, lost in zip(choice.candidates, dominated, strict=True) if not lost
+        dominated.append(
+            dominated_candidates(
+                np.asarray(latencies[column], dtype=float),
+                np.array([_mean(group) for group in groups]),
+                np.array([_error(group) for group in groups]),
+                margin,
+            )
         )
 
-    return Candidates(space.name, names)
+    return _remaining(space, dominated)
+
+
+def prune_by_effects(
+    space: SearchSpace,
+    table: LookupTable,
+    evaluations: Sequence[Evaluation],
+    metric: str = "top1",
+    margin: float = MARGIN,
+    limit_ms: float | None = None,
+) -> Candidates:
+    """Leave out the candidates that no good network below a limit has; see `Effects`.
+
+    Where each candidate is better the slower it is, none dominates another, yet networks below a
+    limit can do without those that are worth less than their latency.
+
+    Args:
+        space: Space with costs that are sums over its choices.
+        table: Lookup table of the space.
+        evaluations: Evaluated networks of the space, best a uniform sample.
+        metric: Metric of the evaluations.
+        margin: Standard errors by which the effects of two candidates must differ.
+        limit_ms: Greatest latency of a network by the table's sum, in milliseconds. None: there is
+            none.
+
+    Raises:
+        InvalidEvaluation: The metric is unknown, or there are too few evaluated networks.
+        InvalidTable: The costs of the space are no sums over its choices, or no network of the
+            evaluated candidates is below the limit.
+    """
+    codes, scores = _evaluated(space, evaluations, metric)
+    effects = Effects.fit(codes, scores, [len(choice.candidates) for choice in space.choices])
+    unpromising = effects.unpromising(_latencies(space, table), limit_ms, margin)
+    return _remaining(space, unpromising)
 
 
 def dominated_candidates(
@@ -180,6 +205,38 @@ def dominated_candidates(
     better = (latencies[None, :] < latencies[:, None]) | (gain > 0)
     beats = gain >= 0 if margin == 0 else gain > margin * deviation
     return np.asarray((not_slower & beats & better).any(axis=1))
+
+
+def _evaluated(
+    space: SearchSpace, evaluations: Sequence[Evaluation], metric: str
+) -> tuple[Codes, NDArray[np.float64]]:
+    """Return the codes [n, choices] and the scores [n] of evaluations, of which more is better."""
+    definition = known_metric(metric)
+    if definition is None or not evaluations:
+        cause = "there are no evaluations" if definition else f"the metric {metric!r} is unknown"
+        raise InvalidEvaluation(f"{cause}: pruning needs evaluated networks of {space.name}")
+
+    scores = definition.sign * np.array(values(evaluations, metric))
+    return space.encode([evaluation.architecture for evaluation in evaluations]), scores
+
+
+def _latencies(space: SearchSpace, table: LookupTable) -> AdditiveTable:
+    """Return the latency of each candidate; refuse spaces whose costs are no sums."""
+    if not space.additive:
+        raise InvalidTable(f"costs of {space.name} are no sums over its choices: nothing is pruned")
+    # Block costs alone: a correction of whole networks is no property of a candidate.
+    return space.additive_table(lambda block: table.blocks[block.key].latency_ms)
+
+
+def _remaining(space: SearchSpace, removed: Sequence[NDArray[np.bool_]]) -> Candidates:
+    """Return the candidates that are not removed, bool [candidates] of each choice."""
+    names = {
+        choice.key: tuple(
+            name for name, is_removed in zip(choice.candidates, mask, strict=True) if not is_removed
+        )
+        for choice, mask in zip(space.choices, removed, strict=True)
+    }
+    return Candidates(space.name, names)
 
 
 def _mean(scores: NDArray[np.float64]) -> float:

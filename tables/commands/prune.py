@@ -16,7 +16,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     epilog=example(
         """
         python -m tables prune --space spos-tiny --table my-cpu --evaluations evaluations.jsonl \\
-            -o candidates.json
+            --rule effects --limit 3 -o candidates.json
         python -m oneshot search --space spos-tiny --guide supernet:runs/supernet \\
             --candidates candidates.json -o found.json
         """
@@ -34,31 +34,63 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--metric", default="top1", show_default=True, help="Metric of the evaluations, such as top1."
 )
 @click.option(
+    "--rule",
+    type=click.Choice(["dominated", "effects"]),
+    default="dominated",
+    show_default=True,
+    help="dominated: another candidate is not slower and better in the mean; effects: networks"
+    " without the candidate are better at equal latency, by a sum of effects.",
+)
+@click.option(
+    "--limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    help="Greatest latency of a network in ms, of --rule effects.  [default: none]",
+)
+@click.option(
     "--margin",
     type=click.FloatRange(min=0),
     default=2.0,
     show_default=True,
-    help="Standard errors by which the means of two candidates must differ; 0: not at all.",
+    help="Standard errors by which two candidates must differ; 0: not at all.",
 )
 @click.option(
     "-o", "--output", type=OUTPUT_FILE, required=True, help="File of the remaining candidates."
 )
 def prune(
-    space_name: str, table_name: str, evaluations: Path, metric: str, margin: float, output: Path
+    space_name: str,
+    table_name: str,
+    evaluations: Path,
+    metric: str,
+    rule: str,
+    limit: float | None,
+    margin: float,
+    output: Path,
 ) -> None:
-    """Leave out candidates that another one beats in latency and in mean accuracy.
+    """Leave out candidates that good networks can do without.
 
-    The mean is that of all evaluated networks with the candidate. `oneshot search --candidates`
-    searches among the networks that remain; codes, guides and tables stay those of the space.
+    By default those that another one beats in latency and in the mean accuracy of all evaluated
+    networks with it (BBSSP). With --rule effects those that cost more accuracy elsewhere, by their
+    latency, than they are worth below --limit; it needs about ten evaluated networks more than
+    there are candidates. `oneshot search --candidates` searches among the networks that remain;
+    codes, guides and tables stay those of the space.
     """
     from spaces.files import write_text
     from spaces.registry import get
+    from tables.errors import InvalidTable
     from tables.evaluation import read
-    from tables.pruning import prune as pruned
+    from tables.pruning import prune as prune_dominated
+    from tables.pruning import prune_by_effects
     from tables.store import load
 
+    if limit is not None and rule != "effects":
+        raise InvalidTable(f"--limit {limit:g} is of --rule effects, not of {rule}; leave one out")
     space = get(space_name)
-    remaining = pruned(space, load(table_name), read(evaluations), metric, margin)
+    evaluated = space, load(table_name), read(evaluations), metric, margin
+    if rule == "effects":
+        remaining = prune_by_effects(*evaluated, limit)
+    else:
+        remaining = prune_dominated(*evaluated)
     size = 1
     for choice in space.choices:
         names = remaining.names[choice.key]

@@ -183,3 +183,28 @@ def test_command_writes_what_the_search_reads(
         False,
         False,
     ]
+
+
+def test_command_prunes_by_effects_below_a_limit(
+    space: SearchSpace, table: LookupTable, tmp_path: Path
+) -> None:
+    table.save(tmp_path / "table.json")
+    lines = [evaluation.to_json() for evaluation in evaluated(space, "xcep")]
+    (tmp_path / "evaluations.jsonl").write_text("\n".join(lines) + "\n")
+    files = [
+        *("--table", str(tmp_path / "table.json")),
+        *("--evaluations", str(tmp_path / "evaluations.jsonl")),
+        *("-o", str(tmp_path / "candidates.json")),
+    ]
+
+    refused = CliRunner().invoke(main, ["prune", "--space", space.name, *files, "--limit", "3"])
+    assert refused.exit_code == 2
+    assert "--limit 3 is of --rule effects, not of dominated" in refused.output
+    assert not (tmp_path / "candidates.json").exists()
+
+    # By dominance the slow Xception and the fast k3 both remain: without a limit k3 has no use.
+    command = ["prune", "--space", space.name, *files, "--rule", "effects"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert "1 of 4096 architectures remain" in result.output
+    assert set(read_candidates(tmp_path / "candidates.json").names.values()) == {("xcep",)}

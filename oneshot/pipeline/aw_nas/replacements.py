@@ -36,7 +36,6 @@ INSTEAD = {
     ("controller_type", "cars"): "search by `algorithm: cars` on a space such as nasbench201",
     ("controller_type", "file-sampler"): "give `evaluate: {archs: FILE}`",
     ("controller_type", "hw_ofa"): "search by `strategy: pareto`, `objective: latency_ms@profile`",
-    ("controller_type", "nasbench-101-rs"): "search by `strategy: random`",
     ("controller_type", "nasbench-101-evo"): "search by `strategy: aging`",
     ("controller_type", "nasbench-101-sa"): "search by `strategy: aging`",
     ("controller_type", "nasbench-201-evo"): "search by `strategy: aging`",
