@@ -71,7 +71,7 @@ def _loop_options(configuration: Configuration) -> dict[str, Any]:
     configuration.accept(
         "controller_cfg.arch_network_type",
         "pointwise_comparator",
-        instead="rank by `option: {predictor: gates}`, of an ensemble by dele",
+        instead="train dele with --columns FILE, and search by `guide: predictor:FILE`",
     )
     configuration.accept(
         "controller_cfg.pretrained_predictor_path",

@@ -112,12 +112,18 @@ def refuse_all(configuration: Configuration) -> None:
             configuration.refuse(key, INSTEAD[key, name])
 
     if not configuration.faults and configuration.is_set(_EMBEDDER):
-        encoder = encoder_of(configuration.get(_EMBEDDER)) or "ENCODER"
-        configuration.refuse(_EMBEDDER, _PREDICTOR.format(encoder))
+        configuration.refuse(_EMBEDDER, _PREDICTOR.format(_arguments(configuration)))
 
     if not configuration.faults:
         _refuse_combination(configuration)
     configuration.stop_at_faults()
+
+
+def _arguments(configuration: Configuration) -> str:
+    """Return the encoder of a predictor, and the columns where experts learn some."""
+    if configuration.get("arch_network_type") == "dynamic_ensemble_pointwise_comparator":
+        return "dele --columns FILE"
+    return encoder_of(configuration.get(_EMBEDDER)) or "ENCODER"
 
 
 def encoder_of(embedder: object) -> str | None:

@@ -354,6 +354,12 @@ def test_curriculum_of_shared_weights_is_refused(examples: Path) -> None:
     assert [fault.key for fault in caught.value.faults] == ["weights_manager_type"]
 
 
+def test_trainings_of_experts_name_their_columns(examples: Path) -> None:
+    path = examples / "research" / "dele" / "cfgs" / "dynamic_ensemble_nb201_gates_config.yaml"
+    with pytest.raises(InvalidConfiguration, match="--encoder dele --columns FILE --data"):
+        convert(path)
+
+
 @pytest.mark.parametrize(("first", "second"), [("null", "{depth: 3}"), ("3", "4"), ("3", "null")])
 def test_key_with_two_values_is_refused(tmp_path: Path, first: str, second: str) -> None:
     extra = f"trainer_type: {first}\ntrainer_type: {second}"
