@@ -15,6 +15,7 @@ from oneshot.pipeline.aw_nas.enas import convert_enas
 from oneshot.pipeline.aw_nas.final import convert_final
 from oneshot.pipeline.aw_nas.replacements import refuse_all
 from oneshot.pipeline.aw_nas.sampled import CONTROLLERS, WEIGHTS, convert_sampled
+from oneshot.pipeline.aw_nas.zero_shot import convert_zero_shot
 from oneshot.pipeline.faults import Fault
 
 _NEXT = "# Stages that may follow: retrain: {}, export: {}, measure: {}"
@@ -45,8 +46,8 @@ def convert(
 ) -> Conversion:
     """Convert a configuration of aw_nas.
 
-    Searches by DARTS, SNAS, ENAS and FBNet, supernets of Once-for-All and of random paths, searches
-    in benchmarks and final trainings of cells are converted.
+    Searches by DARTS, SNAS, ENAS and FBNet, supernets of Once-for-All and of random paths, proxies
+    of random architectures, searches in benchmarks and final trainings of cells are converted.
 
     Args:
         path: YAML file of aw_nas.
@@ -94,7 +95,9 @@ def _convert(
 
     is_known = search_space in WEIGHTS or space is not None
     if controller in CONTROLLERS and is_known and not is_final:
-        return convert_sampled(configuration, space, data), None
+        is_trained = configuration.get("objective_type") != "zero-shot"
+        convert_paths = convert_sampled if is_trained else convert_zero_shot
+        return convert_paths(configuration, space, data), None
 
     refuse_all(configuration)
     raise AssertionError("refuse_all raises")

@@ -46,7 +46,8 @@ def convert_sampled(
     refuse_component(configuration, "controller_type", *CONTROLLERS)
     refuse_component(configuration, "objective_type", "classification")
     if space is None:
-        space = _space(configuration, data)
+        space = read_space(configuration, data)
+        _check_channels(configuration)
     else:
         configuration.ignore("search_space_type", "search_space_cfg", "weights_manager_type")
         # Read below: the bound of the gradient.
@@ -87,6 +88,9 @@ def _check_sampling(configuration: Configuration) -> None:
             f"evaluator_cfg.{name}", None, instead="the optimizer lasts the whole training"
         )
     check_random_controller(configuration)
+    configuration.accept(
+        "controller_cfg.avoid_repeat", False, None, instead="paths are drawn independently"
+    )
     configuration.accept("controller_cfg.schedule_cfg", None, instead="options are constant")
     configuration.ignore(
         "evaluator_cfg.evaluate_with_whole_queue",
@@ -101,17 +105,19 @@ def _check_sampling(configuration: Configuration) -> None:
 
 def check_random_controller(configuration: Configuration) -> None:
     """Read the keys of a controller of `CONTROLLERS`."""
-    configuration.accept(
-        "controller_cfg.avoid_repeat", False, None, instead="architectures are drawn independently"
-    )
     if configuration.get("controller_cfg.deiso"):
         configuration.note(
             "controller_cfg.deiso", "all cells are equally likely, isomorphic ones as well"
         )
 
 
-def _space(configuration: Configuration, data: str) -> str:
-    """Return the space of the file; refuse others than those of `WEIGHTS`."""
+def read_space(configuration: Configuration, data: str) -> str:
+    """Return the space of the file; refuse others than those of `WEIGHTS`.
+
+    Args:
+        configuration: Configuration of aw_nas.
+        data: Data set of the pipeline.
+    """
     refuse_component(configuration, "search_space_type", *WEIGHTS)
     name = str(configuration.get("search_space_type"))
     refuse_component(configuration, "weights_manager_type", WEIGHTS.get(name, "supernet"))
@@ -157,8 +163,13 @@ def _nds(configuration: Configuration) -> str:
         configuration.refuse(key, OWN_MODEL)
         return "nds-resnet"
 
-    # germ ranks channels by their weights otherwise.
-    key = f"{prefix}.germ_supernet_cfg.force_ordinal"
-    if configuration.get(key) is not True:
-        configuration.refuse(key, f"supernets of `{NDS[name]}` share the first channels; set true")
     return NDS[name]
+
+
+def _check_channels(configuration: Configuration) -> None:
+    """Refuse supernets of germ whose channels are ranked by their weights."""
+    if configuration.get("search_space_type") != "germ":
+        return
+    key = "weights_manager_cfg.germ_supernet_cfg.force_ordinal"
+    if configuration.get(key) is not True:
+        configuration.refuse(key, "supernets of NDS share the first channels; set true")

@@ -231,6 +231,25 @@ def test_random_search_in_a_benchmark_has_as_many_evaluations(
     assert search["--option"] == ["evaluations=10000"]
 
 
+def test_zero_shot_is_the_stage_of_proxies(examples: Path, tmp_path: Path) -> None:
+    path = examples / "research" / "surgery" / "nds" / "resnet_zeroshot.yaml"
+    converted = convert(path)
+    proxies = arguments(build(converted.text), "proxies")
+
+    assert proxies["--space"] == ["nds-resnet"]
+    assert proxies["-n"] == ["10"]
+    assert proxies["--images"] == ["128"]
+    names = ["naswot", "grad_norm", "grasp", "jacob_cov", "plain", "relu_count", "synflow"]
+    assert proxies["--proxy"] == names
+    left_out = ["weights_manager_cfg", "evaluator_cfg", "trainer_cfg"]
+    assert [note.key for note in converted.notes] == left_out
+
+    edited = tmp_path / "own.yaml"
+    edited.write_text(path.read_text().replace('"relu_logdet"', '"own"'))
+    with pytest.raises(InvalidConfiguration, match=r"objective_cfg\.perf_names: .*there are grad_"):
+        convert(edited)
+
+
 def test_elastic_space_has_the_strides_of_the_file(examples: Path) -> None:
     converted = convert(examples / "ofa" / "cifar100_mbv3_search.yaml")
     train = arguments(build(converted.text), "train")
