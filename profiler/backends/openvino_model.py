@@ -9,17 +9,22 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from profiler.backends.base import Conditions, check_precision, check_processor
+from profiler.backends.converted_files import ConvertedFiles
 from profiler.backends.onnx_networks import OnnxNetworks
+from profiler.backends.openvino_quantisation import Quantiser
 from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
 from spaces.space import SearchSpace
 
 PRECISIONS = ("fp32", "int8")
+
+_FILE = "network.xml"
 
 HINT = "LATENCY"
 """Performance hint: one request at a time, as networks are timed."""
@@ -50,6 +55,10 @@ class OpenVino:
         self.networks = OnnxNetworks(conditions.batch, conditions.seed)
         self.core = openvino.Core()
 
+        # nncf takes seconds for a network, which is rebuilt many times.
+        self._files = ConvertedFiles()
+        self._quantiser = Quantiser()
+
         # Known once a network has been compiled.
         self._threads: int | None = None
 
@@ -61,12 +70,16 @@ class OpenVino:
     def network_runner(self, space: SearchSpace, architecture: Architecture) -> RequestRunner:
         """Return a runner of an architecture's network."""
         proto, feed = self.networks.network(space, architecture)
-        model = self.core.read_model(proto)
         if self.conditions.precision == "int8":
-            from profiler.backends.openvino_quantisation import quantised
 
-            # Corrected biases change outputs but no latencies, and take most of the time.
-            model = quantised(model, [feed], correct_biases=False)
+            def convert(folder: Path) -> None:
+                # Corrected biases change outputs but no latencies, and take most of the time.
+                self._quantiser.quantise(proto, [feed], folder / _FILE, correct_biases=False)
+
+            folder = self._files.folder(space, architecture, convert)
+            model = model_in_memory(self.core, folder / _FILE)
+        else:
+            model = self.core.read_model(proto)
 
         compiled = compiled_model(self.core, model, self.conditions.threads)
         if self.conditions.precision == "int8" and not integer_layers(compiled):
@@ -124,6 +137,16 @@ class RequestRunner:
     def outputs(self) -> list[NDArray[Any]]:
         """Return the outputs of the last run."""
         return [tensor.data for tensor in self.request.output_tensors]
+
+
+def model_in_memory(core: Any, path: Path) -> Any:
+    """Return the model of an `.xml` file with its `.bin`, which does not keep the files open.
+
+    Args:
+        core: OpenVINO's core.
+        path: The `.xml` file.
+    """
+    return core.read_model(path.read_bytes(), path.with_suffix(".bin").read_bytes())
 
 
 def compiled_model(core: Any, model: Any, threads: int) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,9 @@ class OpenVinoTarget:
         """Write a network; see `Target.write`."""
         import openvino
 
-        model = openvino.Core().read_model(source.onnx)
-        if precision == "int8":
-            from profiler.backends.openvino_quantisation import quantised
-
-            model = quantised(model, [{INPUT: images} for images in source.calibration])
-
+        core = openvino.Core()
+        is_int8 = precision == "int8"
+        model = _quantised(core, source) if is_int8 else core.read_model(source.onnx)
         for key, value in source.metadata.items():
             model.set_rt_info(value, [_SECTION, key])
         # By default OpenVINO rounds weights to fp16.
@@ -40,12 +39,10 @@ class OpenVinoTarget:
         """Return the network of files; see `Target.load`."""
         import openvino
 
-        from profiler.backends.openvino_model import compiled_model
+        from profiler.backends.openvino_model import compiled_model, model_in_memory
 
         core = openvino.Core()
-        # A model that is read from the disk keeps its file of weights open: from memory.
-        model = core.read_model(path.read_bytes(), path.with_suffix(".bin").read_bytes())
-        compiled = compiled_model(core, model, torch.get_num_threads())
+        compiled = compiled_model(core, model_in_memory(core, path), torch.get_num_threads())
 
         def run(images: Images) -> NDArray[Any]:
             output: NDArray[Any] = compiled({INPUT: images})[0]
@@ -59,3 +56,14 @@ class OpenVinoTarget:
 
         info = openvino.Core().read_model(path).get_rt_info()[_SECTION]
         return {key: str(value.value) for key, value in info.items()}
+
+
+def _quantised(core: Any, source: ExportSource) -> Any:
+    from profiler.backends.openvino_model import model_in_memory
+    from profiler.backends.openvino_quantisation import Quantiser
+
+    feeds = [{INPUT: images} for images in source.calibration]
+    with tempfile.TemporaryDirectory() as folder, closing(Quantiser()) as quantiser:
+        path = Path(folder) / "int8.xml"
+        quantiser.quantise(source.onnx.read_bytes(), feeds, path)
+        return model_in_memory(core, path)

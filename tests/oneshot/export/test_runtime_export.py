@@ -150,7 +150,6 @@ def test_openvino_files_run_as_torch_does(run: Run, tmp_path: Path) -> None:
     assert json.loads(target.metadata(path)["architecture"])["space"] == run.space.name
 
 
-@pytest.mark.own_process
 def test_openvino_in_int8_has_its_accuracy(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("nncf", reason="int8 needs nncf: pip install 'pathfit[openvino]'")
     exact = export_to(run, tmp_path / "fp32.xml", "openvino")

@@ -3,21 +3,29 @@
 import contextlib
 import json
 import os
+import sys
+from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import spaces
 from profiler.backends.base import Conditions
+from profiler.backends.onnx_networks import OnnxNetworks
 from profiler.backends.onnxruntime_session import OnnxRuntime, SessionRunner
 from profiler.backends.openvino_model import OpenVino
-from profiler.backends.openvino_quantisation import quantised
+from profiler.backends.openvino_quantisation import Quantiser, quantised
 from profiler.backends.registry import make_backend
 from profiler.errors import UnsupportedConditions
 from tables import LookupTable
 from tests.profiler.commands.running import TINIEST, run
+
+NEEDS_NNCF = pytest.mark.skipif(
+    find_spec("nncf") is None, reason="int8 needs nncf: pip install 'pathfit[openvino]'"
+)
 
 NETWORKS = (
     "spos-tiny",
@@ -66,18 +74,29 @@ def test_cell_without_a_path_to_its_output_runs() -> None:
     assert runner.whole() > 0
 
 
-# A process in which nncf has quantised after DALI was loaded crashes in a later test.
-@pytest.mark.own_process
-def test_int8_network_computes_in_integers_and_leaves_torch_alone() -> None:
-    pytest.importorskip("nncf", reason="int8 needs nncf: pip install 'pathfit[openvino]'")
-    convolution = torch.nn.functional.conv2d
+@NEEDS_NNCF
+def test_int8_network_computes_in_integers_and_is_quantised_elsewhere_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     space = spaces.get("nasbench-macro", input_size=16)
     architecture = space.architecture([1] * len(space.choices))
 
-    exact, rounded = (
-        OpenVino(Conditions("cpu", precision=precision)).network_runner(space, architecture)
-        for precision in ("fp32", "int8")
-    )
+    had_nncf = "nncf" in sys.modules
+    exact = OpenVino(Conditions("cpu")).network_runner(space, architecture)
+    backend = OpenVino(Conditions("cpu", precision="int8"))
+    quantisations: list[Path] = []
+    quantise = Quantiser.quantise
+
+    def counted(self: Quantiser, proto: bytes, feeds: Any, target: Path, **options: bool) -> None:
+        quantisations.append(target)
+        quantise(self, proto, feeds, target, **options)
+
+    monkeypatch.setattr(Quantiser, "quantise", counted)
+    backend.network_runner(space, architecture)
+    rounded = backend.network_runner(space, architecture)
+    assert len(quantisations) == 1
+    assert ("nncf" in sys.modules) == had_nncf
+
     exact.whole()
     rounded.whole()
 
@@ -86,9 +105,38 @@ def test_int8_network_computes_in_integers_and_leaves_torch_alone() -> None:
     difference = np.abs(output - expected).max() / np.abs(expected).max()
     # Rounded to 256 levels, but the same network.
     assert 1e-5 < difference < 0.5
-    assert torch.nn.functional.conv2d is convolution
 
 
+@NEEDS_NNCF
+def test_models_that_nncf_refuses_are_reported_and_the_next_is_quantised(tmp_path: Path) -> None:
+    space = spaces.get("nasbench-macro", input_size=16)
+    proto, feed = OnnxNetworks().network(space, space.architecture([1] * len(space.choices)))
+    with closing(Quantiser()) as quantiser:
+        for _ in range(2):
+            with pytest.raises(UnsupportedConditions, match="nncf cannot quantise the network: "):
+                quantiser.quantise(b"no model", [feed], tmp_path / "none.xml")
+        quantiser.quantise(proto, [feed], tmp_path / "int8.xml", correct_biases=False)
+        assert not (tmp_path / "none.xml").exists()
+        assert (tmp_path / "int8.bin").stat().st_size > 0
+
+
+@NEEDS_NNCF
+def test_process_that_dies_is_reported_and_replaced(tmp_path: Path) -> None:
+    with closing(Quantiser()) as quantiser:
+        process = quantiser._process
+        for _ in range(2):
+            with pytest.raises(UnsupportedConditions, match="nncf cannot quantise"):
+                quantiser.quantise(b"no model", [], tmp_path / "none.xml")
+            assert quantiser._process is not process
+            process = quantiser._process
+            assert process is not None
+            process.kill()
+            process.wait()
+            with pytest.raises(UnsupportedConditions, match="has ended with the code -9"):
+                quantiser.quantise(b"no model", [], tmp_path / "none.xml")
+
+
+# nncf changes the process that imports it.
 @pytest.mark.own_process
 def test_quantisation_reports_nothing_to_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
     """nncf reads this variable when it is imported; under pytest its telemetry is off anyway."""
