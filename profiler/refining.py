@@ -46,7 +46,7 @@ def refine(
         >>> len(refined.networks) - len(table.networks)
         1
     """
-    _check_table(table)
+    check_refinable(table)
     measurements.check_matches(table)
     if not measurements.networks:
         raise InvalidMeasurements("networks: there is none to add to the table")
@@ -70,7 +70,7 @@ def refine(
     )
 
 
-def _check_table(table: LookupTable) -> None:
+def check_refinable(table: LookupTable) -> None:
     """Check that measured networks correct a table; raises InvalidTable."""
     # Raises where the table was imported.
     table.measured  # noqa: B018

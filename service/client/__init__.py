@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from service.client.answers import Guide as Guide
     from service.client.answers import Prediction as Prediction
     from service.client.answers import Range as Range
+    from service.client.answers import RefinedTable as RefinedTable
     from service.client.answers import Space as Space
     from service.client.answers import Table as Table
     from service.client.answers import Uploaded as Uploaded
@@ -38,6 +39,7 @@ __getattr__, __dir__ = exports(
         "PipelineHandle": ".pipelines",
         "Prediction": ".answers",
         "Range": ".answers",
+        "RefinedTable": ".answers",
         "SearchHandle": ".handles",
         "SearchProgress": ".status",
         "SearchStatus": ".status",

@@ -257,3 +257,38 @@ class Uploaded:
         return cls(
             value["kind"], value["name"], value["version"], value["sha256"], value.get("owner")
         )
+
+
+@dataclass(frozen=True)
+class RefinedTable:
+    """A version of a table with further measured networks.
+
+    Args:
+        uploaded: The version.
+        added: Number of networks that were added.
+        networks: Number of all its measured networks.
+        sigma_before_ms: Deviation of measurements from the table's estimates before; None where it
+            is unknown.
+        sigma_ms: The same now.
+
+    Example:
+        >>> from service.client import RefinedTable
+        >>> table = RefinedTable.from_dict(
+        ...     {"kind": "table", "name": "cpu", "version": 2, "sha256": "9f86", "added": 5}
+        ...     | {"networks": 205, "sigma_before_ms": 0.2, "sigma_ms": 0.15}
+        ... )
+        >>> table.uploaded.version, table.added
+        (2, 5)
+    """
+
+    uploaded: Uploaded
+    added: int
+    networks: int
+    sigma_before_ms: float | None
+    sigma_ms: float | None
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> RefinedTable:
+        """Read an answer of the service."""
+        names = ("added", "networks", "sigma_before_ms", "sigma_ms")
+        return cls(Uploaded.from_dict(value), *(value[name] for name in names))

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from service.client.answers import Bounds, Guide, Prediction, Space, Table, Uploaded
+from service.client.answers import (
+    Bounds,
+    Guide,
+    Prediction,
+    RefinedTable,
+    Space,
+    Table,
+    Uploaded,
+)
 from service.client.bodies import shared_field, without_none
 from service.client.errors import ServiceProblem
 from service.client.transport import Transport
@@ -227,6 +235,24 @@ class CatalogClient:
             **shared_field(shared),
         }
         return Uploaded.from_dict(self.request("POST", "/tables/adapt", body))
+
+    def refine_table(
+        self, table: str, search: str, name: str | None = None, *, shared: bool = False
+    ) -> RefinedTable:
+        """Add the networks that a search measured to a table, as a new version.
+
+        Args:
+            table: Name of the table.
+            search: Id of a search that was verified on the table's device.
+            name: Name of the new version. None: that of the table.
+            shared: Whether the version becomes everybody's; needs an administrator's token.
+
+        Raises:
+            ServiceProblem: The search has measured nothing, or nothing that the table lacks.
+        """
+        body = {"search": search, "name": name, **shared_field(shared)}
+        path = f"/tables/{quote(table, safe='')}/refinement"
+        return RefinedTable.from_dict(self.request("POST", path, without_none(body)))
 
     def upload_evaluations(
         self,

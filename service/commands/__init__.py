@@ -35,6 +35,10 @@ LAZY = {
         "service.commands.agents:build",
         "Have an agent build the table of a space on its device.",
     ),
+    "refine": (
+        "service.commands.refine:refine",
+        "Add the networks that a search measured to its table.",
+    ),
     "measurers": (
         "service.commands.agents:measurers",
         "Decide who may measure on a device of one's own.",

@@ -21,9 +21,10 @@ import { verdictSection } from "./verdict.js";
 import { verificationSection } from "./verification.js";
 
 export class Answer {
-  // `onChanged` is called when a search changes its state, `onTrained` with an accepted training.
-  constructor({ onChanged, onTrained }) {
-    Object.assign(this, { onChanged, onTrained });
+  // `onChanged` is called when a search changes its state, `onTrained` with an accepted training, `catalogChanged` after a table has learned,
+  // `search` to search with it.
+  constructor({ onChanged, onTrained, catalogChanged, search }) {
+    Object.assign(this, { onChanged, onTrained, refined: { catalogChanged, search } });
     this.container = byId("result");
     this.others = [];
     this.loaded = new Map();
@@ -130,7 +131,7 @@ export class Answer {
       el("div", { class: "bar" }, el("h3", {}, "Pareto front"),
         current.metrics.length > 1 && el("span", { class: "axis" }, el("label", { for: "axis" }, "over"), axis),
         searchFiles(current.search)),
-      this.plot.element, this.comparing, this.table, verificationSection(current.result.verification) ?? "", verdictSection(current.result.verdict) ?? "", this.network,
+      this.plot.element, this.comparing, this.table, verificationSection(current, this.refined) ?? "", verdictSection(current.result.verdict) ?? "", this.network,
     );
     announce(`Done: best ${current.scoreName.toLowerCase()} ${current.valueText(0)}`);
     this.redraw();

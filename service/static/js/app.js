@@ -35,7 +35,7 @@ const onTrained = (job) => {
   announce("The job was accepted.");
   go(job);
 };
-const answer = new Answer({ onChanged, onTrained });
+const answer = new Answer({ onChanged, onTrained, catalogChanged, search });
 const views = {
   search: answer,
   job: new JobView({ onChanged, catalogChanged, search }),

@@ -4,10 +4,13 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
+import spaces
 from service.client import Client
 from service.commands import main
 from service.context import Service
 from service.jobs import JobState
+from tests.service.verified import end_verified_search
+from tests.steady import steady_table
 
 IDENTITY = ({"kind": "cpu", "processor": "A Board's Processor"}, ["torch"], 4, "1.0")
 
@@ -36,6 +39,22 @@ def test_devices_are_listed_and_asked_for_tables(application: tuple[str, Service
     refused = typed(url, "build", "--device", "bord", "--space", "spos-tiny")
     assert refused.exit_code == 2
     assert "unknown agent 'bord'" in refused.stderr
+
+
+def test_table_learns_from_a_search(application: tuple[str, Service]) -> None:
+    url, service = application
+    table = steady_table(spaces.get("spos-tiny"), name="steady")
+    client = Client(url)
+    client.upload_table(table, "steady")
+    client.search(space="spos-tiny", guide="small")
+    search, _ = end_verified_search(service, table)
+    before = len(table.networks)
+    learned = typed(url, "refine", "steady", search).stdout
+    assert learned.startswith(f"steady, version 2: added 3 to {before} networks, sigma ")
+
+    refused = typed(url, "refine", "steady", search, "--name", "other")
+    assert refused.exit_code == 2
+    assert "measurements are in 'steady' already" in refused.stderr
 
 
 def test_owner_lets_others_measure(application: tuple[str, Service], tmp_path: Path) -> None:

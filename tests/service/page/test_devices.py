@@ -7,11 +7,14 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+import spaces
 from oneshot.search.loop import run_search
 from oneshot.search.verification import Verification, VerifiedNetwork
 from service.admission.tasks import SearchTask
 from service.kinds.search import problem_of
 from tests.service.page.accessibility import find_violations
+from tests.service.verified import end_verified_search
+from tests.steady import steady_table
 
 Open = Callable[..., Page]
 
@@ -85,3 +88,29 @@ def test_measured_latencies_stand_next_to_predicted_ones(unattended: Any, visit:
     expect(table.get_by_role("row").nth(1)).to_contain_text("1.345")
     expect(table.get_by_role("row").nth(2)).to_contain_text("breaks the limit")
     expect(page.get_by_text("1 of 2 networks keep the limit")).to_be_visible()
+
+
+def test_button_adds_measured_networks_to_the_table(unattended: Any, visit: Open) -> None:
+    table = steady_table(spaces.get("spos-tiny"), name="steady")
+    unattended.client.upload_table(table, "steady")
+    unattended.client.search(space="spos-tiny", device="steady", guide="small")
+    search, _ = end_verified_search(unattended.service, table)
+
+    page = visit(f"{unattended.url}/#/search/{search}", REFUSED)
+    button = page.get_by_role("button", name="Refine steady")
+    expect(button).to_be_visible(timeout=PATIENCE_MS)
+    assert find_violations(page, "a verified search") == []
+    button.click()
+    done = page.get_by_text("Version 2 of steady has 3 more networks")
+    expect(done).to_be_visible(timeout=PATIENCE_MS)
+    expect(button).to_be_hidden()
+    new, _ = unattended.service.catalog.table("steady")
+    assert len(new.networks) == len(table.networks) + 3
+
+    # Another page offers the button still, and has the reason why nothing is added.
+    other = visit(f"{unattended.url}/#/search/{search}", REFUSED)
+    other.get_by_role("button", name="Refine steady").click(timeout=PATIENCE_MS)
+    expect(other.get_by_text("measurements are in 'steady' already")).to_be_visible()
+
+    page.get_by_role("button", name="Search with it").click()
+    expect(page.locator("#device")).to_have_value("steady")
