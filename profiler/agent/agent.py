@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from profiler.agent.claim import Claim
 from profiler.agent.connection import Connection
+from profiler.agent.exported import has_torch
 from profiler.agent.work import Bench
 from profiler.errors import JobLost, ServiceAway
 from spaces import __version__
@@ -77,6 +78,7 @@ class Agent:
             "backends": list(self._bench.backends),
             "threads": self._bench.threads,
             "version": __version__,
+            "has_torch": has_torch(),
         }
         self._connection.insist("POST", "/agents", identity)
 

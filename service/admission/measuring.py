@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 
 from oneshot.search.measuring import check_single_phase
+from profiler.agent.exporting import BACKEND as EXPORTED
+from profiler.agent.exporting import can_export
 from profiler.whole_networks import check_measurable, check_single_latency
 from service.admission.tasks import Admission, MeasureTask, VerifyTask
 from service.catalog.catalog import Catalog
@@ -39,9 +41,10 @@ def admit_build(
         library: Id of the library that is to have the table.
 
     Raises:
-        Problem: A name is unknown, or the sender may not measure there.
+        Problem: A name is unknown, the sender may not measure there, or torch is missing there.
     """
     agent = find_agent(request.device, agents, sender, "device")
+    _check_torch(agent)
     with blaming("space"):
         space = catalog.space(request.space)
     backend = request.backend or agent.backends[0]
@@ -97,6 +100,7 @@ def admit_validation(
     with blaming("name"):
         check_single_latency(table)
     agent = find_agent(request.device, agents, sender, "device")
+    _check_torch(agent)
     _check_device(table, agent, "device")
     measuring = {
         "task": "validate",
@@ -157,6 +161,13 @@ def verification_of(
         lookup_table.measured  # noqa: B018
 
     agent = _measuring_agent(request, lookup_table, agents, sender)
+    if agent is not None and not agent.has_torch and not can_export(lookup_table, space):
+        raise invalid(
+            f"verify: torch is not installed on {agent.name}, which then measures by tables of"
+            f" {EXPORTED} in fp32 of spaces whose networks are chains, not by"
+            f" {lookup_table.name!r}; install torch there, or use such a table",
+            "verify",
+        )
     limits = request.constraints.to_limits()
     maxima = [value for name, value in limits.items() if canonical_metric(name) == _LATENCY]
     return VerifyTask(
@@ -233,6 +244,17 @@ def find_agent(name: str, agents: Sequence[Agent], sender: Sender, field: str) -
 def may_measure(agent: Agent, sender: Sender) -> bool:
     """Return whether a sender may measure on an agent's device."""
     return agent.admits(sender.library or None, sender.name)
+
+
+def _check_torch(agent: Agent) -> None:
+    """Raise Problem where an agent can measure exported networks alone."""
+    if not agent.has_torch:
+        raise invalid(
+            f"device: torch is not installed on {agent.name}, where networks of searches are"
+            " measured, but no tables are built or validated; install torch there, or build the"
+            " table on another agent of such a device",
+            "device",
+        )
 
 
 def _check_device(table: LookupTable, agent: Agent, field: str) -> None:

@@ -87,6 +87,7 @@ def register(body: AgentIdentity) -> AgentStatus:
             body.backends,
             body.threads,
             body.version,
+            body.has_torch,
         )
     except AgentTaken as error:
         raise Problem(409, "name-taken", "Name taken", str(error), "name") from error
@@ -370,6 +371,7 @@ def _to_schema(agent: Agent) -> AgentStatus:
         backends=list(agent.backends),
         threads=agent.threads,
         version=agent.version,
+        has_torch=agent.has_torch,
         seen_s=round(agent.age_s, 1),
         is_own=is_own,
         measurers=list(agent.measurers) if is_own else None,

@@ -22,6 +22,7 @@ class Agent:
         backends: Names of its runtimes.
         threads: Number of threads that it measures with.
         version: Its version of Pathfit.
+        has_torch: Whether torch can be imported there, which building a table needs.
         seen_s: Seconds since its last request.
         is_own: Whether the client's token decides who may measure there.
         measurers: Tokens that may measure there; None unless it is one's own.
@@ -33,6 +34,7 @@ class Agent:
     backends: Sequence[str]
     threads: int
     version: str
+    has_torch: bool
     seen_s: float
     is_own: bool
     measurers: Sequence[str] | None = None

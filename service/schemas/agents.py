@@ -26,6 +26,13 @@ class AgentIdentity(Strict):
     backends: list[_Name] = Field(min_length=1, max_length=64)
     threads: int = Field(ge=1, le=4096, description="Number of threads that it measures with.")
     version: str = Field(max_length=64, description="Its version of Pathfit.")
+    has_torch: bool = Field(
+        default=True,
+        description=(
+            "Whether torch can be imported there. Without it the agent measures networks that the"
+            " service has exported, and builds no tables."
+        ),
+    )
 
 
 class AgentStatus(BaseModel):
@@ -37,6 +44,7 @@ class AgentStatus(BaseModel):
     backends: list[str]
     threads: int
     version: str
+    has_torch: bool
     seen_s: float = Field(description="Seconds since its last request.")
     is_own: bool = Field(description="Whether the sender decides who may measure there.")
     measurers: list[str] | None = Field(

@@ -44,6 +44,8 @@ class Agent:
         backends: Names of the runtimes that it has.
         threads: Number of threads that it measures with.
         version: Its version of Pathfit.
+        has_torch: Whether torch can be imported there; without it networks that the service has
+            exported are measured, and nothing else.
         measurers: Names of the tokens that may measure on it besides the owner; `EVERYONE` for all.
         age_s: Seconds since its last request.
         is_measuring: Whether it runs a job.
@@ -56,6 +58,7 @@ class Agent:
     backends: Sequence[str]
     threads: int
     version: str
+    has_torch: bool
     measurers: Sequence[str]
     age_s: float
     is_measuring: bool
@@ -99,6 +102,7 @@ class Agents:
         backends: Sequence[str],
         threads: int,
         version: str,
+        has_torch: bool = True,
     ) -> Agent:
         """Add an agent, or record what has changed of one.
 
@@ -109,6 +113,7 @@ class Agents:
             backends: Names of its runtimes.
             threads: Number of threads that it measures with.
             version: Its version of Pathfit.
+            has_torch: Whether torch can be imported there.
 
         Raises:
             AgentTaken: The name is that of another owner's agent.
@@ -127,6 +132,7 @@ class Agents:
             row.backends = list(backends)
             row.threads = threads
             row.version = version
+            row.has_torch = has_torch
             row.seen = self._database.now(session)
             session.flush()
             return self._agent(session, row)
@@ -233,6 +239,7 @@ class Agents:
             backends=row.backends,
             threads=row.threads,
             version=row.version,
+            has_torch=row.has_torch,
             measurers=row.measurers,
             age_s=max(self._database.now(session) - row.seen, 0.0),
             is_measuring=session.scalar(running.limit(1)) is not None,

@@ -15,13 +15,14 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.jobs import Job, JobState, JsonObject, Resources
 from service.store.labels import split_tags
 
-HEAD = "0009"
+HEAD = "0010"
 """Migration that creates these tables."""
 
 CHANNEL = "pathfit_changes"
@@ -189,6 +190,7 @@ class AgentRow(Base):
     backends: Mapped[list[str]] = mapped_column(_OBJECT)
     threads: Mapped[int]
     version: Mapped[str] = mapped_column(String(64))
+    has_torch: Mapped[bool] = mapped_column(Boolean, server_default=true())
     measurers: Mapped[list[str]] = mapped_column(_OBJECT)
     created: Mapped[float] = mapped_column(_SECONDS)
     seen: Mapped[float] = mapped_column(_SECONDS)

@@ -45,8 +45,10 @@ async function show(list, device, form) {
     list.replaceChildren(el("p", { class: "fault", role: "alert" }, error.message));
     return;
   }
-  device.input.replaceChildren(...agents.map((agent) => el("option", { value: agent.name }, agent.name)));
-  form.element.hidden = agents.length === 0;
+  // Without torch an agent measures networks that the service exports, and builds nothing.
+  const builders = agents.filter((agent) => agent.has_torch);
+  device.input.replaceChildren(...builders.map(({ name }) => el("option", { value: name }, name)));
+  form.element.hidden = builders.length === 0;
   if (!agents.length) return list.replaceChildren(el("p", { class: "hint" }, "No device yet."));
   const headings = ["Device", "State", "Processor", "Threads", "Runtimes"];
   list.replaceChildren(el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Devices" },
@@ -55,8 +57,8 @@ async function show(list, device, form) {
       el("tbody", {}, agents.map(row)))));
 }
 
-function row({ name, state, device, threads, backends, seen_s }) {
+function row({ name, state, device, threads, backends, has_torch, seen_s }) {
   const away = state === "away" ? `away for ${Math.round(seen_s / 60)} min` : state;
   return el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, away), el("td", {}, device.processor),
-    el("td", { class: "number" }, threads), el("td", {}, backends.join(", ")));
+    el("td", { class: "number" }, threads), el("td", {}, `${backends.join(", ")}${has_torch ? "" : ", of exported networks"}`));
 }

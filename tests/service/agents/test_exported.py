@@ -96,7 +96,7 @@ def test_agent_without_torch_measures_exported_networks(
     store, artifacts = application[1].store, application[1].artifacts
     assert within(60, lambda: bool(store.agents.list()))
     (agent,) = store.agents.list()
-    assert agent.backends == ["onnxruntime"]
+    assert (agent.backends, agent.has_torch) == (["onnxruntime"], False)
 
     # What a worker does that needs networks to be measured.
     path = tmp_path / "onnx.json"

@@ -51,13 +51,14 @@ def tokens(service: Service) -> dict[str, dict[str, str]]:
     return {name: {"Authorization": f"Bearer {secret}"} for name, secret in secrets.items()}
 
 
-def identity(name: str = "pi", threads: int = 1) -> dict[str, Any]:
+def identity(name: str = "pi", threads: int = 1, **more: Any) -> dict[str, Any]:
     return {
         "name": name,
         "device": find("cpu").to_dict(),
         "backends": ["steady"],
         "threads": threads,
         "version": spaces.__version__,
+        **more,
     }
 
 
@@ -276,6 +277,35 @@ def test_networks_of_text_are_measured_by_no_job(http: FlaskClient, problem: Pro
         verification_of(request, space, None, [], Sender())
     assert (caught.value.status, caught.value.field) == (422, "verify")
     assert "prefill_ms and decode_ms rather than one latency" in str(caught.value)
+
+
+def test_device_without_torch_builds_no_tables(
+    http: FlaskClient, table: LookupTable, problem: Problem
+) -> None:
+    assert http.post("/agents", json=identity(has_torch=False)).json["has_torch"] is False
+    assert http.get("/agents").json["items"][0]["has_torch"] is False
+    assert http.post("/tables", json=table.to_dict()).status_code == 201
+
+    build = http.post("/tables", json={"device": "pi", "space": "spos-tiny"})
+    validation = http.post("/tables/steady/validation", json={"device": "pi"})
+    for answer in (build, validation):
+        body = problem(answer, 422, "invalid-value", "device")
+        assert "torch is not installed on pi" in body["detail"]
+
+    # Networks of tables of onnxruntime alone are exported.
+    search = {"space": "spos-tiny", "guide": {"name": "small"}, "verify": 1}
+    body = problem(
+        http.post("/search", json={**search, "device": "steady"}), 422, "invalid-value", "verify"
+    )
+    assert "tables of onnxruntime in fp32" in body["detail"]
+    exported = replace(
+        table, name="exported", conditions={**table.conditions, "backend": "onnxruntime"}
+    )
+    assert http.post("/tables", json=exported.to_dict()).status_code == 201
+    http.post("/agents", json=identity(has_torch=False, backends=["onnxruntime"]))
+    answer = http.post("/search", json={**search, "device": "exported"})
+    assert answer.status_code == 202, answer.data
+    assert answer.json["request"]["measure_on"] == "pi"
 
 
 class NoReports:
