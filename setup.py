@@ -100,6 +100,7 @@ setup(
         "elastic": ["torch-pruning>=1.6"],
         "openvino": OPENVINO,
         # Each in an environment of its own, with the constraints file of its name.
+        "executorch": ["executorch>=1.5"],
         "litert": ["ai-edge-litert>=2.3", "ai-edge-quantizer>=0.10", "litert-torch>=0.10"],
         "ncnn": ["ncnn>=1.0", "onnx>=1.18", "pnnx>=20260101"],
         "dali": ["nvidia-dali-cuda130>=2.0; platform_system == 'Linux'"],

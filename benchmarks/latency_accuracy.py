@@ -42,6 +42,7 @@ TARGETS = {
     "torch": (0.02, 0.05),
     "onnxruntime": (0.03, None),
     "openvino": (0.03, None),
+    "executorch": (0.03, None),
     "litert": (0.03, None),
     "ncnn": (0.03, None),
 }

@@ -34,7 +34,8 @@ _ONNX_OPTIONS = {"opset": "--opset", "fold_bn": "--fold-bn", "raw": "--raw", "ca
     "target",
     default=_ONNX,
     show_default=True,
-    help="Runtime of the files: onnx, openvino (.xml), litert (.tflite) or ncnn (.param).",
+    help="Runtime of the files: onnx, openvino (.xml), litert (.tflite), ncnn (.param) or"
+    " executorch (.pte).",
 )
 @click.option(
     "--opset",

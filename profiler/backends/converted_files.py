@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
+import logging
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from spaces.architecture import Architecture
@@ -48,3 +51,18 @@ class ConvertedFiles:
             convert(unfinished)
             unfinished.rename(folder)
         return folder
+
+
+@contextlib.contextmanager
+def without_messages() -> Iterator[None]:
+    """Drop what a converter prints and logs within a block."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            yield
+    finally:
+        logging.disable(before)

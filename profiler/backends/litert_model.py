@@ -5,9 +5,6 @@ The converter fuses operations across blocks, so that block costs are solved fro
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import platform
 import time
 import warnings
@@ -21,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from profiler.backends.base import Conditions, check_precision, check_processor
-from profiler.backends.converted_files import ConvertedFiles
+from profiler.backends.converted_files import ConvertedFiles, without_messages
 from profiler.backends.torch_eager import unit_variance
 from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
@@ -145,7 +142,7 @@ def converted(network: nn.Module, image: Tensor) -> bytes:
 
     # The converter reports each of its steps, and uses what its dependencies call deprecated.
     litert_torch.config.show_progress = False
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), without_messages():
         warnings.simplefilter("ignore")
         try:
             model = litert_torch.convert(TensorOutputs(network), (image,))
@@ -168,7 +165,7 @@ def quantised(content: bytes, images: Iterable[NDArray[np.float32]]) -> bytes:
     """
     from ai_edge_quantizer import quantizer, recipe
 
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), without_messages():
         warnings.simplefilter("ignore")
         maker = quantizer.Quantizer(bytearray(content), recipe.static_wi8_ai8())
         name = _input_name(content)
@@ -228,18 +225,3 @@ def _input_name(content: bytes) -> str:
     reader = Interpreter(model_content=content, num_threads=1)
     (name,) = reader.get_signature_list()[_SIGNATURE]["inputs"]
     return str(name)
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Drop what the converter prints and logs within a block."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with (
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            yield
-    finally:
-        logging.disable(before)

@@ -27,6 +27,7 @@ BACKENDS = Registry[Factory](
         "onnxruntime-cuda": "profiler.backends.onnxruntime_session:cuda",
         "onnxruntime-tensorrt": "profiler.backends.onnxruntime_session:tensorrt",
         "openvino": "profiler.backends.openvino_model:OpenVino.from_conditions",
+        "executorch": "profiler.backends.executorch_model:ExecuTorch.from_conditions",
         "litert": "profiler.backends.litert_model:LiteRt.from_conditions",
         "ncnn": "profiler.backends.ncnn_model:Ncnn.from_conditions",
     },

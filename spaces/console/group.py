@@ -33,6 +33,7 @@ EXTRAS = {
     "onnxscript": "oneshot",
     "openvino": "openvino",
     "nncf": "openvino",
+    "executorch": "executorch",
     "litert_torch": "litert",
     "ai_edge_litert": "litert",
     "ai_edge_quantizer": "litert",

@@ -17,6 +17,7 @@ TARGETS = Registry[MakeTarget](
     "pathfit.export_targets",
     {
         "openvino": "oneshot.export.targets.openvino:OpenVinoTarget",
+        "executorch": "oneshot.export.targets.executorch:ExecuTorchTarget",
         "litert": "oneshot.export.targets.litert:LiteRtTarget",
         "ncnn": "oneshot.export.targets.ncnn:NcnnTarget",
     },

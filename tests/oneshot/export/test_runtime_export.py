@@ -170,6 +170,7 @@ def test_openvino_in_int8_has_its_accuracy(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "package", "suffix", "precision"),
     [
+        ("executorch", "executorch", ".pte", "fp32"),
         ("litert", "litert_torch", ".tflite", "fp32"),
         ("litert", "litert_torch", ".tflite", "int8"),
         ("ncnn", "ncnn", ".param", "fp32"),
@@ -215,7 +216,7 @@ def test_options_that_a_target_lacks_are_refused(
 
 
 def test_unknown_target_is_named(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match="unknown export target 'tensorflow'; available: litert"):
+    with pytest.raises(UnknownName, match="unknown export target 'tensorflow'; available: exec"):
         export_to(run, tmp_path / "network.pb", "tensorflow")
 
 

@@ -123,9 +123,9 @@ def test_conditions_that_they_lack_are_refused(
         backend(conditions)
 
 
-@pytest.mark.parametrize("name", ["litert", "ncnn"])
+@pytest.mark.parametrize("name", ["executorch", "litert", "ncnn"])
 def test_missing_runtime_names_its_extra(name: str, tmp_path: Path) -> None:
-    package = {"litert": "litert_torch", "ncnn": "ncnn"}[name]
+    package = {"litert": "litert_torch"}.get(name, name)
     try:
         __import__(package)
     except ModuleNotFoundError:

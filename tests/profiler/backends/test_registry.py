@@ -86,7 +86,7 @@ def test_plug_ins_that_fail_are_named() -> None:
         registry.factory("three")
     with pytest.raises(
         UnknownName,
-        match="unknown backend 'tensorrt'; available: gone, litert, ncnn, onnxruntime, onnx",
+        match="unknown backend 'tensorrt'; available: executorch, gone, litert, ncnn, onnx",
     ):
         registry.factory("tensorrt")
 

@@ -156,7 +156,7 @@ def test_an_interrupted_measurement_reports_its_rounds(
             ("build", "--cores", "4096"),
             "Invalid value for --cores: there is no core 4096; available: ",
         ),
-        (("build", "--backend", "tvm"), "unknown backend 'tvm'; available: litert, ncnn, onnx"),
+        (("build", "--backend", "tvm"), "unknown backend 'tvm'; available: executorch, litert, nc"),
         (
             ("build", "--precision", "fp32,int8", "--space", "spos-tiny"),
             "torch runs fp32, fp16, bf16, not int8",

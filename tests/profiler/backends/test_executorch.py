@@ -1,0 +1,81 @@
+"""ExecuTorch as a backend, which needs an environment of its own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import spaces
+from profiler.backends.base import Conditions
+from profiler.backends.executorch_model import ExecuTorch
+from profiler.backends.torch_eager import unit_variance
+from profiler.errors import UnsupportedConditions
+from spaces.modules.nested import tensors_in
+from tables import LookupTable
+from tests.profiler.commands.running import TINIEST, run
+
+NEEDS = "needs executorch: pip install 'pathfit[executorch]'"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        "spos-tiny",
+        "nasbench201(cells=1, channels=4)",
+        "ofa-mobilenetv3(input_size=64)",
+        "ofa-mobilenetv3(input_size=64, head=ssdlite)",
+    ],
+)
+def test_executorch_computes_what_torch_does(name: str) -> None:
+    pytest.importorskip("executorch", reason=NEEDS)
+    space = spaces.get(name)
+    architecture = space.architecture(space.sample(np.random.default_rng(0), 1)[0])
+
+    runner = ExecuTorch(Conditions("cpu", batch=2, seed=3)).network_runner(space, architecture)
+    assert runner.whole() > 0
+
+    network = space.network(architecture).eval()
+    image = space.random_input(architecture, 2, torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        unit_variance(network, torch.Generator().manual_seed(3))
+        expected = [tensor.numpy() for tensor in tensors_in(network(image))]
+    for output, values in zip(runner.outputs(), expected, strict=True):
+        np.testing.assert_allclose(
+            output, values, rtol=1e-3, atol=1e-4 * float(np.abs(values).max())
+        )
+
+
+@pytest.mark.slow
+def test_table_is_built_with_one_number_of_threads(tmp_path: Path) -> None:
+    pytest.importorskip("executorch", reason=NEEDS)
+    path = tmp_path / "t.json"
+    options = ("--backend", "executorch", "--threads", "1", "--budget", "0.3s")
+
+    built = run("build", "--space", TINIEST, *options, "-o", str(path))
+
+    assert built.exit_code == 0, built.output
+    table = LookupTable.read(path)
+    assert (table.conditions["backend"], table.conditions["threads"]) == ("executorch", 1)
+    assert table.measured.blocks == "solved"
+
+    # The table's networks hold the pool.
+    space = spaces.get(TINIEST)
+    with pytest.raises(UnsupportedConditions, match="one pool of threads in a process, here with"):
+        ExecuTorch(Conditions("cpu", threads=2)).network_runner(
+            space, space.architecture([0, 0, 0])
+        )
+
+
+@pytest.mark.parametrize(
+    ("conditions", "reason"),
+    [
+        (Conditions("cpu", precision="int8"), "executorch runs fp32 here, not int8"),
+        (Conditions("cuda:0"), "executorch runs on the processor here, not on cuda:0"),
+    ],
+)
+def test_conditions_that_it_lacks_are_refused(conditions: Conditions, reason: str) -> None:
+    pytest.importorskip("executorch", reason=NEEDS)
+    with pytest.raises(UnsupportedConditions, match=reason):
+        ExecuTorch(conditions)
