@@ -43,7 +43,8 @@ class ExportedDetector(nn.Module):
         """Return the found objects."""
         outputs = self.network(images)
         if not torch.compiler.is_exporting():
-            return self._in_rows(self.task.detections(outputs))
+            rows = self._rows(self.task.candidates(outputs)[1].shape[1])
+            return self._in_rows(self.task.detections(outputs), rows)
 
         boxes, scores, labels = self.task.candidates(outputs)
         valid = suppressed(boxes, scores, labels, self.task)
@@ -76,11 +77,11 @@ class ExportedDetector(nn.Module):
     def _rows(self, candidates: int) -> int:
         return min(self.task.limit, candidates)
 
-    def _in_rows(self, found: Sequence[Detections]) -> dict[str, Tensor]:
+    def _in_rows(self, found: Sequence[Detections], rows: int) -> dict[str, Tensor]:
         """Return found objects in as many rows as a file has."""
         outputs: dict[str, list[Tensor]] = {"boxes": [], "scores": [], "labels": []}
         for item in found:
-            count = self.task.limit - len(item.scores)
+            count = rows - len(item.scores)
             outputs["boxes"].append(torch.cat([item.boxes, item.boxes.new_zeros(count, 4)]))
             outputs["scores"].append(torch.cat([item.scores, item.scores.new_zeros(count)]))
             outputs["labels"].append(
