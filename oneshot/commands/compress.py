@@ -281,21 +281,25 @@ def _space(
     """Return the space of the user's network, and the task of its head."""
     import torch
 
-    from oneshot.compression.loading import load_space
+    from oneshot.compression.loading import check_task, load_space, register
     from oneshot.compression.scoring import training_losses
-    from oneshot.tasks.registry import DEFAULT, make_task
+    from oneshot.tasks.registry import default_task, make_task
 
-    text = options["task"] or DEFAULT
-    losses = training_losses(data, make_task(text), settings.importance, settings.seed)
     space = load_space(
         network,
         options["weights"],
         torch.zeros(1, *options["input_shape"]),
-        losses,
         options["divisor"],
         options["resolutions"],
     )
-    return space, make_task(text, space)
+    task = make_task(options["task"] or default_task(space.head), space)
+    check_task(space, task, data)
+
+    losses = training_losses(data, task, settings.importance, settings.seed)
+    if losses is not None:
+        space = space.ordered_by(losses)
+    register(space)
+    return space, task
 
 
 def _backend(options: dict[str, Any]) -> tuple[Backend, dict[str, Any]]:

@@ -26,6 +26,7 @@ from oneshot.compression.choosing import (
 from oneshot.compression.costs import MeasuredDevice, measure_once, measure_sample
 from oneshot.compression.delivery import FinalLatencies, export_network, measure_again
 from oneshot.compression.folder import load_weights, save_weights
+from oneshot.compression.loading import check_task
 from oneshot.compression.planning import MOST_SCORED, ScorePlan, time_scores, time_tuning
 from oneshot.compression.result import CompressionResult, NetworkRecord
 from oneshot.compression.scoring import Scorer
@@ -118,20 +119,8 @@ class Compression:
 
     def _check(self) -> None:
         # Before the measurement, which takes minutes.
-        self.task.check(self.data)
-        if self.settings.supernet_epochs and self.space.resolutions and self.task.head != "classes":
-            raise InvalidOption(
-                f"supernet_epochs: targets of the task {self.task.name} have the size of the"
-                " images, which is one for all widths that are trained together; leave out"
-                " resolutions, or set supernet_epochs to 0"
-            )
-        for code in range(len(self.space.resolutions)):
-            self._sized.at(self.space.at(code).input_shape)
-        if self.data.num_classes != self.space.num_classes:
-            raise InvalidOption(
-                f"data: {self.data.title} has {self.data.num_classes} classes, but the network's"
-                f" output has {self.space.num_classes}"
-            )
+        check_task(self.space, self.task, self.data)
+        self._sized.check(self.space, self.task, self.settings)
 
     @contextmanager
     def _step(self, title: str) -> Iterator[Progress]:
@@ -358,7 +347,7 @@ class Compression:
                 zip((original, network), architectures, strict=True)
             ):
                 path = self.folder / names[index]
-                export_network(self.space, module, path, item, self.data.classes)
+                export_network(self.space, self.task, module, path, item, self.data.classes)
                 shape = self.space.input_shape_of(item)
                 records.append(
                     NetworkRecord(

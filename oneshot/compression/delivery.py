@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from oneshot.tasks.task import Task
     from profiler.backends.base import Backend
     from spaces.architecture import Architecture
     from spaces.elastic.space import ElasticSpace
@@ -78,6 +79,7 @@ def measure_again(
 
 def export_network(
     space: ElasticSpace,
+    task: Task,
     network: nn.Module,
     path: Path,
     architecture: Architecture,
@@ -87,6 +89,7 @@ def export_network(
 
     Args:
         space: Space of the network.
+        task: Task of the network, which may decode its outputs in the file.
         network: The network.
         path: File of the network.
         architecture: Its architecture, which the file records.
@@ -97,9 +100,11 @@ def export_network(
     """
     inputs = NetworkInputs.from_space(space, architecture)
     metadata = {"architecture": architecture.to_json(), "classes": json.dumps(list(classes))}
+    # As those of `oneshot export`, files of detectors find objects themselves.
+    exported = task.exported(network) or network
     with replacing(path) as temporary:
-        write_onnx(network, inputs, temporary, metadata)
-        difference = compare(network, inputs, temporary, None)
+        write_onnx(exported, inputs, temporary, metadata)
+        difference = compare(exported, inputs, temporary, None)
         # Negated so that NaN fails too.
         if not difference <= TOLERANCE:
             raise InvalidRun(f"{path}: the exported model differs from torch by {difference:.2g}")

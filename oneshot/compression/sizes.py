@@ -8,7 +8,10 @@ from oneshot.data.registry import reload
 from oneshot.errors import InvalidOption
 
 if TYPE_CHECKING:
+    from oneshot.compression.settings import CompressionSettings
     from oneshot.data.images import ImageData
+    from oneshot.tasks.task import Task
+    from spaces.elastic.space import ElasticSpace
 
     Shape = tuple[int, int, int]
 
@@ -51,3 +54,19 @@ class SizedData:
             record.pop("digest")
             self._data[shape] = reload(record, shape)
         return self._data[shape]
+
+    def check(self, space: ElasticSpace, task: Task, settings: CompressionSettings) -> None:
+        """Load the data set at all sizes of a space, before anything is measured.
+
+        Raises:
+            InvalidOption: It cannot be loaded at one of them, or all widths would be trained
+                together although each size has targets of its own.
+        """
+        if settings.supernet_epochs and space.resolutions and task.head != "classes":
+            raise InvalidOption(
+                f"supernet_epochs: targets of the task {task.name} have the size of the images,"
+                " which is one for all widths that are trained together; leave out resolutions, or"
+                " set supernet_epochs to 0"
+            )
+        for code in range(len(space.resolutions)):
+            self.at(space.at(code).input_shape)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Distillation(Algorithm):
     """Fine-tuning of a network with the outputs of a teacher.
 
-    The loss is (1 - weight) x task + weight x distillation (Hinton et al., arXiv 1503.02531).
+    The loss is (1 - weight) x task + weight x distillation (Hinton et al., arXiv 1503.02531); of a
+    task whose teacher cannot replace the targets, such as detection, task + weight x distillation.
 
     Args:
         model: Network to train.
@@ -63,9 +64,10 @@ class Distillation(Algorithm):
         """Return the loss of a batch with the teacher's outputs."""
         soft = self._soft_targets(inputs, targets)
         smoothing = self.recipe.label_smoothing
+        targets_weight = 1 - self.weight if self.task.distils_everything else 1.0
 
         def loss_of(outputs: Any) -> Tensor:
-            loss = (1 - self.weight) * self.task.loss(outputs, targets, smoothing)
+            loss = targets_weight * self.task.loss(outputs, targets, smoothing)
             if soft is not None:
                 loss = loss + self.weight * self.task.distillation_loss(outputs, soft)
             return loss

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +15,8 @@ from spaces.elastic.counting import layers_of
 from spaces.elastic.coupling import ChannelGroup, Uncut, channel_groups
 from spaces.elastic.errors import FailedRun, InvalidNetwork
 from spaces.elastic.heads import by_heads
-from spaces.elastic.importance import Losses, magnitude_orders, taylor_orders
+from spaces.elastic.importance import Losses, by_importance
+from spaces.elastic.outputs import outputs_of
 from spaces.elastic.randomising import with_random_weights
 from spaces.elastic.removable import croppable_kernels, removable_blocks
 from spaces.elastic.resolution import at_resolutions, smaller_sides
@@ -84,17 +84,20 @@ def from_network(
     groups, uncut = channel_groups(random, example, list(calls))
     variants = _variants(random, calls, groups, divisor)
 
+    returned = outputs_of(model, calls[""].returns, num_classes)
+
     # Their tensors are needed no longer.
     calls = {path: call.without_values() for path, call in calls.items()}
     verifier = Verifier(random, example, value, calls)
     choices, uncut = _accepted(title, verifier, variants, uncut)
 
-    choices = _by_importance(model, choices, losses)
-    classes, head = _classes(title, outputs, num_classes)
+    choices = by_importance(model, choices)
     layers = layers_of(model, calls, choices)
     name = name or f"elastic-{re.sub('[^a-z0-9]', '', title.lower())}"
-    space = ElasticSpace(name, model, example, choices, layers, classes, uncut, head)
-    return space if not others else at_resolutions(space, verifier, others, outputs)
+    space = ElasticSpace(name, model, example, choices, layers, returned, uncut)
+    if others:
+        space = at_resolutions(space, verifier, others, outputs)
+    return space if losses is None else space.ordered_by(losses)
 
 
 def _check_arguments(network: Any, divisor: int) -> None:
@@ -186,34 +189,3 @@ def _total_macs(calls: Mapping[str, Call]) -> dict[str, int]:
                 break
             path = path.rpartition(".")[0]
     return totals
-
-
-def _by_importance(
-    model: nn.Module, choices: Sequence[ElasticChoice], losses: Losses | None
-) -> list[ElasticChoice]:
-    widths = [choice for choice in choices if isinstance(choice, Width)]
-    groups = [choice.group for choice in widths]
-    if losses is None:
-        orders = magnitude_orders(model, groups)
-    else:
-        orders = taylor_orders(model, groups, losses)
-    order_of = {choice.key: order for choice, order in zip(widths, orders, strict=True)}
-    return [
-        replace(choice, order=order_of[choice.key]) if isinstance(choice, Width) else choice
-        for choice in choices
-    ]
-
-
-def _classes(
-    title: str, outputs: Sequence[torch.Tensor], num_classes: int | None
-) -> tuple[int, str]:
-    """Return the number of classes and the kind of the head."""
-    first = outputs[0] if outputs else None
-    head = "mask" if first is not None and first.ndim == 4 else "classes"
-    if num_classes is not None:
-        return num_classes, head
-    if first is None or first.ndim < 2:
-        raise InvalidNetwork(
-            f"{title}: its output is no tensor [n, classes, ...]; give num_classes"
-        )
-    return int(first.shape[1] if first.ndim != 3 else first.shape[-1]), head

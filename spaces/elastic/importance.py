@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -10,12 +11,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from spaces.elastic.choices import ElasticChoice, Width
 from spaces.elastic.coupling import ChannelGroup
 from spaces.elastic.slices import Positions, TensorSlice
 from spaces.modules.copying import copy_module
 
 Losses: TypeAlias = Callable[[nn.Module], Iterable[Tensor]]
 """Returns the losses of a network, one a batch, computed one after the other."""
+
+
+def by_importance(
+    model: nn.Module, choices: Sequence[ElasticChoice], losses: Losses | None = None
+) -> list[ElasticChoice]:
+    """Return the choices with the units of their widths in order of importance.
+
+    Args:
+        model: Network with trained weights.
+        choices: Choices of the network.
+        losses: Losses of the network on batches of data, for `taylor_orders`; None: they are
+            ordered by the norms of their weights.
+    """
+    groups = [choice.group for choice in choices if isinstance(choice, Width)]
+    if losses is None:
+        orders = magnitude_orders(model, groups)
+    else:
+        orders = taylor_orders(model, groups, losses)
+    remaining = iter(orders)
+    return [
+        replace(choice, order=next(remaining)) if isinstance(choice, Width) else choice
+        for choice in choices
+    ]
 
 
 def magnitude_orders(model: nn.Module, groups: Sequence[ChannelGroup]) -> list[Positions]:

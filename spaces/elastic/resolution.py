@@ -26,6 +26,7 @@ from spaces.user_model.inputs import ModelInput
 
 if TYPE_CHECKING:
     from spaces.architecture import Architecture
+    from spaces.elastic.importance import Losses
 
 
 class ElasticResolutionSpace(SizedSpaces, ElasticSpace):
@@ -47,15 +48,7 @@ class ElasticResolutionSpace(SizedSpaces, ElasticSpace):
         self._spaces = tuple(spaces)
         choices = [InputSize(self.resolutions), *original.elastic_choices]
         # Layers are those of one size; see `at`.
-        super().__init__(
-            name,
-            original._model,
-            original.example,
-            choices,
-            (),
-            original.num_classes,
-            head=original.head,
-        )
+        super().__init__(name, original._model, original.example, choices, (), original.outputs)
 
     def at(self, code: int) -> ElasticSpace:
         """Return the elastic space of the resolution with this code."""
@@ -109,6 +102,15 @@ class ElasticResolutionSpace(SizedSpaces, ElasticSpace):
         spaces = [space.with_weights(model) for space in self._spaces]
         return ElasticResolutionSpace(self.name, spaces)
 
+    def ordered_by(self, losses: Losses) -> ElasticSpace:
+        """Return the same space with channels in the order of their importance at the first size.
+
+        Arguments are those of `ElasticSpace.ordered_by`.
+        """
+        first = self._spaces[0].ordered_by(losses)
+        others = [space._replaced(choices=first.elastic_choices) for space in self._spaces[1:]]
+        return ElasticResolutionSpace(self.name, [first, *others])
+
 
 def smaller_sides(example: ModelInput, resolutions: Sequence[int]) -> list[int]:
     """Return the sides of images that are smaller than the example's, from the largest downwards.
@@ -152,6 +154,11 @@ def at_resolutions(
         InvalidNetwork: The network, or a smaller version, fails at a size, or computes something
             else there.
     """
+    if space.head_geometry() is not None:
+        raise InvalidNetwork(
+            "resolutions: the boxes of a detector lie at the locations of its geometry, which is of"
+            " one size; leave resolutions out"
+        )
     spaces = [space, *(_at_side(space, verifier, side, outputs) for side in sides)]
     return ElasticResolutionSpace(space.name, spaces)
 

@@ -17,6 +17,7 @@ from spaces.elastic.choices import ElasticChoice, Width, cut_of
 from spaces.elastic.counting import Layer, layers_of
 from spaces.elastic.coupling import Uncut
 from spaces.elastic.cutting import Cut, cut_network
+from spaces.elastic.outputs import Outputs
 from spaces.elastic.report import Report
 from spaces.errors import InvalidParameter
 from spaces.space import SearchSpace
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from torch_geometric.data import Batch, Data
 
     from spaces.block import Block
+    from spaces.elastic.importance import Losses
     from spaces.elastic.supernet import ElasticSupernet
     from spaces.elastic.tracing import Call
+    from spaces.heads.geometry import BoxGeometry
 
 
 class ElasticSpace(SearchSpace):
@@ -46,9 +49,8 @@ class ElasticSpace(SearchSpace):
         example: How the network takes its inputs.
         choices: Widths, kernels and blocks.
         layers: Modules with weights or products.
-        num_classes: Number of classes of the network's output.
+        outputs: Kind of the network's outputs.
         uncut: Layers that stay whole.
-        head: Kind of the outputs: `classes` or `mask`.
 
     Example:
         >>> import torch
@@ -74,14 +76,15 @@ class ElasticSpace(SearchSpace):
         example: ModelInput,
         choices: Sequence[ElasticChoice],
         layers: Sequence[Layer],
-        num_classes: int,
+        outputs: Outputs,
         uncut: Sequence[Uncut] = (),
-        head: str = "classes",
     ):
         # Of several inputs the first; `input_shapes` has all.
         shape: Any = next(iter(example.shapes.values()))
-        super().__init__(name, [choice.choice() for choice in choices], shape, num_classes)
-        self.head = head
+        items = [choice.choice() for choice in choices]
+        super().__init__(name, items, shape, outputs.num_classes)
+        self.head = outputs.head
+        self.outputs = outputs
         self.example = example
         self.elastic_choices = tuple(choices)
         self.layers = tuple(layers)
@@ -145,6 +148,13 @@ class ElasticSpace(SearchSpace):
     def smallest(self) -> Architecture:
         """The architecture with the last candidate of every choice."""
         return self.architecture((self.candidates - 1).tolist())
+
+    def head_geometry(self, architecture: Architecture | None = None) -> BoxGeometry | None:
+        """Return where the boxes that networks predict lie in the image; None: they predict none.
+
+        It is the network's attribute `geometry`, which cuts do not change.
+        """
+        return self.outputs.geometry
 
     @property
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -302,20 +312,34 @@ class ElasticSpace(SearchSpace):
         self._check_classes(num_classes)
         return ElasticSupernet(self, copy_module(self._model))
 
+    def _replaced(self, **changes: Any) -> ElasticSpace:
+        """Return the same space with other arguments of its constructor."""
+        fields = {
+            "name": self.name,
+            "model": self._model,
+            "example": self.example,
+            "choices": self.elastic_choices,
+            "layers": self.layers,
+            "outputs": self.outputs,
+            "uncut": self._uncut,
+        }
+        return ElasticSpace(**{**fields, **changes})
+
     def with_weights(self, model: nn.Module) -> ElasticSpace:
         """Return the same space of a network of the same shapes with other weights."""
         from spaces.modules.copying import copy_module
 
-        return ElasticSpace(
-            self.name,
-            copy_module(model).eval(),
-            self.example,
-            self.elastic_choices,
-            self.layers,
-            self.num_classes,
-            self._uncut,
-            self.head,
-        )
+        return self._replaced(model=copy_module(model).eval())
+
+    def ordered_by(self, losses: Losses) -> ElasticSpace:
+        """Return the same space with channels in the order of their importance.
+
+        Args:
+            losses: Losses of a network on batches of data; see `importance.taylor_orders`.
+        """
+        from spaces.elastic.importance import by_importance
+
+        return self._replaced(choices=by_importance(self._model, self.elastic_choices, losses))
 
     def at_size(self, name: str, example: ModelInput, calls: Mapping[str, Call]) -> ElasticSpace:
         """Return the same space of the network on images of another size.
@@ -325,16 +349,8 @@ class ElasticSpace(SearchSpace):
             example: Image of that size.
             calls: Runs of the modules on it.
         """
-        return ElasticSpace(
-            name,
-            self._model,
-            example,
-            self.elastic_choices,
-            layers_of(self._model, calls, self.elastic_choices),
-            self.num_classes,
-            self._uncut,
-            self.head,
-        )
+        layers = layers_of(self._model, calls, self.elastic_choices)
+        return self._replaced(name=name, example=example, layers=layers)
 
     @property
     def initial_weights(self) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spaces.elastic import ElasticSpace, from_network
+from spaces.heads import BoxGeometry, Level
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -97,6 +98,27 @@ class UNet(nn.Module):
         merged = self.merge(torch.cat([self.up(self.bottom(skip)), skip], 1))
         result: Tensor = self.head(merged)
         return result
+
+
+class Detector(nn.Module):
+    """A detector of objects in images of 32 pixels, with an anchor in each of 4 x 4 cells."""
+
+    geometry = BoxGeometry((32, 32), (Level(8, 4, 4, ((12.0, 12.0),)),), background=True)
+
+    def __init__(self, classes: int = 3):
+        super().__init__()
+        self.backbone = nn.Sequential(
+            convolution(3, 16, 2), convolution(16, 24, 2), convolution(24, 32, 2)
+        )
+        self.scores = nn.Conv2d(32, 1 + classes, 1)
+        self.offsets = nn.Conv2d(32, 4, 1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        features = self.backbone(x)
+        return {
+            "scores": self.scores(features).flatten(2).transpose(1, 2),
+            "offsets": self.offsets(features).flatten(2).transpose(1, 2),
+        }
 
 
 class SqueezeExcitation(nn.Module):
