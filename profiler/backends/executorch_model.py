@@ -52,7 +52,10 @@ class ExecuTorch:
     prunes = True
 
     def __init__(self, conditions: Conditions):
-        import executorch.runtime  # noqa: F401
+        # Its import uses what Python calls deprecated.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import executorch.runtime  # noqa: F401
 
         check_processor(self.name, conditions)
         check_precision(self.name, conditions, PRECISIONS)
@@ -138,12 +141,12 @@ def lowered(network: nn.Module, image: Tensor) -> bytes:
     Raises:
         UnsupportedConditions: ExecuTorch cannot lower the network.
     """
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import to_edge_transform_and_lower
-
-    # Lowering reports its steps, and uses what its dependencies call deprecated.
+    # Lowering, and importing it, reports its steps and uses what its dependencies call deprecated.
     with warnings.catch_warnings(), without_messages():
         warnings.simplefilter("ignore")
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+
         try:
             exported = torch.export.export(TensorOutputs(network), (image,))
             edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
