@@ -41,6 +41,9 @@ _OVERSAMPLING = 20
 Verify: TypeAlias = "Callable[[Codes], NDArray[np.bool_]]"
 """Returns which of codes [n, choices] keep the limits when their networks are measured."""
 
+Refine: TypeAlias = "Callable[[Codes], Sequence[Constraint]]"
+"""Measures networks of codes [n, choices], and returns constraints with better estimates."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -68,6 +71,7 @@ def choose_network(
     codes: Codes,
     progress: Progress = silent,
     verify: Verify | None = None,
+    refine: Refine | None = None,
 ) -> Choice:
     """Choose the network with the best score that meets the constraints.
 
@@ -80,6 +84,8 @@ def choose_network(
         progress: Called with the fraction of scores done.
         verify: Returns which of several networks keep the limits when they are measured; None: all
             do.
+        refine: Returns the constraints after networks of a search were measured; None: they stay as
+            they are.
 
     Raises:
         Infeasible: No scored network keeps the limits when it is measured.
@@ -112,6 +118,9 @@ def choose_network(
         actual += checked.tolist()
         codes = np.asfortranarray(np.concatenate([codes, best]))
         scores = np.concatenate([scores, checked])
+        # The next search is not misled by the errors of the estimates that this one has found.
+        if refine is not None and number < _SEARCHES - 1:
+            constraints = refine(best)
 
     # The least network is feasible, since the limits were checked, and may not be in the sample.
     smallest = space.encode([space.smallest])
@@ -152,7 +161,7 @@ def _best_verified(
         " estimate does; measure more networks, or on a machine that is less busy",
         limit.metric,
         limit.maximum,
-        float(limit.upper(codes[order]).min()),
+        float(limit.upper(codes).min()),
     )
 
 

@@ -7,27 +7,26 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from oneshot.compression.choosing import (
     Choice,
-    Verify,
     choose_network,
     sample_near,
     uniform_network,
 )
-from oneshot.compression.costs import MeasuredDevice, measure_once, measure_sample
+from oneshot.compression.costs import MeasuredDevice, measure_sample
 from oneshot.compression.delivery import FinalLatencies, export_network, measure_again
 from oneshot.compression.folder import load_weights, save_weights
 from oneshot.compression.loading import check_task
 from oneshot.compression.planning import MOST_SCORED, ScorePlan, time_scores, time_tuning
+from oneshot.compression.refinement import SearchedDevice, bound_limits
 from oneshot.compression.result import CompressionResult, NetworkRecord
 from oneshot.compression.scoring import Scorer
 from oneshot.compression.settings import CompressionSettings
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from profiler.backends.base import Backend
     from spaces.architecture import Architecture
     from spaces.space import Codes
-    from tables.cost.model import CostSource
 
 # Batches, and images per batch, of the final pass for statistics of normalisation.
 _NORM_BATCHES = 200
@@ -103,12 +101,14 @@ class Compression:
         """
         self._check()
         device = self._measure()
-        constraints = [
-            limit.bind(self.space, partial(_named, device), self.margin) for limit in self.limits
-        ]
+        constraints = bound_limits(self.limits, self.space, device, self.margin)
 
         trained = self._train_widths()
-        choice = self._choose(constraints, trained, device)
+        searched = self._searched(device)
+        choice = self._choose(constraints, trained, searched)
+        if searched is not None:
+            device = searched.device
+            constraints = bound_limits(self.limits, self.space, device, self.margin)
         architecture = self.space.decode(choice.codes[None])[0]
         network = self._fine_tune(architecture, trained)
         return self._deliver(network, architecture, choice, constraints, device)
@@ -184,7 +184,7 @@ class Compression:
         self,
         constraints: Sequence[Constraint],
         trained: ElasticSpace,
-        device: MeasuredDevice | None,
+        searched: SearchedDevice | None,
     ) -> Choice:
         # Scores before and after a training of all widths differ.
         source = {"supernet_epochs": self.settings.supernet_epochs, "data": self.data.title}
@@ -203,29 +203,29 @@ class Compression:
 
         with self._step("search"):
             return choose_network(
-                trained, constraints, scorer, settings, codes, verify=self._verifier(device)
+                trained,
+                constraints,
+                scorer,
+                settings,
+                codes,
+                verify=None if searched is None else searched.verify,
+                refine=None if searched is None else searched.refine,
             )
 
-    def _verifier(self, device: MeasuredDevice | None) -> Verify | None:
+    def _searched(self, device: MeasuredDevice | None) -> SearchedDevice | None:
         if device is None or self.backend is None:
             return None
-
-        backend = self.backend
-        limit_ms = min(limit.maximum for limit in self.limits if limit.table is not None)
-
-        def verify(codes: Codes) -> NDArray[np.bool_]:
-            ratios = measure_once(
-                self.space,
-                backend,
-                self.folder / "verified.jsonl",
-                codes,
-                threads=int(self.conditions["threads"]),
-                rounds=self.settings.rounds,
-                seed=self.settings.seed,
-            )
-            return np.asarray(ratios * device.reference_ms <= limit_ms)
-
-        return verify
+        return SearchedDevice(
+            self.space,
+            self.backend,
+            device,
+            self.folder / "verified.jsonl",
+            limits=self.limits,
+            margin=self.margin,
+            threads=int(self.conditions["threads"]),
+            rounds=self.settings.rounds,
+            seed=self.settings.seed,
+        )
 
     def _plan(
         self,
@@ -379,8 +379,3 @@ class Compression:
         write_text(self.folder / "architecture.json", architecture.to_json() + "\n")
         write_text(self.folder / "result.json", json.dumps(result.to_dict(), indent=1) + "\n")
         return result
-
-
-def _named(device: MeasuredDevice | None, name: str) -> CostSource:
-    assert device is not None
-    return device

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,8 +168,8 @@ def measure_once(
     threads: int,
     rounds: int,
     seed: int,
-) -> Array:
-    """Measure networks, unless a file has them, and return their latencies over the references'.
+) -> NetworkTimes:
+    """Measure networks, unless a file has them.
 
     Args:
         space: Space of the networks.
@@ -179,9 +179,6 @@ def measure_once(
         threads: Number of threads on the processor.
         rounds: Number of rounds.
         seed: Seed of the orders.
-
-    Returns:
-        Medians [n] of the rounds.
 
     Raises:
         InvalidRun: The file has something else.
@@ -195,11 +192,12 @@ def measure_once(
     # A resumed compression takes the same network, whatever it would measure now.
     for times in done:
         if times.codes.tolist() == codes.tolist():
-            return np.asarray(np.median(times.ratios, axis=1))
+            return times
 
     times = time_networks(space, backend, codes, threads=threads, rounds=rounds, seed=seed)
     lines.append(json.dumps(times.to_dict()))
-    return np.asarray(np.median(times.ratios, axis=1))
+    # As from the file, whose numbers are rounded.
+    return NetworkTimes.from_dict(times.to_dict())
 
 
 def _read(lines: JsonLines, path: Path) -> tuple[dict[str, Any] | None, list[NetworkTimes]]:
@@ -229,6 +227,12 @@ class MeasuredDevice:
     def reference_ms(self) -> float:
         """Latency of the references in the machine's median state over all batches."""
         return float(np.median([batch.reference_ms for batch in self.batches]))
+
+    def with_times(self, times: NetworkTimes) -> MeasuredDevice:
+        """Return the device with further networks, in the same unit of latency."""
+        # Limits stay those of the machine's state at the first measurement.
+        times = replace(times, reference_ms=self.reference_ms)
+        return replace(self, batches=[*self.batches, times])
 
     def fit(self, space: ElasticSpace) -> tuple[CostModel, WidthFit, Array]:
         """Fit the latency of a space's networks.

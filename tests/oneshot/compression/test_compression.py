@@ -118,7 +118,8 @@ def test_result_keeps_a_limit_of_latency(
 ) -> None:
     result = compression(space, data, tmp_path, "latency_ms<=1000@here", epochs=0).run()
 
-    assert result.measured == 14
+    # And one of the first search, unless it found none that is new.
+    assert 14 <= result.measured <= 15
     assert result.compressed.estimate_ms is not None
     assert result.compressed.estimate_ms <= 1000
     assert result.compressed.measured_ms is not None
