@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from profiler.backends.base import Conditions, check_precision, check_processor
 from profiler.backends.converted_files import ConvertedFiles
 from profiler.backends.onnx_networks import OnnxNetworks
+from profiler.backends.openvino_core import shared_core
 from profiler.backends.openvino_quantisation import Quantiser
 from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
@@ -46,14 +47,14 @@ class OpenVino:
     prunes = True
 
     def __init__(self, conditions: Conditions):
-        import openvino
+        import openvino  # noqa: F401
 
         check_processor(self.name, conditions)
         check_precision(self.name, conditions, PRECISIONS)
 
         self.conditions = conditions
         self.networks = OnnxNetworks(conditions.batch, conditions.seed)
-        self.core = openvino.Core()
+        self.core = shared_core()
 
         # nncf takes seconds for a network, which is rebuilt many times.
         self._files = ConvertedFiles()

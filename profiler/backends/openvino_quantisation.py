@@ -1,7 +1,7 @@
 """Post-training quantisation to int8 by nncf, for OpenVINO, in a process of its own.
 
-nncf replaces functions of torch when it is imported, and processes that had loaded DALI as well
-have crashed some time after a quantisation. So another process quantises, and answers by files.
+nncf replaces functions of torch when it is imported, which the process would keep. So another
+process quantises, and answers by files.
 """
 
 from __future__ import annotations

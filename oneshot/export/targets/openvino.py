@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from oneshot.export.inputs import INPUT
 from oneshot.export.targets.base import ExportSource, FileNetwork, Images
+from profiler.backends.openvino_core import shared_core
 
 _SECTION = "pathfit"
 
@@ -27,7 +28,7 @@ class OpenVinoTarget:
         """Write a network; see `Target.write`."""
         import openvino
 
-        core = openvino.Core()
+        core = shared_core()
         is_int8 = precision == "int8"
         model = _quantised(core, source) if is_int8 else core.read_model(source.onnx)
         for key, value in source.metadata.items():
@@ -37,11 +38,9 @@ class OpenVinoTarget:
 
     def load(self, path: Path) -> FileNetwork:
         """Return the network of files; see `Target.load`."""
-        import openvino
-
         from profiler.backends.openvino_model import compiled_model, model_in_memory
 
-        core = openvino.Core()
+        core = shared_core()
         compiled = compiled_model(core, model_in_memory(core, path), torch.get_num_threads())
 
         def run(images: Images) -> NDArray[Any]:
@@ -52,9 +51,7 @@ class OpenVinoTarget:
 
     def metadata(self, path: Path) -> dict[str, str]:
         """Return the metadata of a file."""
-        import openvino
-
-        info = openvino.Core().read_model(path).get_rt_info()[_SECTION]
+        info = shared_core().read_model(path).get_rt_info()[_SECTION]
         return {key: str(value.value) for key, value in info.items()}
 
 

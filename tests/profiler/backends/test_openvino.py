@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import subprocess
 import sys
 from contextlib import closing
 from importlib.util import find_spec
@@ -134,6 +135,28 @@ def test_process_that_dies_is_reported_and_replaced(tmp_path: Path) -> None:
             process.wait()
             with pytest.raises(UnsupportedConditions, match="has ended with the code -9"):
                 quantiser.quantise(b"no model", [], tmp_path / "none.xml")
+
+
+def test_backends_that_end_in_any_order_leave_signals_as_they_were() -> None:
+    """OpenVINO's cores set a stack for handlers; a process that ends is such a signal."""
+    program = f"""if True:
+        import signal, subprocess, sys
+        import numpy as np
+        import spaces
+        from profiler.backends.base import Conditions
+        from profiler.backends.openvino_model import OpenVino
+
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        space = spaces.get({TINIEST!r})
+        architecture = space.decode(space.sample(np.random.default_rng(0), 1))[0]
+        backends = [OpenVino(Conditions("cpu")) for _ in range(2)]
+        runners = [backend.network_runner(space, architecture) for backend in backends]
+        while backends:
+            del runners[0], backends[0]
+        subprocess.run([sys.executable, "-c", ""], check=True)
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 # nncf changes the process that imports it.
