@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 import spaces
 from profiler.backends.base import Conditions
 from profiler.backends.executorch_model import ExecuTorch
-from profiler.backends.torch_eager import unit_variance
 from profiler.errors import UnsupportedConditions
-from spaces.modules.nested import tensors_in
 from tables import LookupTable
+from tests.profiler.backends.equality import check_computes_what_torch_does
 from tests.profiler.commands.running import TINIEST, run
 
 NEEDS = "needs executorch: pip install 'pathfit[executorch]'"
@@ -30,21 +27,7 @@ NEEDS = "needs executorch: pip install 'pathfit[executorch]'"
 )
 def test_executorch_computes_what_torch_does(name: str) -> None:
     pytest.importorskip("executorch", reason=NEEDS)
-    space = spaces.get(name)
-    architecture = space.architecture(space.sample(np.random.default_rng(0), 1)[0])
-
-    runner = ExecuTorch(Conditions("cpu", batch=2, seed=3)).network_runner(space, architecture)
-    assert runner.whole() > 0
-
-    network = space.network(architecture).eval()
-    image = space.random_input(architecture, 2, torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        unit_variance(network, torch.Generator().manual_seed(3))
-        expected = [tensor.numpy() for tensor in tensors_in(network(image))]
-    for output, values in zip(runner.outputs(), expected, strict=True):
-        np.testing.assert_allclose(
-            output, values, rtol=1e-3, atol=1e-4 * float(np.abs(values).max())
-        )
+    check_computes_what_torch_does(ExecuTorch, name)
 
 
 @pytest.mark.slow

@@ -4,17 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import spaces
 from profiler.backends.base import Conditions
 from profiler.backends.converted_files import ConvertedFiles
 from profiler.backends.litert_model import LiteRt
 from profiler.backends.ncnn_model import Ncnn
-from profiler.backends.torch_eager import unit_variance
 from profiler.errors import UnsupportedConditions
-from spaces.modules.nested import tensors_in
 from tables import LookupTable
+from tests.profiler.backends.equality import check_computes_what_torch_does
 from tests.profiler.commands.running import TINIEST, run
 
 NETWORKS = (
@@ -32,21 +30,7 @@ def needs(package: str, extra: str) -> None:
 @pytest.mark.parametrize("name", [*NETWORKS, "ofa-mobilenetv3(input_size=64, head=ssdlite)"])
 def test_litert_computes_what_torch_does(name: str) -> None:
     needs("litert_torch", "litert")
-    space = spaces.get(name)
-    architecture = space.architecture(space.sample(np.random.default_rng(0), 1)[0])
-
-    runner = LiteRt(Conditions("cpu", batch=2, seed=3)).network_runner(space, architecture)
-    assert runner.whole() > 0
-
-    network = space.network(architecture).eval()
-    image = space.random_input(architecture, 2, torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        unit_variance(network, torch.Generator().manual_seed(3))
-        expected = [tensor.numpy() for tensor in tensors_in(network(image))]
-    for output, values in zip(runner.outputs(), expected, strict=True):
-        np.testing.assert_allclose(
-            output, values, rtol=1e-3, atol=1e-4 * float(np.abs(values).max())
-        )
+    check_computes_what_torch_does(LiteRt, name)
 
 
 @pytest.mark.slow
