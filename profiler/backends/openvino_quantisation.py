@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from profiler.backends.openvino_core import shared_core
 from profiler.errors import UnsupportedConditions
 
 Feeds = Sequence[Mapping[str, NDArray[Any]]]
@@ -171,7 +172,7 @@ def _quantise_files(source: str, inputs: str, target: str, correct_biases: bool)
             index, _, name = label.partition(" ")
             feeds.setdefault(int(index), {})[name] = arrays[label]
 
-    model = openvino.Core().read_model(source)
+    model = shared_core().read_model(source)
     rounded = quantised(model, list(feeds.values()), correct_biases=correct_biases)
     # By default OpenVINO rounds weights to fp16.
     openvino.save_model(rounded, target, compress_to_fp16=False)
