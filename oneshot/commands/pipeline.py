@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oneshot.commands.options.base import FILE, Command
+from oneshot.commands.options.base import FILE
 from spaces.console.group import Group, example
-from spaces.console.options import with_options
+from spaces.console.options import Command, with_options
 from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import click
 from oneshot.commands.options.base import POSITIVE, UNDER, set_threads
 from oneshot.commands.options.data import DATA
 from spaces.console.group import example
+from spaces.console.options import with_options
 from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
     from oneshot.export.onnx_network import OnnxNetwork
     from oneshot.export.onnx_text import OnnxTextNetwork
     from spaces.architecture import Architecture
-
-
-def _data_options(command: Any) -> Any:
-    # --data has another default here.
-    for option in reversed(DATA[1:]):
-        command = option(command)
-    return command
 
 
 @click.command(
@@ -46,7 +40,8 @@ def _data_options(command: Any) -> Any:
     default=None,
     help="Data set of as many classes.  [default: the data set of the training]",
 )
-@_data_options
+# --data has another default here.
+@with_options(*DATA[1:])
 @click.option(
     "--task",
     "task_name",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from predictor.registry import available
+from spaces.console.options import Command
 
 if TYPE_CHECKING:
     from predictor.ensemble.predictor import GraphPredictor
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 KINDS = click.Choice(available())
 SEED = click.IntRange(0, 2**32 - 1)
-Command = Callable[..., Any]
 
 
 def threads_option(command: Command) -> Command:

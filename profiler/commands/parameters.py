@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import click
 
+from spaces.console.options import Command
 from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
     from profiler.instruments.devices import Device
 
-Command: TypeAlias = Callable[..., Any]
 SEED = click.IntRange(0, 2**32 - 1)
 
 DEVICE_OPTION = click.option(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from service.settings import DATA
+from spaces.console.options import with_options
 
 if TYPE_CHECKING:
     from service.artifacts import Artifacts
     from service.store import Store
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
-Command = Callable[..., Any]
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -42,18 +41,11 @@ _ARTIFACT_OPTION = click.option(
 )
 
 
-def database_options(command: Command) -> Command:
-    """Add the options for the location of the jobs."""
-    # click lists options in the order in which decorators are written, from the last applied to the
-    # first.
-    for option in reversed(_DATABASE_OPTIONS):
-        command = option(command)
-    return command
+database_options = with_options(*_DATABASE_OPTIONS)
+"""Adds the options for the location of the jobs."""
 
-
-def artifact_options(command: Command) -> Command:
-    """Add the options for the locations of the jobs and their artifacts."""
-    return database_options(_ARTIFACT_OPTION(command))
+artifact_options = with_options(*_DATABASE_OPTIONS, _ARTIFACT_OPTION)
+"""Adds the options for the locations of the jobs and their artifacts."""
 
 
 def database_of(data: Path, database: str | None) -> str | Path:

@@ -10,6 +10,7 @@ import click
 
 from service.settings import DATA, DATA_SETS, PREDICTORS, SUPERNETS, Settings, default_workers
 from spaces.console.group import example
+from spaces.console.options import with_options
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -131,19 +132,13 @@ WORK = [
 ]
 
 
-def _options(command: Any) -> Any:
-    for option in reversed([*STORAGE, *ACCESS, *WORK]):
-        command = option(command)
-    return command
-
-
 @click.command(
     epilog=example("""
         python -m service serve --port 8000 --predictors runs/predictors
         python -m service serve --database postgresql://me@db/pathfit --artifacts s3://bucket/pathfit
         """)
 )
-@_options
+@with_options(*STORAGE, *ACCESS, *WORK)
 def serve(
     data: Path,
     tables: Sequence[Path],

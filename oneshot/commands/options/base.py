@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 # A step's seed for torch combines it with the step's number in 64 bits.
 SEED = click.IntRange(0, 2**32 - 1)
 POSITIVE = click.IntRange(min=1)
-Command = Callable[..., Any]
 
 TASK = click.option(
     "--task",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options.base import POSITIVE, SEED, UNDER, Command
+from oneshot.commands.options.base import POSITIVE, SEED, UNDER
 from oneshot.evaluation.settings import PRECISIONS, STATISTICS
-from spaces.console.options import with_options
+from spaces.console.options import Command, with_options
 
 if TYPE_CHECKING:
     from oneshot.evaluation.work import SupernetEvaluation

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options.base import POSITIVE, SEED, TASK, UNDER, Command
+from oneshot.commands.options.base import POSITIVE, SEED, TASK, UNDER
 from oneshot.commands.options.data import DATA
 from oneshot.commands.options.recipe import RECIPE
 from oneshot.training.execution import PRECISIONS
 from spaces.console.group import command_line
-from spaces.console.options import with_options
+from spaces.console.options import Command, with_options
 from spaces.console.outputs import OUTPUT_FOLDER
 
 if TYPE_CHECKING:
