@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
-from predictor.base import MIN_ARCHITECTURES
-from predictor.evidence.columns import columns_of_file
 from predictor.evidence.labels import read_labels
-from service.admission.tasks import Admission, ColumnFile, PredictorTask
+from service.admission.columns import blaming_file, check_columns, check_count, resolve_columns
+from service.admission.tasks import EXPERT_ENCODER, Admission, PredictorTask
 from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference
 from service.jobs import Resources
-from service.pipelines.texts import relocate
 from service.problems import blaming, invalid
 from service.schemas.jobs import PredictorRequest
-from spaces.errors import PathfitError
 from spaces.space import SearchSpace
 from tables.evaluation import read
 
@@ -37,7 +30,7 @@ def admit_evidence(request: PredictorRequest, catalog: Catalog) -> Admission:
         Problem: The predictor cannot be trained. The problem names the field.
     """
     _check_options(request)
-    columns = [_resolve_column(text, index, catalog) for index, text in enumerate(request.columns)]
+    columns = resolve_columns(request.columns, catalog)
     labels = None
     if request.evaluations is not None:
         with blaming("evaluations"):
@@ -46,14 +39,11 @@ def admit_evidence(request: PredictorRequest, catalog: Catalog) -> Admission:
     space = _resolve_space(request, catalog, labels or columns[0].file)
     if labels is not None:
         _check_labels(labels, space, request.options.metric)
-    for index, column in enumerate(columns):
-        _check_column(column, index, space)
+    check_columns(columns, space)
 
     metric = request.options.metric
     options = {} if metric is None else {"metric": metric}
-    task = PredictorTask(
-        space.name, labels, request.name, options, request.seed, columns=tuple(columns)
-    )
+    task = PredictorTask(space.name, labels, request.name, options, request.seed, columns=columns)
     return Admission(
         kind="predictor",
         request={
@@ -77,7 +67,8 @@ def _check_options(request: PredictorRequest) -> None:
         )
     if options.get("encoder", _ENCODER) != _ENCODER:
         raise invalid(
-            f"options.encoder: columns are for {_ENCODER}, not for {options['encoder']}",
+            f"options.encoder: columns are for {_ENCODER} and {EXPERT_ENCODER}, not for"
+            f" {options['encoder']}",
             "options.encoder",
         )
 
@@ -89,13 +80,6 @@ def _check_options(request: PredictorRequest) -> None:
             "options.metric is one of evaluations, which the request does not name",
             "options.metric",
         )
-
-
-def _resolve_column(text: str, index: int, catalog: Catalog) -> ColumnFile:
-    # Names of uploads have no colon.
-    name, _, metric = text.partition(":")
-    with blaming(f"columns.{index}"):
-        return ColumnFile(catalog.evaluations(name), metric)
 
 
 def _resolve_space(
@@ -112,30 +96,6 @@ def _resolve_space(
 
 def _check_labels(file: FileReference, space: SearchSpace, metric: str | list[str] | None) -> None:
     assert not isinstance(metric, list)
-    with _blaming_file("evaluations", file):
+    with blaming_file("evaluations", file):
         labels = read_labels(Path(file.path), space, metric)
-    _check_count(len(labels.codes), "evaluations", file.name)
-
-
-def _check_column(column: ColumnFile, index: int, space: SearchSpace) -> None:
-    field = f"columns.{index}"
-    with _blaming_file(field, column.file):
-        columns = columns_of_file(Path(column.file.path), column.metric, space)
-    codes = columns[0].codes
-    _check_count(len(np.unique(codes, axis=0)), field, column.file.name)
-
-
-def _check_count(count: int, field: str, name: str) -> None:
-    if count < MIN_ARCHITECTURES:
-        raise invalid(
-            f"{field}: {name} has {count} networks; at least {MIN_ARCHITECTURES} are needed", field
-        )
-
-
-@contextmanager
-def _blaming_file(field: str, file: FileReference) -> Iterator[None]:
-    """Attribute an error to a field, and name the file as the request does."""
-    try:
-        yield
-    except PathfitError as error:
-        raise invalid(relocate(str(error), {file.path: file.name}), field) from error
+    check_count(len(labels.codes), "evaluations", file.name)

@@ -14,6 +14,9 @@ from service.catalog.files import FileReference
 from service.jobs import JsonObject, Resources
 from spaces import __version__
 
+EXPERT_ENCODER = "dele"
+"""Kind of predictor whose experts learn a column each before the evaluations."""
+
 
 @dataclass(frozen=True)
 class RecordedDevice:
@@ -141,7 +144,7 @@ class SearchTask:
 
 @dataclass(frozen=True)
 class ColumnFile:
-    """Evaluations or proxies that a predictor weighs, or that vote.
+    """Evaluations or proxies that a predictor weighs, that vote, or that an expert learns.
 
     Args:
         file: The evaluations, JSON lines.
@@ -180,7 +183,7 @@ class PredictorTask:
         threads: Threads of torch.
         benchmark: Benchmark that the predictor is judged by; None if the space has none, or another
             task was evaluated.
-        columns: Columns of evidence; empty for a predictor of the evaluations alone.
+        columns: Columns of evidence or of experts; empty for a predictor of the evaluations alone.
         version: Version of Pathfit that accepted the job.
     """
 

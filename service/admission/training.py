@@ -10,7 +10,13 @@ from oneshot.retraining.source import deployed
 from oneshot.tasks.registry import DEFAULT, default_task, with_task
 from predictor.registry import DEFAULT as DEFAULT_ENCODER
 from predictor.verdict.benchmark import benchmark_name
-from service.admission.tasks import Admission, PredictorTask, RetrainTask
+from service.admission.tasks import (
+    EXPERT_ENCODER,
+    Admission,
+    ColumnFile,
+    PredictorTask,
+    RetrainTask,
+)
 from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference
 from service.jobs import Job, JsonObject, Resources, state_phrase
@@ -47,13 +53,17 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -
         )
         raise Problem(409, "name-taken", "Name taken", detail, "name")
 
-    if request.columns:
+    has_experts = request.options.encoder == EXPERT_ENCODER
+    if request.columns and not has_experts:
         # Imported on demand: few requests have columns.
         from service.admission.evidence import admit_evidence
 
         return admit_evidence(request, catalog)
     if request.evaluations is None:
-        raise invalid("evaluations or columns are needed, names of uploads", "evaluations")
+        detail = "evaluations or columns are needed, names of uploads"
+        if has_experts:
+            detail = f"evaluations are needed: {EXPERT_ENCODER} predicts a metric of theirs"
+        raise invalid(detail, "evaluations")
 
     with blaming("evaluations"):
         file = catalog.evaluations(request.evaluations)
@@ -65,24 +75,34 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -
 
     # The command's own defaults apply to options that are not given.
     options = _non_default_options(request.options)
-    _check_metrics(evaluations, options)
+    metrics = _check_metrics(evaluations, options)
 
     _check_encoders(options)
     _check_split(options, [evaluation.architecture for evaluation in evaluations], request.seed)
+    columns: tuple[ColumnFile, ...] = ()
+    if request.columns:
+        # Imported on demand, as above.
+        from service.admission.columns import check_expert_columns, resolve_columns
+
+        columns = resolve_columns(request.columns, catalog)
+        check_expert_columns(columns, get(space), file, metrics[-1])
 
     benchmark = None
     if with_task(evaluations[0].source)["task"] == DEFAULT:
         # Benchmarks have accuracies, which say nothing about other tasks.
         benchmark = benchmark_name(get(space))
-    task = PredictorTask(space, file, request.name, options, request.seed, benchmark=benchmark)
+    task = PredictorTask(
+        space, file, request.name, options, request.seed, benchmark=benchmark, columns=columns
+    )
 
     return Admission(
         kind="predictor",
         request={
             # Only services with tokens have other libraries than the shared one.
             **request.model_dump(mode="json", exclude=None if request.shared else {"shared"}),
-            # The name that was resolved, so that repeating the request uses the same evaluations.
+            # The names that were resolved, so that repeating the request uses the same files.
             "evaluations": file.name,
+            "columns": [column.to_text() for column in columns],
             "space": space,
         },
         task=task,
@@ -90,7 +110,8 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -
     )
 
 
-def _check_metrics(evaluations: Sequence[Evaluation], options: JsonObject) -> None:
+def _check_metrics(evaluations: Sequence[Evaluation], options: JsonObject) -> list[str]:
+    """Check and return the metrics that are learned, the last of which is predicted."""
     metric = options.get("metric") or default_metric(evaluations)
     if metric is None:
         names = list(dict.fromkeys(name for item in evaluations for name in item.metrics))
@@ -112,6 +133,7 @@ def _check_metrics(evaluations: Sequence[Evaluation], options: JsonObject) -> No
     with blaming("options.metric"):
         for name in metrics:
             scores(evaluations, name)
+    return metrics
 
 
 def _check_split(options: JsonObject, architectures: Sequence[Architecture], seed: int) -> None:

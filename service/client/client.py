@@ -207,7 +207,7 @@ class Client(AgentClient):
             name: Name of the predictor.
             evaluations: Name of the uploaded evaluations; None where columns vote without labels.
             columns: Names of uploaded evaluations or proxies, `NAME` or `NAME:METRIC`, which the
-                evaluations weigh.
+                evaluations weigh, or which the experts of `encoder="dele"` learn.
             space: Space of the predictor, of which columns may be of another form. None: theirs.
             seed: Seed of the split and of the fit.
             shared: Whether the predictor becomes everybody's; needs an administrator's token.

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         python -m service predictor --evaluations mine --name steps -O encoder=ta-gates \\
             --metric top1_12_epochs --metric top1 --no-wait
         python -m service predictor --columns phone --columns phone-proxies --name votes --watch
+        python -m service predictor --evaluations mine --columns mine:top1_12 --columns proxies \
+            --metric top1 --name experts -O encoder=dele --watch
         """)
 )
 @with_client
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 @click.option(
     "--columns",
     multiple=True,
-    help="Evaluations or proxies of the service that the evaluations weigh, or that vote without"
-    " them: NAME or NAME:METRIC; may be repeated.",
+    help="Evaluations or proxies of the service that the evaluations weigh, that vote without"
+    " them, or, with -O encoder=dele, that experts learn: NAME or NAME:METRIC; may be repeated.",
 )
 @click.option(
     "--space",

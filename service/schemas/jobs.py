@@ -152,7 +152,8 @@ class PredictorRequest(Strict):
         max_length=16,
         description=(
             "Names of uploaded evaluations or proxies, NAME or NAME:METRIC, which the evaluations"
-            " weigh, or which vote without them; see `python -m predictor train --columns`."
+            " weigh, or which vote without them; with the encoder dele an expert learns each before"
+            " the evaluations. See `python -m predictor train --columns`."
         ),
     )
     space: str | None = Field(

@@ -10,6 +10,7 @@ import { intro } from "./sheet.js";
 import { shareBox } from "./sharing.js";
 
 const STEPPED = "ta-gates"; // the kind of predictor whose steps may learn a metric each
+const EXPERTS = "dele"; // the kind of predictor whose experts learn a column each
 const VOTES = ":votes"; // no name of an upload, as these have no colon
 
 export function predictorForm({ onAccepted }) {
@@ -29,7 +30,7 @@ export function predictorForm({ onAccepted }) {
   const columns = el("div", { class: "boxes" }, catalog.evaluations.map((uploaded) => el("label", {},
     el("input", { type: "checkbox", id: `predictor-column-${uploaded.name}`, value: uploaded.name }), labelOf(uploaded))));
   const columnsGroup = el("fieldset", { id: "predictor-columns" }, el("legend", {}, "Columns of evidence"), columns,
-    el("p", { class: "hint" }, "Cheap values, such as proxies and a supernet's evaluations, which the evaluations above weigh. Without evaluations each column has one vote."));
+    el("p", { class: "hint" }, "Cheap values, such as proxies and a supernet's evaluations, which the evaluations above weigh. Without evaluations each column has one vote. An expert of DELE learns each before the evaluations."));
   const encoder = new Field("Kind", choice("predictor-encoder"));
   const baseline = new Field("Baseline", choice("predictor-baseline"), { hint: "Trained on the same evaluations, for comparison." });
   const fraction = new Field("Training fraction", number("predictor-share", { min: 0.05, max: 0.95, value: 0.8 }));
@@ -77,6 +78,7 @@ export function predictorForm({ onAccepted }) {
     const chosen = checkedIn(columns);
     const labels = evaluations.value === VOTES ? {} : { evaluations: evaluations.value };
     if (!chosen.length) return { ...labels, options };
+    if (labels.evaluations && encoder.value === EXPERTS) return { ...labels, columns: chosen, options };
     return { ...labels, columns: chosen, options: labels.evaluations ? { metric: metric.value } : {} };
   }
 

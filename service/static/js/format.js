@@ -98,7 +98,7 @@ export function conditionsOf({ device, conditions }) {
 // The names of the predictor kinds on the page.
 const ENCODERS = {
   gp: "Gaussian process", blend: "Gaussian process with trees", forest: "random forest", boosting: "boosted trees",
-  gates: "GATES", "ta-gates": "TA-GATES", mlp: "MLP", lstm: "LSTM", gcn: "GCN", transformer: "graph transformer",
+  gates: "GATES", "ta-gates": "TA-GATES", dele: "DELE", mlp: "MLP", lstm: "LSTM", gcn: "GCN", transformer: "graph transformer",
 };
 export const encoderName = (kind) => ENCODERS[kind] ?? kind;
 

@@ -154,6 +154,64 @@ def test_columns_are_pinned_with_or_without_labels(
     assert store.jobs.get(again.json["id"]).task == store.jobs.get(weighed.json["id"]).task
 
 
+def test_experts_learn_pinned_columns_before_the_evaluations(
+    app: APIFlask, http: FlaskClient, evaluations: Any
+) -> None:
+    upload = evaluations(30)
+    for item in upload["evaluations"]:
+        item["metrics"]["cross_entropy"] = 40 - item["metrics"]["top1"]
+    # Columns may be of fewer networks, or of others.
+    proxies = proxies_of({**upload, "evaluations": upload["evaluations"][:12]})
+    for body in (upload, proxies):
+        assert http.post("/evaluations", json=body).status_code == 201
+
+    options = {"encoder": "dele", "metric": "top1", "refit": True}
+    columns = ["measured:cross_entropy", "proxies"]
+    body = {"name": "mine", "evaluations": "measured", "columns": columns, "options": options}
+    answer = http.post("/predictors", json=body)
+
+    assert answer.status_code == 202, answer.json
+    store = service_of(app).store
+    task = PredictorTask.from_dict(store.jobs.get(answer.json["id"]).task)
+    assert task.options == options
+    assert task.evaluations == task.columns[0].file
+    assert [column.to_text() for column in task.columns] == columns
+    assert len(read(task.columns[1].file.checked())) == 12
+    again = http.post("/predictors", json={**answer.json["request"], "shared": False})
+    assert store.jobs.get(again.json["id"]).task == store.jobs.get(answer.json["id"]).task
+
+
+@pytest.mark.parametrize(
+    ("parts", "field", "words"),
+    [
+        ({"evaluations": None}, "evaluations", "dele predicts a metric of theirs"),
+        ({"columns": ["proxies", "measured:top1"]}, "columns.1", "top1 of measured is predicted"),
+        # An upload of the same evaluations has the same values.
+        ({"columns": ["copy"]}, "columns.0", "by copy:METRIC"),
+        ({"columns": ["few:meco"]}, "columns.0", "few has 4 networks"),
+        ({"columns": ["proxies:tpo1"]}, "columns.0", "tpo1"),
+        ({"space": "nasbench201"}, "space", "spos-tiny, not"),
+    ],
+)
+def test_columns_that_experts_cannot_learn_are_refused_at_their_field(
+    http: FlaskClient, evaluations: Any, parts: dict[str, Any], field: str, words: str
+) -> None:
+    upload = evaluations(30)
+    proxies = proxies_of(upload)
+    few = {"name": "few", "evaluations": proxies["evaluations"][:4]}
+    for body in (upload, {**upload, "name": "copy"}, proxies, few):
+        http.post("/evaluations", json=body)
+
+    options = {"encoder": "dele", "metric": "top1"}
+    body = {"name": "mine", "evaluations": "measured", "columns": ["proxies"], "options": options}
+    answer = http.post("/predictors", json={**body, **parts})
+
+    assert answer.status_code == 422
+    assert answer.json["field"] == field
+    assert words in answer.json["detail"]
+    assert "/" not in answer.json["detail"]
+
+
 @pytest.mark.parametrize(
     ("parts", "field", "words"),
     [

@@ -302,6 +302,22 @@ def test_columns_are_named_as_in_the_catalog(
     assert "--data" not in commands[0]
 
 
+@pytest.mark.slow
+def test_experts_learn_columns_as_by_the_command(bench: Bench, tmp_path: Path) -> None:
+    data = evaluations(tmp_path / "evaluations.jsonl", 40)
+    others = replace(evaluations(tmp_path / "others.jsonl", 20), name="ada/others")
+    options = {"encoder": "dele", "baseline": "forest"}
+    columns = [ColumnFile(others, "cross_entropy")]
+    task = PredictorTask(SPACE, data, "experts", options, columns=columns)
+
+    report = bench.run("predictor", json.loads(json.dumps(task.to_dict())))
+
+    assert isinstance(report, Done), report
+    model = predictor.load(bench.artifacts.local(report.artifact, tmp_path))
+    assert model.trained_on["columns"] == ["others.jsonl:cross_entropy"]
+    assert report.result["report"]["tested_on"] == 8
+
+
 def test_lower_bounds_guide_a_search(bench: Bench, world: Any) -> None:
     by_mean = bench.run("search", search_task(world).to_dict()).result
     bounded = bench.run("search", search_task(world, lower_bound=True).to_dict(), attempt=2).result

@@ -164,6 +164,29 @@ def test_several_metrics_are_taught_to_the_steps_of_ta_gates(
     assert (options["encoder"], options["metric"]) == ("ta-gates", ["cross_entropy", "top1"])
 
 
+def test_experts_learn_columns_next_to_the_evaluations(
+    unattended: Any, visit: Open, tmp_path: Path
+) -> None:
+    for name in ("phone", "phone-proxies"):
+        unattended.client.upload_evaluations(
+            name, evaluations(tmp_path / f"{name}.jsonl", 30 + len(name))
+        )
+    page = visit(f"{unattended.url}/#/add/predictor", REFUSED)
+    page.get_by_label("Evaluations", exact=True).select_option("phone")
+    page.get_by_label("Kind", exact=True).select_option("DELE")
+    page.locator("#predictor-name").fill("experts")
+    page.get_by_text("Columns of evidence", exact=True).first.click()
+    page.get_by_role("checkbox", name="phone-proxies").check()
+    page.get_by_role("button", name="Train", exact=True).click()
+
+    expect(page.locator("#result .about")).to_contain_text("phone, phone-proxies")
+    request = unattended.claim().request
+    assert (request["evaluations"], request["columns"]) == ("phone", ["phone-proxies"])
+    assert request["options"]["encoder"] == "dele"
+    # Options of a training with evaluations apply as well.
+    assert request["options"]["refit"] is True
+
+
 def test_columns_of_evidence_vote_without_labels(
     unattended: Any, world: Any, visit: Open, picture: Picture, tmp_path: Path
 ) -> None:
