@@ -21,9 +21,9 @@ MEASURED_ARTIFACT = CHECKPOINT + MEASURED
 """Name of that checkpoint among an attempt's artifacts."""
 
 
-def network_file(digest: str) -> str:
-    """Return the name of the checkpoint with an exported network of a SHA-256."""
-    return f"network-{digest}.onnx"
+def block_file(digest: str) -> str:
+    """Return the name of the checkpoint with an exported block of a SHA-256."""
+    return f"block-{digest}.onnx"
 
 
 def network_measuring(

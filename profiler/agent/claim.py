@@ -63,8 +63,8 @@ class Claim:
         self._take(self._connection.insist("POST", self._path, body))
         self.check()
 
-    def network(self, digest: str) -> bytes:
-        """Return the file of an exported network; raises as `Connection.send`.
+    def block(self, digest: str) -> bytes:
+        """Return the file of an exported block; raises as `Connection.send`.
 
         Args:
             digest: SHA-256 of the file.
@@ -73,7 +73,7 @@ class Claim:
         attempt = 0
         while True:
             try:
-                return self._connection.fetch(f"{self._path}/networks/{digest}")
+                return self._connection.fetch(f"{self._path}/blocks/{digest}")
             except ServiceAway:
                 if self._connection.pause(attempt):
                     raise

@@ -14,7 +14,7 @@ from profiler.errors import AgentRefused, ServiceAway
 
 _TIMEOUT_S = 15.0
 
-# Seconds that a file of a network may take.
+# Seconds that the file of a block may take.
 _FILE_S = 300.0
 
 # Statuses of a service that answers again soon.

@@ -1,82 +1,91 @@
-"""The backend of agents without torch: networks are ONNX files that the service has exported."""
+"""Networks on agents without torch, joined from blocks that the service has exported as ONNX."""
 
 from __future__ import annotations
 
 import hashlib
-import platform
-import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from profiler.agent.exporting import BACKEND
-from profiler.backends.base import Runner
-from profiler.backends.onnx_model import OnnxModelRunner
+from profiler.backends.base import Backend, Conditions, chain_blocks
 from profiler.errors import InvalidTask
 from spaces.architecture import Architecture
+from spaces.block import Block
 from spaces.space import SearchSpace
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+if TYPE_CHECKING:
+    from profiler.backends.onnx_chain import Feed, Fragment
 
 
 class ExportedNetworks:
-    """Runs exported networks in onnxruntime.
+    """Writes networks as ONNX models from exported blocks.
 
     Args:
-        digests: Codes of each network, joined by commas -> SHA-256 of its file.
+        digests: Key of each block -> SHA-256 of its file.
         fetch: Function that returns the file of a SHA-256 from the service.
-        folder: Folder for the files.
-        conditions: Conditions of the table.
-        device: Torch's name of the device.
-        seed: Seed of the inputs.
+        conditions: Conditions with the batch size, and the seed of the inputs.
     """
 
-    name = BACKEND
-    times_blocks = False
-
     def __init__(
-        self,
-        digests: Mapping[str, str],
-        fetch: Callable[[str], bytes],
-        folder: Path,
-        conditions: Mapping[str, Any],
-        device: str,
-        seed: int,
+        self, digests: Mapping[str, str], fetch: Callable[[str], bytes], conditions: Conditions
     ):
+        from profiler.backends.onnx_chain import ChainNetworks
+
         self._digests = digests
         self._fetch = fetch
-        self._folder = folder
-        self._threads = int(conditions["threads"])
-        self._batch = int(conditions["batch"])
-        self._device = device
-        self._seed = seed
+        self._contents: dict[str, bytes] = {}
+        self._chains = ChainNetworks(self._fragment, conditions.batch, conditions.seed)
 
-    def network_runner(self, space: SearchSpace, architecture: Architecture) -> Runner:
-        """Return a runner of an architecture's network, whose file is fetched once."""
-        (codes,) = space.encode([architecture]).tolist()
-        key = ",".join(map(str, codes))
+    def network(self, space: SearchSpace, architecture: Architecture) -> tuple[bytes, Feed]:
+        """Return the serialised model of an architecture's network, and its inputs."""
+        blocks = chain_blocks(space, architecture)
+        if blocks is None:
+            raise InvalidTask(f"space: networks of {space.name} are no chains of exported blocks")
+        return self._chains.chain(blocks)
+
+    def _fragment(self, name: str, position: int, block: Block) -> Fragment:
+        from profiler.backends.onnx_chain import read_fragment
+
+        try:
+            return read_fragment(self._content(block.key), name)
+        except ValueError as error:
+            raise InvalidTask(f"blocks: {block.key}: {error}") from error
+
+    def _content(self, key: str) -> bytes:
         if key not in self._digests:
-            raise InvalidTask(f"networks: the service has sent none of the codes {key}")
-        path = self._file(self._digests[key])
-        return OnnxModelRunner(path, self._threads, self._batch, self._seed, device=self._device)
-
-    def versions(self) -> Mapping[str, str]:
-        """Return the versions of Python and onnxruntime."""
-        import onnxruntime
-
-        return {"python": platform.python_version(), "onnxruntime": onnxruntime.__version__}
-
-    def _file(self, digest: str) -> Path:
-        # It becomes a part of a path.
-        if not _SHA256.fullmatch(digest):
-            raise InvalidTask(f"networks: {digest!r:.80} is no SHA-256")
-        path = self._folder / f"{digest}.onnx"
-        if not path.is_file():
+            raise InvalidTask(f"blocks: the service has not exported {key!r}")
+        if key not in self._contents:
+            digest = self._digests[key]
             content = self._fetch(digest)
             if hashlib.sha256(content).hexdigest() != digest:
-                raise InvalidTask(f"networks: the file of {digest} has another content")
-            path.write_bytes(content)
-        return path
+                raise InvalidTask(f"blocks: the file of {digest} has another content")
+            self._contents[key] = content
+        return self._contents[key]
+
+
+def exported_backend(name: str, conditions: Conditions, networks: ExportedNetworks) -> Backend:
+    """Return a backend that runs networks of exported blocks.
+
+    Args:
+        name: One of `exporting.BACKENDS`.
+        conditions: Its conditions.
+        networks: The networks.
+
+    Raises:
+        InvalidTask: The backend needs torch.
+    """
+    match name:
+        case "onnxruntime":
+            from profiler.backends.onnxruntime_session import OnnxRuntime
+
+            return OnnxRuntime(conditions, networks=networks)
+        case "openvino":
+            from profiler.backends.openvino_model import OpenVino
+
+            return OpenVino(conditions, networks)
+        case _:
+            raise InvalidTask(
+                f"backend: {name!r} needs torch, which is not installed on this device"
+            )
 
 
 def has_torch() -> bool:

@@ -1,75 +1,63 @@
-"""Networks as ONNX files, for agents on devices without torch."""
+"""Blocks as ONNX files, for agents on devices without torch, which join them to networks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from profiler.backends.base import chain_blocks
 from profiler.errors import UnsupportedConditions
 
 if TYPE_CHECKING:
-    from spaces.architecture import Architecture
     from spaces.space import SearchSpace
-    from tables.lookup_table import LookupTable
 
-BACKEND = "onnxruntime"
-"""The backend that runs exported networks."""
+BACKENDS = ("onnxruntime", "openvino")
+"""The backends that run networks of exported blocks."""
+
+PRECISION = "fp32"
+"""The precision of these networks."""
 
 
-def can_export(table: LookupTable, space: SearchSpace) -> bool:
-    """Return whether networks can be exported that run as those of a table did.
+def can_export(space: SearchSpace, backend: str, precision: str) -> bool:
+    """Return whether networks of a space can be joined from exported blocks.
 
     Args:
-        table: The table.
-        space: Its space.
+        space: The space.
+        backend: Name of the backend that is to run them.
+        precision: Precision that they are to run in.
     """
-    conditions = table.conditions
-    is_plain = conditions["backend"] == BACKEND and conditions["precision"] == "fp32"
-    return is_plain and space.is_chain and not space.phases
+    runs_them = backend in BACKENDS and precision == PRECISION
+    return runs_them and space.is_chain and not space.phases
 
 
-def export_networks(
-    table: LookupTable, space: SearchSpace, architectures: Sequence[Architecture]
-) -> list[bytes]:
-    """Return networks as ONNX models, with the graphs and weights that a table was measured by.
+def export_blocks(
+    space: SearchSpace, keys: Collection[str], batch: int, seed: int
+) -> Iterator[tuple[str, bytes]]:
+    """Yield blocks as serialised ONNX models, which `onnx_chain.read_fragment` reads.
 
     Args:
-        table: Table of onnxruntime.
-        space: Its space, whose networks are chains.
-        architectures: The networks.
+        space: Space whose networks are chains.
+        keys: Keys of the blocks.
+        batch: Batch size.
+        seed: Seed of the weights.
+
+    Yields:
+        Pairs (key, model).
 
     Raises:
-        UnsupportedConditions: Networks of the table are not exported.
+        UnsupportedConditions: Networks of the space are no chains of blocks.
     """
     import torch
 
-    from profiler.backends.onnx_graph import Fragment, fragment, model
-    from profiler.backends.torch_eager import unit_variance
-    from spaces.modules.blocks import build
-    from spaces.modules.network import materialise
+    from profiler.backends.onnx_chain import block_model
+    from profiler.backends.onnx_networks import written_fragment
 
-    if not can_export(table, space):
+    if not can_export(space, BACKENDS[0], PRECISION):
         raise UnsupportedConditions(
-            f"networks of {space.name} are exported for tables of {BACKEND} in fp32 whose networks"
-            f" are chains, not for {table.name!r}"
+            f"blocks of {space.name} are not exported: its networks are no chains of them"
         )
 
-    fragments: dict[tuple[int, str], Fragment] = {}
-    models = []
-    for architecture in architectures:
-        blocks = chain_blocks(space, architecture)
-        assert blocks is not None
-        named = []
-        for position, block in enumerate(blocks):
-            key = (position, block.key)
-            if key not in fragments:
-                # As `OnnxRuntime` seeds them: the networks are those that the table has.
-                generator = torch.Generator().manual_seed(table.seed + position)
-                module = materialise(partial(build, block), unit_variance, generator)
-                fragments[key] = fragment(block, module.eval(), f"b{position}")
-            named.append((f"b{position}", fragments[key]))
-        proto = model(named, int(table.conditions["batch"]), blocks[0].input, blocks[-1].output[0])
-        models.append(bytes(proto.SerializeToString()))
-    return models
+    for key in keys:
+        block = space.all_blocks[key]
+        fragment = written_fragment("block", block, torch.Generator().manual_seed(seed))
+        proto = block_model(fragment, "block", block, batch)
+        yield key, bytes(proto.SerializeToString())

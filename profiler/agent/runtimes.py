@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from profiler.agent.exported import has_torch
-from profiler.agent.exporting import BACKEND
+from profiler.agent.exporting import BACKENDS as EXPORTED
 from profiler.backends.base import Conditions
 from profiler.backends.registry import BACKENDS, available, make_backend
 from profiler.errors import InvalidBackend
@@ -43,17 +45,18 @@ def usable_backends(
         names.append(name)
     if not names:
         raise InvalidBackend(
-            "no runtime runs here; install torch, or onnxruntime with --backend onnxruntime"
+            f"no runtime runs here; install torch, or onnx with {' or '.join(EXPORTED)}"
         )
     return tuple(names)
 
 
 def _runs_exported(name: str) -> bool:
-    """Return whether a backend runs networks that the service exports, without torch."""
-    if name != BACKEND or has_torch():
+    """Return whether a backend runs networks of blocks that the service exports, without torch."""
+    if name not in EXPORTED or has_torch():
         return False
     try:
-        import onnxruntime  # noqa: F401
+        import_module(name)
+        import_module("onnx")
     except ImportError:
         return False
     return True

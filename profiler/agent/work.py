@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from profiler.agent.claim import Claim
-from profiler.agent.exported import ExportedNetworks, has_torch
+from profiler.agent.exported import ExportedNetworks, exported_backend, has_torch
 from profiler.backends.base import Backend, Conditions
-from profiler.backends.registry import make_backend, make_backend_of
+from profiler.backends.registry import make_backend
 from profiler.errors import InvalidTask
 from profiler.instruments.devices import Device
 from profiler.whole_networks import check_measurable, measure_for_table
@@ -29,8 +27,8 @@ ROUNDS_PER_REPORT = 5
 
 
 _NEEDS_TORCH = (
-    "torch is not installed on this device: networks of searches are measured here by tables of"
-    " onnxruntime; build and validate tables where torch is installed"
+    "torch is not installed on this device, and the service has exported no blocks for the job;"
+    " install torch, or the same version of Pathfit at both ends"
 )
 
 
@@ -72,15 +70,7 @@ class Bench:
 
     def _measure_networks(self, claim: Claim, space: SearchSpace) -> None:
         table = LookupTable.from_dict(claim.measuring["table"])
-        # Files of networks last as long as the measurement.
-        with tempfile.TemporaryDirectory(prefix="pathfit-agent-") as folder:
-            backend = self._backend_of(table, claim, Path(folder))
-            self._measure_rounds(claim, space, table, backend)
-        claim.report("done")
-
-    def _measure_rounds(
-        self, claim: Claim, space: SearchSpace, table: LookupTable, backend: Backend
-    ) -> None:
+        backend = self._backend_of(table, claim)
         codes = space.check(np.array(claim.measuring["codes"]))
         rounds = int(claim.measuring["rounds"])
 
@@ -102,6 +92,7 @@ class Bench:
             measured = _joined(measured, batch)
             done += count
             claim.report("running", measured=measured.to_dict())
+        claim.report("done")
 
     def _measured_before(self, claim: Claim, table: LookupTable) -> NetworkMeasurements:
         """Return what earlier attempts have measured, on this device and for this table."""
@@ -114,21 +105,11 @@ class Bench:
     def _build(self, claim: Claim, space: SearchSpace) -> None:
         from profiler.building.builder import Settings, build
 
-        if not has_torch():
-            raise InvalidTask(_NEEDS_TORCH)
         task = claim.measuring
         recorded = task["conditions"]
-        self._check_backend(str(recorded["backend"]))
-        conditions = Conditions(
-            self.device.torch_name,
-            int(recorded["batch"]),
-            str(recorded["precision"]),
-            self.threads,
-            int(task["seed"]),
-        )
         table = build(
             space,
-            make_backend(str(recorded["backend"]), conditions),
+            self._backend(recorded, int(task["seed"]), claim),
             Settings(float(task["budget_s"]), threads=self.threads, seed=int(task["seed"])),
             name=str(task["name"]),
             device=self.device.to_dict(),
@@ -149,7 +130,7 @@ class Bench:
         validation = validate(
             table,
             space,
-            self._backend_of(table),
+            self._backend_of(table, claim),
             networks=int(task["networks"]),
             searched=int(task["searched"]),
             rounds=int(task["rounds"]),
@@ -158,40 +139,43 @@ class Bench:
         )
         claim.report("done", validation=validation.to_dict())
 
-    def _backend_of(
-        self, table: LookupTable, claim: Claim | None = None, folder: Path | None = None
-    ) -> Backend:
-        """Return the backend of a table; without torch, that of networks which are exported.
-
-        Args:
-            table: The table.
-            claim: Job whose networks are exported. None: they are not.
-            folder: Folder for their files.
-        """
+    def _backend_of(self, table: LookupTable, claim: Claim) -> Backend:
+        """Return the backend that a table was built with, under its conditions."""
         check_measurable(table, self.device)
-        self._check_backend(str(table.conditions["backend"]))
         if table.conditions["threads"] != self.threads:
             raise InvalidTask(
                 f"threads: {table.name!r} was measured with {table.conditions['threads']}, this"
                 f" agent measures with {self.threads}"
             )
-        if not has_torch():
-            digests = None if claim is None else claim.measuring.get("networks")
-            if claim is None or folder is None or digests is None:
-                raise InvalidTask(_NEEDS_TORCH)
-            return ExportedNetworks(
-                digests,
-                claim.network,
-                folder,
-                table.conditions,
-                self.device.torch_name,
-                table.seed,
-            )
-        return make_backend_of(table, self.device.torch_name)
+        return self._backend(table.conditions, table.seed, claim)
 
-    def _check_backend(self, name: str) -> None:
+    def _backend(self, recorded: Mapping[str, Any], seed: int, claim: Claim) -> Backend:
+        """Return the backend of a job; without torch, its networks are of exported blocks.
+
+        Args:
+            recorded: Conditions that a table records.
+            seed: Seed of weights and inputs.
+            claim: The job.
+        """
+        name = str(recorded["backend"])
         if name not in self.backends:
             raise InvalidTask(f"backend: {name!r} is not among {', '.join(self.backends)} here")
+
+        conditions = Conditions(
+            self.device.torch_name,
+            int(recorded["batch"]),
+            str(recorded["precision"]),
+            self.threads,
+            seed,
+        )
+        if has_torch():
+            return make_backend(name, conditions)
+
+        digests = claim.measuring.get("blocks")
+        if digests is None:
+            raise InvalidTask(_NEEDS_TORCH)
+        networks = ExportedNetworks(digests, claim.block, conditions)
+        return exported_backend(name, conditions, networks)
 
 
 def _checked_space(task: Mapping[str, Any]) -> SearchSpace:

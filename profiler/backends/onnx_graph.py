@@ -1,4 +1,4 @@
-"""ONNX models of chains of blocks, written directly from the blocks' descriptions.
+"""Blocks as ONNX, written directly from the blocks' descriptions.
 
 An export by torch takes seconds per network, and a table needs hundreds. The operations are those
 that torch's exporter writes (batch normalisation folded into the convolution before it, a shuffle
@@ -8,15 +8,15 @@ as reshape and gather), so that a runtime optimises both in the same way; a test
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 from torch import nn
 
+from profiler.backends.onnx_chain import Fragment
 from spaces.block import Block
 from spaces.errors import InvalidBlock
 from spaces.modules.binary import BinaryConv2d
@@ -42,21 +42,6 @@ from spaces.operators.layers import (
 if TYPE_CHECKING:
     from spaces.operators.layers import Layer
 
-# Versions that every onnxruntime which Pathfit supports can read.
-OPSET = 18
-IR_VERSION = 10
-
-
-@dataclass
-class Fragment:
-    """The nodes and weights of a block.
-
-    All names start with the block's; its input ends in `in` and its output in `out`.
-    """
-
-    nodes: list[Any] = field(default_factory=list)
-    weights: list[Any] = field(default_factory=list)
-
 
 def fragment(block: Block, module: nn.Module, name: str) -> Fragment:
     """Write a block as ONNX.
@@ -67,36 +52,6 @@ def fragment(block: Block, module: nn.Module, name: str) -> Fragment:
         name: Prefix of all names; `name.in` and `name.out` are its ends.
     """
     return _Writer(name, _weighted_layers(module)).block(block)
-
-
-def model(fragments: Sequence[tuple[str, Fragment]], batch: int, shape: Shape, classes: int) -> Any:
-    """Join fragments to an ONNX model.
-
-    Args:
-        fragments: Pairs (name, fragment) in the blocks' order.
-        batch: Batch size.
-        shape: Shape of one image.
-        classes: Number of classes of the output.
-    """
-    nodes = []
-    weights = []
-    source = "image"
-    for index, (name, block_fragment) in enumerate(fragments):
-        # Fragments have fixed names, so that they can be shared; identities connect them.
-        entry_name = f"{name}.enter.{index}"
-        nodes.append(helper.make_node("Identity", [source], [f"{name}.in"], name=entry_name))
-        nodes += block_fragment.nodes
-        weights += block_fragment.weights
-        source = f"{name}.out"
-
-    entry = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, *shape])
-    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, classes])
-    nodes.append(helper.make_node("Identity", [source], ["logits"], name="leave"))
-    graph = helper.make_graph(nodes, "network", [entry], [output], weights)
-
-    return helper.make_model(
-        graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
-    )
 
 
 def _weighted_layers(module: nn.Module) -> Iterator[nn.Module]:

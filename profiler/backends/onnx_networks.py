@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from profiler.backends.base import chain_blocks
-from profiler.backends.onnx_graph import Fragment, fragment, model
+from profiler.backends.onnx_chain import ChainNetworks, Feed, Fragment
+from profiler.backends.onnx_graph import fragment
 from profiler.backends.onnx_wired import wired_model
 from profiler.backends.torch_eager import unit_variance
 from spaces.architecture import Architecture
@@ -24,9 +24,6 @@ from spaces.modules.blocks import build
 from spaces.modules.nested import TensorOutputs, tensors_in, with_tensor_arguments
 from spaces.modules.network import materialise
 from spaces.space import SearchSpace
-
-Feed: TypeAlias = dict[str, NDArray[Any]]
-"""Name of an input -> its value [batch, ...]."""
 
 
 class OnnxNetworks:
@@ -40,15 +37,14 @@ class OnnxNetworks:
     def __init__(self, batch: int = 1, seed: int = 0):
         self.batch = batch
         self.seed = seed
-        self._fragments: dict[tuple[int, str], Fragment] = {}
-        self._inputs: dict[tuple[int, ...], NDArray[np.float32]] = {}
+        self._chains = ChainNetworks(self._fragment, batch, seed)
 
     def network(self, space: SearchSpace, architecture: Architecture) -> tuple[bytes, Feed]:
         """Return the serialised model of an architecture's network, and its inputs."""
         # A chain is built from its blocks' graphs, much faster than by torch's exporter.
         blocks = chain_blocks(space, architecture)
         if blocks is not None and not space.phases:
-            return self.chain(blocks)
+            return self._chains.chain(blocks)
 
         wired = space.wired_blocks(architecture)
         if wired is not None:
@@ -61,35 +57,19 @@ class OnnxNetworks:
         feed = {name: tensor.numpy() for name, tensor in pairs}
         return self._exported(space, architecture, inputs, feed), feed
 
-    def chain(self, blocks: Sequence[Block]) -> tuple[bytes, Feed]:
-        """Return the serialised model of these blocks one after the other, and its inputs."""
-        shape = blocks[0].input
-        classes = blocks[-1].output[0]
-        fragments = [self._named_fragment(position, block) for position, block in enumerate(blocks)]
-        proto = model(fragments, self.batch, shape, classes)
-        return proto.SerializeToString(), {"image": self._input(shape)}
-
     def _wired(self, wired: WiredBlocks) -> tuple[bytes, Feed]:
         """Return the model of a network with a head, whose fragments are shared."""
         positions = itertools.count()
         fragments = [
-            [self._named_fragment(next(positions), block) for block in blocks]
+            [self._chains.named_fragment(next(positions), block) for block in blocks]
             for blocks in wired.blocks
         ]
         proto = wired_model(fragments, wired, self.batch)
-        return proto.SerializeToString(), {"image": self._input(wired.wiring.shapes[0])}
+        return proto.SerializeToString(), {"image": self._chains.image(wired.wiring.shapes[0])}
 
-    def _named_fragment(self, position: int, block: Block) -> tuple[str, Fragment]:
-        name = f"b{position}"
-
-        # Networks share fragments by position and block, as torch's share modules.
-        key = (position, block.key)
-        if key not in self._fragments:
-            generator = torch.Generator().manual_seed(self.seed + position)
-            module = materialise(lambda: build(block), unit_variance, generator).eval()
-            self._fragments[key] = fragment(block, module, name)
-
-        return name, self._fragments[key]
+    def _fragment(self, name: str, position: int, block: Block) -> Fragment:
+        generator = torch.Generator().manual_seed(self.seed + position)
+        return written_fragment(name, block, generator)
 
     def _exported(
         self,
@@ -132,8 +112,14 @@ class OnnxNetworks:
 
         return bytes(proto.SerializeToString())
 
-    def _input(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        if shape not in self._inputs:
-            rng = np.random.default_rng(self.seed)
-            self._inputs[shape] = rng.standard_normal((self.batch, *shape), dtype=np.float32)
-        return self._inputs[shape]
+
+def written_fragment(name: str, block: Block, generator: torch.Generator) -> Fragment:
+    """Write a block with random weights as ONNX.
+
+    Args:
+        name: Prefix of all its names.
+        block: The block.
+        generator: Random generator of the weights.
+    """
+    module = materialise(lambda: build(block), unit_variance, generator).eval()
+    return fragment(block, module, name)

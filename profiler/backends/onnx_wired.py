@@ -12,7 +12,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 
-from profiler.backends.onnx_graph import IR_VERSION, OPSET, Fragment
+from profiler.backends.onnx_chain import IR_VERSION, OPSET, Fragment
 
 if TYPE_CHECKING:
     from spaces.heads.attached import WiredBlocks

@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from profiler.backends.base import Conditions, Runner, check_precision
+from profiler.backends.onnx_chain import Feed, Networks, networks_of_torch
 from profiler.backends.onnx_model import (
     TimedSession,
     available_provider,
@@ -19,7 +20,6 @@ from profiler.backends.onnx_model import (
     provider_of,
     session_options,
 )
-from profiler.backends.onnx_networks import OnnxNetworks
 from profiler.backends.onnx_quantisation import integer_operators, quantised
 from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
@@ -35,6 +35,7 @@ class OnnxRuntime:
         conditions: Conditions with the precision fp32 or int8.
         name: Name of the backend.
         provider: Onnxruntime's name of the device. None: that of the conditions' device.
+        networks: Writes the networks. None: torch builds them.
 
     Raises:
         UnsupportedConditions: The precision is another, or the device is CUDA and onnxruntime has
@@ -45,14 +46,18 @@ class OnnxRuntime:
     prunes = True
 
     def __init__(
-        self, conditions: Conditions, name: str = "onnxruntime", provider: str | None = None
+        self,
+        conditions: Conditions,
+        name: str = "onnxruntime",
+        provider: str | None = None,
+        networks: Networks | None = None,
     ):
         check_precision("onnxruntime", conditions, PRECISIONS)
 
         self.name = name
         self.provider = provider or provider_of(conditions.device)
         self.conditions = conditions
-        self.networks = OnnxNetworks(conditions.batch, conditions.seed)
+        self.networks = networks or networks_of_torch(conditions)
 
         # Known once a session has run.
         self._threads: int | None = None
@@ -84,7 +89,7 @@ class OnnxRuntime:
             "onnxruntime": onnxruntime.__version__,
         }
 
-    def _session(self, proto: bytes, feed: Mapping[str, NDArray[Any]]) -> SessionRunner:
+    def _session(self, proto: bytes, feed: Feed) -> SessionRunner:
         if self.conditions.precision == "int8":
             proto = quantised(proto, [feed])
             self._check_integers(proto)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from profiler.backends.base import Conditions, check_precision, check_processor
 from profiler.backends.converted_files import ConvertedFiles
-from profiler.backends.onnx_networks import OnnxNetworks
+from profiler.backends.onnx_chain import Networks, networks_of_torch
 from profiler.backends.openvino_core import shared_core
 from profiler.backends.openvino_quantisation import Quantiser
 from profiler.errors import UnsupportedConditions
@@ -36,6 +36,7 @@ class OpenVino:
 
     Args:
         conditions: Conditions with the device cpu and the precision fp32 or int8.
+        networks: Writes the networks as ONNX. None: torch builds them.
 
     Raises:
         UnsupportedConditions: Device or precision are others. Networks raise it where OpenVINO
@@ -46,14 +47,14 @@ class OpenVino:
     times_blocks = False
     prunes = True
 
-    def __init__(self, conditions: Conditions):
+    def __init__(self, conditions: Conditions, networks: Networks | None = None):
         import openvino  # noqa: F401
 
         check_processor(self.name, conditions)
         check_precision(self.name, conditions, PRECISIONS)
 
         self.conditions = conditions
-        self.networks = OnnxNetworks(conditions.batch, conditions.seed)
+        self.networks = networks or networks_of_torch(conditions)
         self.core = shared_core()
 
         # nncf takes seconds for a network, which is rebuilt many times.

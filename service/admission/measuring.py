@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from oneshot.search.measuring import check_single_phase
-from profiler.agent.exporting import BACKEND as EXPORTED
+from profiler.agent.exporting import BACKENDS as EXPORTED
 from profiler.agent.exporting import can_export
 from profiler.whole_networks import check_measurable, check_single_latency
 from service.admission.tasks import Admission, MeasureTask, VerifyTask
 from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference, read_table
 from service.catalog.names import Sender
-from service.jobs import Resources
+from service.jobs import JsonObject, Resources
 from service.measuring import space_of
 from service.problems import Problem, blaming, invalid
 from service.schemas.agents import TableBuild, TableValidation
@@ -41,16 +42,17 @@ def admit_build(
         library: Id of the library that is to have the table.
 
     Raises:
-        Problem: A name is unknown, the sender may not measure there, or torch is missing there.
+        Problem: A name is unknown, the sender may not measure there, or torch is missing there and
+            the table needs it.
     """
     agent = find_agent(request.device, agents, sender, "device")
-    _check_torch(agent)
     with blaming("space"):
         space = catalog.space(request.space)
     backend = request.backend or agent.backends[0]
     if backend not in agent.backends:
         with blaming("backend"):
             raise UnknownName(f"backend of {agent.name}", backend, agent.backends)
+    _check_exports(agent, space, backend, request.precision, "device")
 
     name = request.name or _file_name(f"{agent.name}-{space.name}")
     if catalog.is_hidden("table", name, library):
@@ -72,12 +74,10 @@ def admit_build(
         **space_of(space),
     }
     update = {"space": space.name, "name": name, "backend": backend}
-    return Admission(
-        kind="measure",
-        request={**request.model_copy(update=update).model_dump(mode="json"), "task": "build"},
-        task=MeasureTask(measuring, name, library),
-        resources=Resources(),
-        agent=agent.id,
+    return _admission(
+        {**request.model_copy(update=update).model_dump(mode="json"), "task": "build"},
+        MeasureTask(measuring, name, library),
+        agent,
     )
 
 
@@ -100,27 +100,33 @@ def admit_validation(
     with blaming("name"):
         check_single_latency(table)
     agent = find_agent(request.device, agents, sender, "device")
-    _check_torch(agent)
     _check_device(table, agent, "device")
+    space = get(table.space)
+    _check_table_exports(agent, space, table, "device")
     measuring = {
         "task": "validate",
         "table": reference.to_dict(),
         **request.model_dump(mode="json", exclude={"device"}),
-        **space_of(get(table.space)),
+        **space_of(space),
     }
     name = reference.name
-    return Admission(
-        kind="measure",
-        request={
+    return _admission(
+        {
             **request.model_dump(mode="json"),
             "space": table.space,
             "table": name,
             "task": "validate",
         },
-        task=MeasureTask(measuring, name, ""),
-        resources=Resources(),
-        agent=agent.id,
+        MeasureTask(measuring, name, ""),
+        agent,
     )
+
+
+def _admission(request: JsonObject, task: MeasureTask, agent: Agent) -> Admission:
+    """Return the admission of a measurement, for which an engine exports blocks where needed."""
+    if agent.has_torch:
+        return Admission("measure", request, task, Resources(), agent.id)
+    return Admission("measure", request, replace(task, export_for=agent.id), Resources())
 
 
 def verification_of(
@@ -161,13 +167,8 @@ def verification_of(
         lookup_table.measured  # noqa: B018
 
     agent = _measuring_agent(request, lookup_table, agents, sender)
-    if agent is not None and not agent.has_torch and not can_export(lookup_table, space):
-        raise invalid(
-            f"verify: torch is not installed on {agent.name}, which then measures by tables of"
-            f" {EXPORTED} in fp32 of spaces whose networks are chains, not by"
-            f" {lookup_table.name!r}; install torch there, or use such a table",
-            "verify",
-        )
+    if agent is not None:
+        _check_table_exports(agent, space, lookup_table, "verify")
     limits = request.constraints.to_limits()
     maxima = [value for name, value in limits.items() if canonical_metric(name) == _LATENCY]
     return VerifyTask(
@@ -177,6 +178,7 @@ def verification_of(
         agent=None if agent is None else agent.id,
         agent_name=None if agent is None else agent.name,
         within_s=request.verify_within_s,
+        exports=agent is not None and not agent.has_torch,
     )
 
 
@@ -246,15 +248,24 @@ def may_measure(agent: Agent, sender: Sender) -> bool:
     return agent.admits(sender.library or None, sender.name)
 
 
-def _check_torch(agent: Agent) -> None:
-    """Raise Problem where an agent can measure exported networks alone."""
-    if not agent.has_torch:
-        raise invalid(
-            f"device: torch is not installed on {agent.name}, where networks of searches are"
-            " measured, but no tables are built or validated; install torch there, or build the"
-            " table on another agent of such a device",
-            "device",
-        )
+def _check_table_exports(agent: Agent, space: SearchSpace, table: LookupTable, field: str) -> None:
+    """Raise Problem where an agent can run no networks under the conditions of a table."""
+    conditions = table.conditions
+    _check_exports(agent, space, str(conditions["backend"]), str(conditions["precision"]), field)
+
+
+def _check_exports(
+    agent: Agent, space: SearchSpace, backend: str, precision: str, field: str
+) -> None:
+    """Raise Problem where an agent needs exported blocks, and they cannot be exported."""
+    if agent.has_torch or can_export(space, backend, precision):
+        return
+    raise invalid(
+        f"{field}: torch is not installed on {agent.name}, which measures networks there that are"
+        f" chains of exported blocks, by {' or '.join(EXPORTED)} in fp32, not those of {space.name}"
+        f" by {backend} in {precision}; install torch there, or use such a space and backend",
+        field,
+    )
 
 
 def _check_device(table: LookupTable, agent: Agent, field: str) -> None:

@@ -51,6 +51,7 @@ class VerifyTask:
         agent_name: Name of the agent.
         within_s: Seconds that the search waits for the agent.
         rounds: Number of rounds.
+        exports: Whether blocks are exported, for an agent without torch.
     """
 
     count: int
@@ -60,6 +61,7 @@ class VerifyTask:
     agent_name: str | None = None
     within_s: float = 600.0
     rounds: int = 20
+    exports: bool = False
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> VerifyTask:
@@ -301,12 +303,14 @@ class MeasureTask:
         measuring: What the agent is to do; see `service.measuring`.
         name: Name of the table in the catalog.
         library: Id of the library that is to have it.
+        export_for: Id of the agent for which an engine exports blocks first; None exports nothing.
         version: Version of Pathfit that accepted the job.
     """
 
     measuring: JsonObject
     name: str
     library: str
+    export_for: str | None = None
     version: str = __version__
 
     def to_dict(self) -> JsonObject:

@@ -30,7 +30,7 @@ from service.jobs import (
     StaleAttempt,
     UnknownJob,
 )
-from service.measuring import MEASURED_ARTIFACT, network_file
+from service.measuring import MEASURED_ARTIFACT, block_file
 from service.problems import Problem, invalid
 from service.schemas.agents import (
     AgentIdentity,
@@ -181,20 +181,20 @@ def report(name: str, job_id: str, body: AgentReport) -> Claimed:
     return Claimed(held=True)
 
 
-@blueprint.get("/agents/<name>/jobs/<job_id>/networks/<digest>")
+@blueprint.get("/agents/<name>/jobs/<job_id>/blocks/<digest>")
 @blueprint.doc(
-    summary="An exported network of a job, for agents without torch",
-    responses=reading(403, 404, 410) | content("The network", "application/octet-stream"),
+    summary="An exported block of a job, for agents without torch",
+    responses=reading(403, 404, 410) | content("The block", "application/octet-stream"),
 )
-def network(name: str, job_id: str, digest: str) -> Response:
-    """Send an exported network, by its SHA-256, to the agent that measures it."""
+def block(name: str, job_id: str, digest: str) -> Response:
+    """Send an exported block, by its SHA-256, to the agent that measures networks of it."""
     service = current_service()
     agent = _calling_agent(name)
     job = service.store.jobs.get(job_id, with_result=False)
     task = job.task.get("measuring") or {}
-    if job.engine != holder(agent.id) or digest not in (task.get("networks") or {}).values():
+    if job.engine != holder(agent.id) or digest not in (task.get("blocks") or {}).values():
         raise UnknownJob(job_id)
-    path = f"{task['folder']}/{CHECKPOINT}{network_file(digest)}"
+    path = f"{task['folder']}/{CHECKPOINT}{block_file(digest)}"
     return Response(service.artifacts.read(path), content_type="application/octet-stream")
 
 

@@ -22,7 +22,8 @@ class Agent:
         backends: Names of its runtimes.
         threads: Number of threads that it measures with.
         version: Its version of Pathfit.
-        has_torch: Whether torch can be imported there, which building a table needs.
+        has_torch: Whether torch can be imported there; without it chains of exported blocks are
+            measured by onnxruntime or OpenVINO.
         seen_s: Seconds since its last request.
         is_own: Whether the client's token decides who may measure there.
         measurers: Tokens that may measure there; None unless it is one's own.

@@ -128,14 +128,14 @@ class Handed:
         assignment: The attempt.
         agent: Id of the agent on the device.
         measuring: What it is to measure.
-        within_s: Seconds that the job waits for it.
+        within_s: Seconds that the job waits for it; None: until it is cancelled.
         progress: Last progress, if it was not reported before.
     """
 
     assignment: Assignment
     agent: str
     measuring: JsonObject
-    within_s: float
+    within_s: float | None
     progress: JsonObject | None = None
 
 

@@ -48,12 +48,12 @@ class HandedOver:
     Args:
         agent: Id of the agent that is to measure.
         measuring: What it is to measure, as `service.measuring.task` describes it.
-        within_s: Seconds that the job waits for the agent.
+        within_s: Seconds that the job waits for the agent; None: until it is cancelled.
     """
 
     agent: str
     measuring: JsonObject
-    within_s: float
+    within_s: float | None
 
 
 class Progress(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +12,12 @@ import numpy as np
 from oneshot.search.measuring import LocalDevice, StoredMeasurements
 from oneshot.search.result import SearchResult
 from oneshot.search.verification import Verification, unverified, verify
-from profiler.agent.exporting import can_export, export_networks
 from service.admission.tasks import SearchTask, VerifyTask
 from service.catalog.files import read_table
 from service.jobs import JsonObject
 from service.kinds.base import Context, HandedOver
-from service.measuring import MEASURED, network_file, network_measuring
+from service.kinds.exporting import exported_blocks
+from service.measuring import MEASURED, network_measuring
 from spaces.registry import get
 from spaces.space import Codes
 from tables.lookup_table import LookupTable
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
 _RESULT = "searched.json"
 """Checkpoint of a result whose networks are still to be measured."""
-
-_LARGEST_NETWORK = 256 << 20
-"""Bytes of an exported network beyond which agents without torch do without it."""
 
 
 class _Missing(Exception):
@@ -82,7 +78,8 @@ def verified(result: SearchResult, task: SearchTask, context: Context) -> Search
         assert request.agent is not None
         _store_result(result, context)
         measuring = network_measuring(request.table, get(table.space), missing.codes, request)
-        measuring |= _exported(table, missing.codes, context)
+        if request.exports:
+            measuring |= _exported(table, missing.codes, context)
         return HandedOver(request.agent, measuring, request.within_s)
     return replace(result, verification=verification)
 
@@ -100,28 +97,12 @@ def _store_result(result: SearchResult, context: Context) -> None:
 
 
 def _exported(table: LookupTable, codes: Codes, context: Context) -> JsonObject:
-    """Export networks and a table's references, for agents without torch.
-
-    Returns:
-        `networks`, which maps the codes to the SHA-256 of the files, and the `folder` of these
-        among the artifacts; empty where networks of the table are not exported.
-    """
+    """Export the blocks of networks and of a table's references; see `exported_blocks`."""
     space = get(table.space)
-    if not can_export(table, space):
-        return {}
-
     references = np.array(table.measured.reference_codes, dtype=codes.dtype)
-    rows = np.concatenate([codes, references])
-    digests: dict[str, str] = {}
-    for row, content in zip(rows, export_networks(table, space, space.decode(rows)), strict=True):
-        if len(content) > _LARGEST_NETWORK:
-            return {}
-        digest = hashlib.sha256(content).hexdigest()
-        path = context.folder / network_file(digest)
-        path.write_bytes(content)
-        context.store_checkpoint(path)
-        digests[",".join(map(str, row.tolist()))] = digest
-    return {"networks": digests, "folder": f"{context.job_id}/{context.attempt}"}
+    keys, counts = space.block_counts(space.check(np.concatenate([codes, references])))
+    present = [key for key, count in zip(keys, counts.sum(0).tolist(), strict=True) if count]
+    return exported_blocks(space, present, int(table.conditions["batch"]), table.seed, context)
 
 
 def _measuring_here(

@@ -29,8 +29,8 @@ class AgentIdentity(Strict):
     has_torch: bool = Field(
         default=True,
         description=(
-            "Whether torch can be imported there. Without it the agent measures networks that the"
-            " service has exported, and builds no tables."
+            "Whether torch can be imported there. Without it the agent measures networks that are"
+            " chains of blocks which the service has exported, by onnxruntime or OpenVINO in fp32."
         ),
     )
 

@@ -44,8 +44,8 @@ class Agent:
         backends: Names of the runtimes that it has.
         threads: Number of threads that it measures with.
         version: Its version of Pathfit.
-        has_torch: Whether torch can be imported there; without it networks that the service has
-            exported are measured, and nothing else.
+        has_torch: Whether torch can be imported there; without it networks are measured that are
+            joined from blocks which the service has exported.
         measurers: Names of the tokens that may measure on it besides the owner; `EVERYONE` for all.
         age_s: Seconds since its last request.
         is_measuring: Whether it runs a job.

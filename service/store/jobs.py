@@ -262,7 +262,7 @@ class Jobs(JobLists):
         attempt: int,
         agent: str,
         measuring: JsonObject,
-        within_s: float,
+        within_s: float | None,
         progress: JsonObject | None = None,
     ) -> None:
         """Queue a running job for an agent, which measures what the attempt needs.
@@ -272,7 +272,8 @@ class Jobs(JobLists):
             attempt: Number of the attempt.
             agent: Id of the agent.
             measuring: What it is to measure, which joins the job's task.
-            within_s: Seconds that the job waits for the agent, from its first wait on.
+            within_s: Seconds that the job waits for the agent, from its first wait on; None: until
+                it is cancelled.
             progress: Last progress of the attempt; None if it is recorded already.
 
         Raises:
@@ -281,9 +282,10 @@ class Jobs(JobLists):
         with self._database.writing() as session:
             row = lock_for_transition(session, job_id, JobState.QUEUED, attempt)
             now = self._database.now(session)
+            until = None if within_s is None else now + within_s
             columns: JsonObject = {
                 "agent": agent,
-                "agent_until": row.agent_until or now + within_s,
+                "agent_until": row.agent_until or until,
                 "task": {**row.task, "measuring": measuring},
                 "lease": None,
             }

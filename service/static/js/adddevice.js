@@ -45,10 +45,8 @@ async function show(list, device, form) {
     list.replaceChildren(el("p", { class: "fault", role: "alert" }, error.message));
     return;
   }
-  // Without torch an agent measures networks that the service exports, and builds nothing.
-  const builders = agents.filter((agent) => agent.has_torch);
-  device.input.replaceChildren(...builders.map(({ name }) => el("option", { value: name }, name)));
-  form.element.hidden = builders.length === 0;
+  device.input.replaceChildren(...agents.map(({ name }) => el("option", { value: name }, name)));
+  form.element.hidden = agents.length === 0;
   if (!agents.length) return list.replaceChildren(el("p", { class: "hint" }, "No device yet."));
   const headings = ["Device", "State", "Processor", "Threads", "Runtimes"];
   list.replaceChildren(el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Devices" },
@@ -60,5 +58,5 @@ async function show(list, device, form) {
 function row({ name, state, device, threads, backends, has_torch, seen_s }) {
   const away = state === "away" ? `away for ${Math.round(seen_s / 60)} min` : state;
   return el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, away), el("td", {}, device.processor),
-    el("td", { class: "number" }, threads), el("td", {}, `${backends.join(", ")}${has_torch ? "" : ", of exported networks"}`));
+    el("td", { class: "number" }, threads), el("td", {}, `${backends.join(", ")}${has_torch ? "" : ", of exported blocks"}`));
 }

@@ -14,7 +14,8 @@ import torch
 
 import spaces
 from profiler.backends.base import Conditions
-from profiler.backends.onnx_graph import OPSET, fragment, model
+from profiler.backends.onnx_chain import OPSET, model
+from profiler.backends.onnx_graph import fragment
 from profiler.backends.onnx_model import session_options
 from profiler.backends.onnx_quantisation import quantised
 from profiler.backends.onnxruntime_session import OnnxRuntime, SessionRunner

@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper
 
 import spaces
+from profiler.backends.onnx_chain import model as onnx_model
 from profiler.backends.onnx_graph import fragment
-from profiler.backends.onnx_graph import model as onnx_model
 from profiler.backends.torch_eager import unit_variance
 from spaces import ChainSpace
 from spaces.modules.blocks import build

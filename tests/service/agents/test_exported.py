@@ -1,4 +1,4 @@
-"""An agent where torch cannot be imported: it measures networks that the service exports."""
+"""An agent where torch cannot be imported: it joins networks of blocks that are exported."""
 
 import os
 import subprocess
@@ -13,14 +13,18 @@ import pytest
 
 import profiler
 import spaces
-from profiler.agent.exporting import export_networks
 from profiler.backends.base import Conditions
 from profiler.backends.registry import make_backend
 from profiler.instruments.devices import find
 from service.admission.tasks import SearchTask, VerifyTask
+from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference
+from service.catalog.names import Sender
+from service.client import Client
 from service.context import Service
-from service.kinds.base import Context
+from service.jobs import Job, JobState
+from service.kinds import get
+from service.kinds.base import Context, HandedOver
 from service.kinds.verification import _exported
 from service.measuring import MEASURED_ARTIFACT, network_measuring
 from tables import LookupTable
@@ -87,6 +91,52 @@ class NoReports:
         return False
 
 
+def hand_over(service: Service, folder: Path) -> Job:
+    """Run the queued job as a worker does, until its agent has to measure."""
+    job = service.store.leases.claim("engine")
+    assert job is not None
+    context = Context(job.id, job.attempt, folder, service.artifacts, NoReports())
+    outcome = get(job.kind).run(job.task, context)
+    assert isinstance(outcome, HandedOver)
+    needs = (outcome.agent, outcome.measuring, outcome.within_s)
+    service.store.jobs.hand_over(job.id, job.attempt, *needs)
+    return job
+
+
+def result_of(service: Service, job: Job) -> Any:
+    """Return the result of a job that an agent ends."""
+    ended = (JobState.DONE, JobState.FAILED)
+    assert within(180, lambda: service.store.jobs.get(job.id).state in ended)
+    job = service.store.jobs.get(job.id)
+    assert job.state is JobState.DONE, job.error
+    return job.result
+
+
+def test_agent_without_torch_builds_and_validates_a_table(
+    application: tuple[str, Service], torchless: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    url, service = application
+    assert within(60, lambda: bool(service.store.agents.list()))
+    (agent,) = service.store.agents.list()
+    assert (agent.has_torch, "onnxruntime" in agent.backends) == (False, True)
+
+    client = Client(url)
+    handle = client.build_table("board", "spos-tiny", backend="onnxruntime", budget_s=0.5)
+    job = hand_over(service, tmp_path)
+    result = result_of(service, job)
+
+    assert result["table"] == handle.wait(60)["table"]
+    table, _ = Catalog(service.settings, service.uploads, Sender()).table(result["table"])
+    assert (table.conditions["backend"], table.measured.blocks) == ("onnxruntime", "solved")
+    space = spaces.get("spos-tiny")
+    assert set(table.blocks) == set(space.all_blocks)
+    assert table.cost_model(space).sigma is not None
+
+    client.validate_table(table.name, "board", networks=5, searched=1, rounds=4)
+    validation = result_of(service, hand_over(service, tmp_path))["validation"]
+    assert 0 < validation["estimate"]["mape"] < 1
+
+
 def test_agent_without_torch_measures_exported_networks(
     application: tuple[str, Service],
     torchless: subprocess.Popen[str],
@@ -96,7 +146,6 @@ def test_agent_without_torch_measures_exported_networks(
     store, artifacts = application[1].store, application[1].artifacts
     assert within(60, lambda: bool(store.agents.list()))
     (agent,) = store.agents.list()
-    assert (agent.backends, agent.has_torch) == (["onnxruntime"], False)
 
     # What a worker does that needs networks to be measured.
     path = tmp_path / "onnx.json"
@@ -126,17 +175,3 @@ def test_agent_without_torch_measures_exported_networks(
     assert {network.codes for network in measurements.networks} == set(map(tuple, codes.tolist()))
     assert all(len(network.latency_ms) == 5 for network in measurements.networks)
     assert within(30, lambda: store.jobs.get(job.id).agent is None)
-
-
-def test_exported_networks_are_those_of_the_table(table: LookupTable) -> None:
-    architectures = [SPACE.architecture([0, 1, 2]), SPACE.architecture([3, 2, 0])]
-    first, second = export_networks(table, SPACE, architectures)
-    assert first != second
-    assert export_networks(table, SPACE, architectures) == [first, second]
-
-    import onnx
-
-    # Every convolution of the blocks, with batch normalisation folded into it.
-    network = onnx.load_from_string(first)
-    convolutions = [node for node in network.graph.node if node.op_type == "Conv"]
-    assert len(convolutions) >= len(SPACE.blocks(architectures[0])) - 1

@@ -279,7 +279,7 @@ def test_networks_of_text_are_measured_by_no_job(http: FlaskClient, problem: Pro
     assert "prefill_ms and decode_ms rather than one latency" in str(caught.value)
 
 
-def test_device_without_torch_builds_no_tables(
+def test_device_without_torch_measures_exported_blocks_alone(
     http: FlaskClient, table: LookupTable, problem: Problem
 ) -> None:
     assert http.post("/agents", json=identity(has_torch=False)).json["has_torch"] is False
@@ -291,13 +291,14 @@ def test_device_without_torch_builds_no_tables(
     for answer in (build, validation):
         body = problem(answer, 422, "invalid-value", "device")
         assert "torch is not installed on pi" in body["detail"]
+        assert "not those of spos-tiny by steady in fp32" in body["detail"]
 
-    # Networks of tables of onnxruntime alone are exported.
+    # Networks of tables of onnxruntime and OpenVINO alone are joined from exported blocks.
     search = {"space": "spos-tiny", "guide": {"name": "small"}, "verify": 1}
     body = problem(
         http.post("/search", json={**search, "device": "steady"}), 422, "invalid-value", "verify"
     )
-    assert "tables of onnxruntime in fp32" in body["detail"]
+    assert "by onnxruntime or openvino in fp32" in body["detail"]
     exported = replace(
         table, name="exported", conditions={**table.conditions, "backend": "onnxruntime"}
     )
@@ -306,6 +307,12 @@ def test_device_without_torch_builds_no_tables(
     answer = http.post("/search", json={**search, "device": "exported"})
     assert answer.status_code == 202, answer.data
     assert answer.json["request"]["measure_on"] == "pi"
+
+    # Cells are no chains, and exported networks run in fp32.
+    for fields in ({"space": "nasbench201"}, {"space": "spos-tiny", "precision": "int8"}):
+        answer = http.post("/tables", json={"device": "pi", **fields})
+        problem(answer, 422, "invalid-value", "device")
+    assert http.post("/tables", json={"device": "pi", "space": "spos-tiny"}).status_code == 202
 
 
 class NoReports:

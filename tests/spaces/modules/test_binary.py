@@ -133,7 +133,8 @@ def test_an_unknown_estimator_is_refused() -> None:
 @pytest.mark.parametrize("operator", ["binary_conv", "binary_reduce"])
 def test_onnx_computes_the_same(operator: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    from profiler.backends.onnx_graph import fragment, model
+    from profiler.backends.onnx_chain import model
+    from profiler.backends.onnx_graph import fragment
 
     stride = 2 if operator == "binary_reduce" else 1
     block = Block(operator, (2, 6, 6), (3, 6 // stride, 6 // stride), 3, stride=stride)
