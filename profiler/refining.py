@@ -13,6 +13,12 @@ from tables.errors import InvalidMeasurements, InvalidTable
 from tables.lookup_table import LookupTable
 from tables.network_measurements import NetworkMeasurements
 
+MAX_ERROR = 0.05
+"""Relative standard error of a latency beyond which it does not correct a table.
+
+Estimates of a table deviate by one to three percent.
+"""
+
 
 def refine(
     table: LookupTable,
@@ -23,6 +29,9 @@ def refine(
 ) -> LookupTable:
     """Return a table with further measured networks, which correct its block sums.
 
+    Networks whose latency has a standard error of more than 5% are left out: they were measured
+    while other processes used the device, and would make the estimates worse.
+
     Args:
         table: Table that was built on the device.
         measurements: Networks that were measured next to the table's reference networks.
@@ -32,7 +41,8 @@ def refine(
     Raises:
         InvalidTable: The table has no whole networks that correct its sums.
         InvalidMeasurements: The networks are of another space or device, were measured under other
-            conditions or next to other references, or are in the table already.
+            conditions or next to other references, are in the table already, or all have errors
+            beyond 5%.
         InvalidArchitecture: The space has no architecture of some codes.
 
     Example:
@@ -54,10 +64,11 @@ def refine(
     space = get(table.space)
     space.check(np.array([network.codes for network in measurements.networks]))
     present = set(table.networks)
-    samples = tuple(item for item in measurements.samples(table) if item not in present)
+    exact = without_unsteady(measurements)
+    samples = tuple(item for item in exact.samples(table) if item not in present)
     if not samples:
         raise InvalidMeasurements(
-            f"networks: all {len(measurements.networks)} measurements are in {table.name!r}"
+            f"networks: all {len(exact.networks)} measurements are in {table.name!r}"
             " already; measure again, or other networks"
         )
 
@@ -68,6 +79,30 @@ def refine(
         command=command_line() if command is None else command,
         networks=table.networks + samples,
     )
+
+
+def without_unsteady(measurements: NetworkMeasurements) -> NetworkMeasurements:
+    """Return the measurements whose standard errors are small enough to correct a table.
+
+    Raises:
+        InvalidMeasurements: There is none.
+    """
+    errors = [
+        measurements.error_ms(network) / measurements.latency_ms(network)
+        for network in measurements.networks
+    ]
+    exact = tuple(
+        network
+        for network, error in zip(measurements.networks, errors, strict=True)
+        if error <= MAX_ERROR
+    )
+    if not exact:
+        raise InvalidMeasurements(
+            f"networks: all {len(errors)} latencies have standard errors of more than"
+            f" {MAX_ERROR:.0%}, the least {min(errors):.0%}, since other processes used the device;"
+            " measure again when it is idle"
+        )
+    return replace(measurements, networks=exact)
 
 
 def check_refinable(table: LookupTable) -> None:

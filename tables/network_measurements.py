@@ -17,6 +17,7 @@ from spaces.files import read_text, write_text
 from spaces.formats.json_text import bounded_int
 from tables.errors import InvalidMeasurements, InvalidTable
 from tables.lookup_table import LookupTable
+from tables.medians import relative_errors
 from tables.records import NetworkSample
 from tables.schema import check
 
@@ -174,6 +175,11 @@ class NetworkMeasurements:
     def latency_ms(self, network: MeasuredNetwork) -> float:
         """Return a network's median latency in the machine's state at the table's build."""
         return float(np.median(network.drift_corrected(self.reference_ms)))
+
+    def error_ms(self, network: MeasuredNetwork) -> float:
+        """Return the standard error of `latency_ms`; 0 of a single round, which has no spread."""
+        corrected = network.drift_corrected(self.reference_ms)
+        return float(relative_errors(corrected) * np.median(corrected))
 
     def check_matches(self, table: LookupTable) -> None:
         """Check that latencies compare with a table's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias
 
@@ -15,6 +15,9 @@ METRIC = "latency_ms"
 
 MOST_MEASURED = 4
 """Networks that are measured at most, for each requested one."""
+
+UNSTEADY = 0.03
+"""Relative standard error of a measured latency beyond which a verification says so."""
 
 Measure: TypeAlias = Callable[[Codes], NetworkMeasurements]
 """Measures codes [n, choices], and returns all networks that were measured so far."""
@@ -30,6 +33,7 @@ class VerifiedNetwork:
         measured_ms: Measured median latency, in the device's state at the table's build.
         raw_ms: Measured median latency as it was.
         iqr_ms: Inter-quartile range of the raw latency over the rounds.
+        error_ms: Standard error of `measured_ms`. None in results that do not have it.
     """
 
     rank: int
@@ -37,11 +41,19 @@ class VerifiedNetwork:
     measured_ms: float
     raw_ms: float
     iqr_ms: float
+    error_ms: float | None = None
+
+    @property
+    def latency_text(self) -> str:
+        """The measured latency with its standard error, such as `9.8 +- 0.04 ms`."""
+        error = "" if self.error_ms is None else f" +- {self.error_ms:.2g}"
+        return f"{self.measured_ms:.4g}{error} ms"
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> VerifiedNetwork:
         """Read the JSON object, which may have further keys such as the architecture."""
-        return cls(**{field.name: value[field.name] for field in fields(cls)})
+        required = {field.name: value[field.name] for field in fields(cls)[:-1]}
+        return cls(**required, error_ms=value.get("error_ms"))
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class Verification:
         requested: Number of networks that were requested.
         networks: Networks within the limit, fastest first.
         excluded: Networks that break the limit, in the order of their scores.
-        note: Sentence about what is missing; empty where nothing is.
+        note: Sentence about what is missing or uncertain; empty where nothing is.
 
     Example:
         >>> network = VerifiedNetwork(1, 9.5, 9.8, 10.1, 0.2)
@@ -146,7 +158,7 @@ def verify(
         requested=count,
         networks=tuple(sorted(networks, key=lambda network: network.measured_ms)),
         excluded=tuple(excluded),
-        note=_note(len(networks), count, most),
+        note=_note(networks, excluded, count),
     )
 
 
@@ -187,17 +199,31 @@ def _verified(
         measurements.latency_ms(network),
         network.median_ms,
         network.iqr_ms,
+        measurements.error_ms(network),
     )
     # A nanosecond is finer than any clock here.
     return VerifiedNetwork(rank, *(round(value, 6) for value in values))
 
 
-def _note(found: int, requested: int, measured: int) -> str:
-    if found >= requested:
-        return ""
-    return (
-        f"{found} of {requested} networks keep the limit, of the {measured} best that were measured"
-    )
+def _note(
+    networks: Sequence[VerifiedNetwork], excluded: Sequence[VerifiedNetwork], requested: int
+) -> str:
+    """Return what a verification lacks, and how exact it is where that is not enough."""
+    measured = [*networks, *excluded]
+    sentences = []
+    if len(networks) < requested:
+        sentences.append(
+            f"{len(networks)} of {requested} networks keep the limit, of the {len(measured)} best"
+            " that were measured"
+        )
+
+    errors = [(network.error_ms or 0.0) / network.measured_ms for network in measured]
+    if max(errors, default=0.0) > UNSTEADY:
+        sentences.append(
+            f"measured latencies have standard errors of up to {max(errors):.0%}, since other"
+            " processes used the device; search again when it is idle"
+        )
+    return "; ".join(sentences)
 
 
 def check_ranks(verification: Verification, count: int) -> None:

@@ -13,6 +13,7 @@ from profiler.instruments.references import time_with_references
 from profiler.instruments.timing import quiet, rebuild_runners
 from spaces.progress import Progress, silent
 from spaces.space import Codes, SearchSpace
+from tables.medians import relative_errors
 from tables.records import Measurement, NetworkSample
 
 Array = NDArray[np.float64]
@@ -94,7 +95,7 @@ def measure_designed(
         seconds=round(seconds, 2),
         budget_s=budget_s,
         stopped_by="budget" if is_complete else "interrupt",
-        standard_error=round(_standard_error(corrected), 5),
+        standard_error=round(float(relative_errors(corrected).max()), 5),
         reference_codes=tuple(tuple(map(int, row)) for row in reference_codes),
         reference_ms=round(references.reference_ms, 6),
         blocks="adapted",
@@ -102,14 +103,6 @@ def measure_designed(
     return MeasuredNetworks(
         codes, np.median(corrected, axis=1), measurement, _samples(codes, times, states)
     )
-
-
-def _standard_error(latencies: Array) -> float:
-    """Return the largest relative standard error of the medians of latencies [n, rounds]."""
-    low, middle, high = np.percentile(latencies, [25, 50, 75], axis=1)
-    # 1.2533 deviation / sqrt(n), with deviation = IQR / 1.349, as for blocks.
-    errors = 1.2533 * (high - low) / 1.349 / np.sqrt(latencies.shape[1]) / middle
-    return float(errors.max())
 
 
 def _samples(codes: Codes, times: Array, states: Array) -> tuple[NetworkSample, ...]:

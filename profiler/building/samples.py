@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.instruments.references import References
+from tables.medians import relative_errors
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,7 @@ class Samples:
         return codes, np.array(medians)
 
     def standard_error(self) -> float:
-        """Return the largest relative standard error of a block's median.
-
-        It is 1.2533 deviation / sqrt(n), with deviation = IQR / 1.349.
-        """
-        worst = 0.0
-
+        """Return the largest relative standard error of a block's median."""
         # Of drift-corrected latencies: a device that only drifts can be measured precisely.
-        for latencies in self.drift_corrected().values():
-            low, middle, high = np.percentile(latencies, [25, 50, 75])
-            error = 1.2533 * (high - low) / 1.349 / np.sqrt(len(latencies)) / middle
-            worst = max(worst, error)
-
-        return float(worst)
+        errors = map(relative_errors, self.drift_corrected().values())
+        return max(map(float, errors), default=0.0)

@@ -31,9 +31,11 @@ def refine(table: str, measured: Path, name: str | None, output: Path) -> None:
 
     MEASURED is the file that `oneshot search --verify` writes next to its result. Its networks must
     have been measured on the table's device, under its conditions and next to its reference
-    networks. `python -m profiler validate NEW --before TABLE` compares both versions.
+    networks; those with a standard error of more than 5%, on a busy device, are left out. `python
+    -m profiler validate NEW --before TABLE` compares both versions.
     """
     from profiler.refining import refine as refine_table
+    from profiler.refining import without_unsteady
     from spaces.registry import get
     from tables.network_measurements import NetworkMeasurements
     from tables.store import load
@@ -46,6 +48,9 @@ def refine(table: str, measured: Path, name: str | None, output: Path) -> None:
     space = get(old.space)
     before, after = (version.cost_model(space).sigma or 0.0 for version in (old, new))
     added = len(new.networks) - len(old.networks)
+    unsteady = len(measurements.networks) - len(without_unsteady(measurements).networks)
+    if unsteady:
+        click.echo(f"left out {unsteady} networks with standard errors of more than 5%")
     click.echo(
         f"added {added} of {len(measurements.networks)} networks to the {len(old.networks)} of"
         f" {old.name}; sigma {before:.4g} -> {after:.4g} ms"

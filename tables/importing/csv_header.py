@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tables.errors import InvalidTable
-from tables.importing.row import NORMAL_IQR, Row, to_number
+from tables.importing.row import Row, to_number
+from tables.medians import NORMAL_IQR
 
 _KEYS = ("key", "block", "name")
 _COUNTS = ("samples", "count")

@@ -18,7 +18,8 @@ from typing import Any
 
 from spaces.block import Block
 from tables.errors import InvalidTable, UnnamedBlock
-from tables.importing.row import NORMAL_IQR, Row, to_number
+from tables.importing.row import Row, to_number
+from tables.medians import NORMAL_IQR
 
 _SIZES = ("spatial_size", "C", "C_out", "stride")
 

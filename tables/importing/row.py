@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 from tables.errors import InvalidTable
 
-NORMAL_IQR = 1.349
-"""Inter-quartile range of a normal distribution in standard deviations."""
-
 
 @dataclass(frozen=True)
 class Row:

@@ -18,7 +18,8 @@ from tables.errors import InvalidTable
 from tables.importing.csv_header import HEADERLESS, Column, is_header, parse_header, parse_row
 from tables.importing.hw_nas_bench import read_operators
 from tables.importing.primitives import rows_of_primitives
-from tables.importing.row import NORMAL_IQR, Row, to_number
+from tables.importing.row import Row, to_number
+from tables.medians import NORMAL_IQR
 
 _FIELDS = ("mean", "std", "var", "count")
 

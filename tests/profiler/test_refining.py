@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import spaces
 from profiler import Settings, build
@@ -170,3 +171,36 @@ def test_commands_refine_and_compare_both_versions(table: LookupTable, tmp_path:
     result = runner.invoke(main, ["refine", str(new), str(networks), "-o", str(old)])
     assert result.exit_code == 2
     assert "the key 'version' is missing" in result.output
+
+
+def with_spread(measurements: NetworkMeasurements, spread: float) -> NetworkMeasurements:
+    """Let the rounds of all networks but the first vary by a factor."""
+    factors = np.array([1.0, 1.0 + spread, 1.0 - spread])
+    unsteady = [
+        replace(network, latency_ms=tuple((network.median_ms * factors).tolist()))
+        for network in measurements.networks[1:]
+    ]
+    return replace(measurements, networks=(measurements.networks[0], *unsteady))
+
+
+def test_latencies_of_a_busy_device_do_not_join_the_table(
+    table: LookupTable, tmp_path: Path
+) -> None:
+    measurements = with_spread(measured(table), 0.4)
+    assert measurements.error_ms(measurements.networks[0]) == pytest.approx(0, abs=1e-4)
+    refined = refine(table, measurements)
+    added = [sample.codes for sample in refined.networks[len(table.networks) :]]
+    assert added == [measurements.networks[0].codes]
+
+    busy = replace(measurements, networks=measurements.networks[1:])
+    with pytest.raises(InvalidMeasurements, match=r"all \d latencies have standard errors of more"):
+        refine(table, busy)
+    steady = with_spread(measured(table), 0.05)
+    assert len(refine(table, steady).networks) == len(table.networks) + len(steady.networks)
+
+    paths = tmp_path / "table.json", tmp_path / "measured.json", tmp_path / "new.json"
+    table.save(paths[0])
+    measurements.save(paths[1])
+    result = CliRunner().invoke(main, ["refine", *map(str, paths[:2]), "-o", str(paths[2])])
+    assert result.exit_code == 0, result.output
+    assert f"left out {len(busy.networks)} networks with standard errors" in result.output

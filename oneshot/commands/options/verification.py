@@ -133,7 +133,7 @@ def echo_verification(result: SearchResult, show: Callable[[str], None] = click.
         error = network.predicted_ms / network.measured_ms - 1
         show(
             f"  rank {network.rank + 1}: score {result.scores[network.rank]:.4g}, predicted"
-            f" {network.predicted_ms:.4g} ms, measured {network.measured_ms:.4g} ms"
+            f" {network.predicted_ms:.4g} ms, measured {network.latency_text}"
             f" ({error:+.1%}){remark}"
         )
     if verification.note:

@@ -21,9 +21,11 @@ export function verificationSection({ search, result }, refined) {
     ...(result.files?.includes("measured.json") ? refinement(search, refined) : []));
 }
 
-function row({ rank, predicted_ms: predicted, measured_ms: measured }, remark) {
+function row({ rank, predicted_ms: predicted, measured_ms: measured, error_ms: error }, remark) {
+  // Results of earlier versions have no standard error.
+  const spread = error === undefined || error === null ? "" : ` ± ${digits(error, 2)}`;
   return el("tr", {}, el("th", { scope: "row" }, rank + 1), el("td", { class: "number" }, digits(predicted, 4)),
-    el("td", { class: "number" }, digits(measured, 4)), el("td", {}, remark));
+    el("td", { class: "number" }, digits(measured, 4) + spread), el("td", {}, remark));
 }
 
 // A button that adds the measured networks to the device's table, and what came of it.

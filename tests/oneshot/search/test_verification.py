@@ -1,7 +1,8 @@
 """Verification: which networks are measured, how they are ordered, and what is resumed."""
 
+import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,13 @@ from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.search.constraint import Limit
 from oneshot.search.measuring import LocalDevice, StoredMeasurements, table_to_verify
 from oneshot.search.result import SearchResult
-from oneshot.search.verification import MOST_MEASURED, Measure, Verification, verify
+from oneshot.search.verification import (
+    MOST_MEASURED,
+    Measure,
+    Verification,
+    VerifiedNetwork,
+    verify,
+)
 from profiler.backends.registry import BACKENDS, register_backend
 from spaces.space import Codes
 from tables import LookupTable
@@ -203,3 +210,41 @@ def test_table_of_another_device_is_refused(table: LookupTable, field: str) -> N
     other = replace(table, device={**table.device, field: value})
     with pytest.raises(InvalidTable, match="name a table that was measured here"):
         LocalDevice.of_table(other)
+
+
+def test_verification_says_that_the_device_was_busy(table: LookupTable) -> None:
+    codes = np.unique(SPACE.sample(np.random.default_rng(3), 4), axis=0)
+    reference = table.measured.reference_ms
+
+    def measure_with(spread: float) -> Measure:
+        rounds = (1.0, 1.0 + spread, 1.0 - spread)
+
+        def measure(rows: Codes) -> NetworkMeasurements:
+            networks = [
+                MeasuredNetwork(tuple(map(int, row)), rounds, (reference,) * 3) for row in rows
+            ]
+            empty = NetworkMeasurements.for_table(table, table.device, {})
+            return empty.with_networks(tuple(networks))
+
+        return measure
+
+    count = len(codes)
+    quiet = verify(codes, count, table, 2.0, measure_with(0.01))
+    assert quiet.note == ""
+    # Quartiles of three rounds are half of the spread from the median.
+    expected = math.sqrt(math.pi / 2) * 0.01 / 1.349 / math.sqrt(3)
+    assert quiet.networks[0].error_ms == pytest.approx(expected, rel=1e-3)
+    assert quiet.networks[0].latency_text == "1 +- 0.0054 ms"
+    busy = verify(codes, count, table, 2.0, measure_with(0.5))
+    assert busy.note.startswith("measured latencies have standard errors of up to 27%")
+    none = verify(codes, count, table, 0.5, measure_with(0.5))
+    assert none.note.startswith(f"0 of {count} networks keep the limit")
+    assert "standard errors of up to 27%" in none.note
+
+
+def test_results_without_standard_errors_are_read() -> None:
+    network = VerifiedNetwork(0, 1.0, 1.1, 1.1, 0.1)
+    value = asdict(network)
+    del value["error_ms"]
+    assert VerifiedNetwork.from_dict(value) == network
+    assert network.latency_text == "1.1 ms"
