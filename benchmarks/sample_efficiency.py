@@ -54,6 +54,7 @@ def strategies(
     return {
         "random": {"evaluations": BUDGETS[-1]},
         "aging": {"evaluations": BUDGETS[-1], "population": 25, "tournament": 5, "batch": 1},
+        "annealing": {"evaluations": BUDGETS[-1]},
         "predictor-loop": {**loop, "predictor": predictor, "exploration": exploration},
     }
 
@@ -171,7 +172,7 @@ def table_of(runs: list[dict[str, Any]]) -> Table:
     "--strategy",
     "chosen",
     multiple=True,
-    help="Only these.  [default: random, aging, predictor-loop]",
+    help="Only these.  [default: random, aging, annealing, predictor-loop]",
 )
 @click.option(
     "--predictor", default="default", show_default=True, help="Of the loop: default, gates, gp, ..."

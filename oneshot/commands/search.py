@@ -95,8 +95,8 @@ if TYPE_CHECKING:
     default="evolution",
     show_default=True,
     help=(
-        "Search strategy: evolution (alias spos), pareto, aging, predictor-loop, channels,"
-        " exhaustive, random, or a plug-in's."
+        "Search strategy: evolution (alias spos), pareto, aging, annealing, predictor-loop,"
+        " channels, exhaustive, random, or a plug-in's."
     ),
 )
 @click.option(

@@ -19,6 +19,7 @@ STRATEGIES = Registry["type[Strategy]"](
     "pathfit.strategies",
     {
         "aging": "oneshot.strategies.aging:AgingEvolution",
+        "annealing": "oneshot.strategies.annealing:SimulatedAnnealing",
         "channels": "oneshot.strategies.channels:ChannelSearch",
         "evolution": "oneshot.strategies.evolution:Evolution",
         "exhaustive": "oneshot.strategies.exhaustive:Exhaustive",

@@ -207,8 +207,8 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
             "the fastest network of spos-tiny takes ",
         ),
         (
-            (*TINY_SEARCH, "--strategy", "annealing"),
-            "unknown strategy 'annealing'",
+            (*TINY_SEARCH, "--strategy", "luck"),
+            "unknown strategy 'luck'",
         ),
         (
             (*TINY_SEARCH, "--option", "generations"),

@@ -218,8 +218,8 @@ SPOS = ("search", "--space", "spos", "--guide", "supernet:nowhere", "-o", "{new}
         ),
         ((*SPOS, "--format", "yaml"), "unknown format 'yaml'"),
         (
-            (*SPOS, "--strategy", "annealing"),
-            "unknown strategy 'annealing'; available: aging, channels, evolution, ",
+            (*SPOS, "--strategy", "luck"),
+            "unknown strategy 'luck'; available: aging, annealing, channels, evolution, ",
         ),
         (
             (*SPOS, "--option", "generations"),

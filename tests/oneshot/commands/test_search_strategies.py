@@ -21,7 +21,8 @@ def nasbench201(reference_data: Path) -> Benchmark:
 
 @pytest.mark.reference_data
 @pytest.mark.parametrize(
-    "strategy", ["evolution", "pareto", "aging", "random", "predictor-loop", "exhaustive"]
+    "strategy",
+    ["evolution", "pareto", "aging", "annealing", "random", "predictor-loop", "exhaustive"],
 )
 def test_a_benchmark_drives_every_strategy(
     reference_data: Path,
@@ -35,6 +36,7 @@ def test_a_benchmark_drives_every_strategy(
     options = {
         "predictor-loop": ("predictor=forest", "rounds=1"),
         "aging": ("evaluations=200",),
+        "annealing": ("evaluations=200",),
     }.get(strategy, ())
     given = [part for option in options for part in ("--option", option)]
     guide = ("--space", "nasbench201", "--guide", "benchmark:nasbench201:cifar10_test_acc")

@@ -16,6 +16,7 @@ from tables.cost.model import counting_model
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "aging": {"evaluations": 200, "population": 30, "tournament": 5},
+    "annealing": {"evaluations": 200, "temperature": 0.3},
     "channels": {"generations": 3, "width_generations": 3, "population": 20},
     "evolution": {"generations": 5, "population": 30},
     "exhaustive": {},
@@ -25,7 +26,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "random": {"evaluations": 150},
     "reinforce": {"evaluations": 200},
 }
-PLANNED = {"aging": 200, "evolution": 150, "pareto": 150, "predictor-loop": 50, "random": 150}
+PLANNED = {
+    "aging": 200,
+    "annealing": 200,
+    "evolution": 150,
+    "pareto": 150,
+    "predictor-loop": 50,
+    "random": 150,
+}
 WIDTHS = (
     "spos-channels(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1),"
     " stem_channels=4)"
@@ -162,7 +170,9 @@ def test_constraints_that_exclude_each_other_are_refused(toy: Any, strategy: str
     assert guide.asked == []
 
 
-@pytest.mark.parametrize("strategy", ["aging", "evolution", "exhaustive", "pareto", "random"])
+@pytest.mark.parametrize(
+    "strategy", ["aging", "annealing", "evolution", "exhaustive", "pareto", "random"]
+)
 def test_of_isomorphic_cells_one_is_evaluated(toy: Any, strategy: str) -> None:
     from tables.benchmarks import classes
 
@@ -181,7 +191,7 @@ def test_of_isomorphic_cells_one_is_evaluated(toy: Any, strategy: str) -> None:
         assert len(set(classes(space, plain.codes).tolist())) < len(plain)
 
 
-@pytest.mark.parametrize("strategy", ["aging", "evolution", "predictor-loop"])
+@pytest.mark.parametrize("strategy", ["aging", "annealing", "evolution", "predictor-loop"])
 def test_what_learns_beats_random_search(toy: Any, strategy: str) -> None:
     space = spaces.get("spos")
     options = OPTIONS[strategy]

@@ -105,7 +105,7 @@ REFUSED = [
         {"strategy": {"name": "luck"}},
         "unknown-name",
         "strategy.name",
-        "aging, channels, evolution, exhaustive, ",
+        "aging, annealing, channels, evolution, exhaustive, ",
     ),
     (
         {"strategy": {"options": {"luck": 1}}},
