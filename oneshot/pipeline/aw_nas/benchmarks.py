@@ -15,9 +15,18 @@ BENCHMARKS = {"nasbench-101": "nasbench101", "nasbench-201": "nasbench201"}
 _LEAST_INITIAL = 10
 """Fewest evaluations before the first predictor of `predictor-loop`."""
 
+_ANNEALING = {"nasbench-101-sa": 0.95, "nasbench-201-sa": 0.98}
+"""Controller that anneals -> its factor of the temperature by default."""
+
+_PERCENT = 100
+"""Accuracies here are percents, and fractions in aw_nas."""
+
 
 def convert_benchmark_search(configuration: Configuration) -> dict[str, Any]:
-    """Return the pipeline of a search in a benchmark: by a predictor, evolution or at random."""
+    """Return the pipeline of a search in a benchmark.
+
+    Searches by a predictor, evolution and annealing, and random ones, are converted.
+    """
     name = str(configuration.get("search_space_type"))
     refuse_component(configuration, "evaluator_type", name)
     refuse_component(configuration, "objective_type", "classification")
@@ -27,16 +36,7 @@ def convert_benchmark_search(configuration: Configuration) -> dict[str, Any]:
     configuration.ignore("dataset_cfg", "weights_manager_cfg")
     _check_trainer(configuration)
 
-    controller = configuration.get("controller_type")
-    if controller == "predictor-based":
-        strategy, options = "predictor-loop", _loop_options(configuration)
-    elif controller in CONTROLLERS:
-        check_random_controller(configuration)
-        strategy, options = "random", {"evaluations": _num_evaluations(configuration)}
-    else:
-        refuse_component(configuration, "controller_type", "evo", "predictor-based", *CONTROLLERS)
-        strategy, options = "aging", _aging_options(configuration)
-
+    strategy, options = _strategy(configuration)
     search = {
         "guide": f"benchmark:{BENCHMARKS[name]}",
         "strategy": strategy,
@@ -44,6 +44,34 @@ def convert_benchmark_search(configuration: Configuration) -> dict[str, Any]:
         "option": options,
     }
     return {"space": BENCHMARKS[name], "search": search}
+
+
+def _strategy(configuration: Configuration) -> tuple[str, dict[str, Any]]:
+    """Return the strategy of the controller, and its options."""
+    controller = str(configuration.get("controller_type"))
+    if controller == "predictor-based":
+        return "predictor-loop", _loop_options(configuration)
+    if controller in CONTROLLERS:
+        check_random_controller(configuration)
+        return "random", {"evaluations": _num_evaluations(configuration)}
+    if controller in _ANNEALING:
+        return "annealing", _annealing_options(configuration, _ANNEALING[controller])
+    if controller == "nasbench-101-evo":
+        return "aging", _nasbench101_options(configuration)
+    if controller == "nasbench-201-evo":
+        return "aging", _nasbench201_options(configuration)
+
+    refuse_component(
+        configuration,
+        "controller_type",
+        "evo",
+        "nasbench-101-evo",
+        "nasbench-201-evo",
+        "predictor-based",
+        *_ANNEALING,
+        *CONTROLLERS,
+    )
+    return "aging", _aging_options(configuration)
 
 
 def _check_trainer(configuration: Configuration) -> None:
@@ -118,8 +146,60 @@ def _aging_options(configuration: Configuration) -> dict[str, Any]:
     }
 
 
+def _nasbench101_options(configuration: Configuration) -> dict[str, Any]:
+    """Return the options of `aging` for the evolution of NAS-Bench-101, which is aged as well."""
+    configuration.accept("controller_cfg.mutation_prob", 1, instead="a child differs in one choice")
+    configuration.note("controller_cfg.mutation_prob", "a child differs in one choice")
+    # A step has one child, however many are asked for.
+    configuration.ignore("trainer_cfg.controller_samples")
+    return {
+        "evaluations": _num_steps(configuration),
+        "population": configuration.number("controller_cfg.population_nums", 100),
+        "tournament": configuration.number("controller_cfg.parent_pool_size", 10),
+        "batch": 1,
+    }
+
+
+def _nasbench201_options(configuration: Configuration) -> dict[str, Any]:
+    """Return the options of `aging` for the evolution of NAS-Bench-201 by the best of all."""
+    key = "controller_cfg.population_nums"
+    population = configuration.number(key, 100)
+    configuration.note(
+        "trainer_cfg.controller_samples",
+        "all children of a step join the population, the best one alone in aw_nas",
+    )
+    return {
+        "evaluations": _num_evaluations(configuration),
+        "population": population,
+        # Parents are the best of the whole population.
+        "tournament": population,
+        "batch": int(configuration.number("trainer_cfg.controller_samples", 1)),
+    }
+
+
+def _annealing_options(configuration: Configuration, cooling: float) -> dict[str, Any]:
+    """Return the options of `annealing`, whose score is an accuracy in percent."""
+    configuration.accept(
+        "trainer_cfg.controller_samples", 1, None, instead="a step proposes one neighbour"
+    )
+    configuration.note(
+        "controller_cfg.mutation_edges_prob", "a neighbour differs in one choice, an edge or not"
+    )
+    return {
+        "evaluations": _num_steps(configuration),
+        "temperature": configuration.number("controller_cfg.temperature", 1000) * _PERCENT,
+        "cooling": configuration.number("controller_cfg.anneal_coeff", cooling),
+    }
+
+
 def _num_evaluations(configuration: Configuration) -> int:
     """Return the number of architectures that a search evaluates."""
-    batch = int(configuration.number("trainer_cfg.controller_samples", 1))
-    steps = int(configuration.number("trainer_cfg.controller_steps", 1))
-    return int(configuration.required_number("trainer_cfg.epochs")) * steps * batch
+    return _num_steps(configuration) * int(
+        configuration.number("trainer_cfg.controller_samples", 1)
+    )
+
+
+def _num_steps(configuration: Configuration) -> int:
+    """Return the number of steps of the controller in all epochs."""
+    epochs = int(configuration.required_number("trainer_cfg.epochs"))
+    return epochs * int(configuration.number("trainer_cfg.controller_steps", 1))

@@ -8,6 +8,7 @@ _DETECTION = "detect with `space: ofa-mobilenetv3(head=ssdlite)` and `task: dete
 OWN_MODEL = "write the model with LayerChoice, ValueChoice and Repeat (docs/how-to/own-model.md)"
 _PREDICTOR = "train it by: python -m predictor train --encoder {} --data EVALUATIONS"
 _TABLES = "measure tables by the stage `profile`, or: python -m profiler build"
+_BENCHMARK = "search by `guide: benchmark:NAME` and `strategy: {}`"
 _CLOSE = "CLOSE's curriculum is not there; the supernet of `algorithm: spos` shares all weights"
 _ATTACKS = "train by `under: [clean=0.5, 'pgd(epsilon=0.031)=0.5']`"
 
@@ -36,10 +37,10 @@ INSTEAD = {
     ("controller_type", "cars"): "search by `algorithm: cars` on a space such as nasbench201",
     ("controller_type", "file-sampler"): "give `evaluate: {archs: FILE}`",
     ("controller_type", "hw_ofa"): "search by `strategy: pareto`, `objective: latency_ms@profile`",
-    ("controller_type", "nasbench-101-evo"): "search by `strategy: aging`",
-    ("controller_type", "nasbench-101-sa"): "search by `strategy: aging`",
-    ("controller_type", "nasbench-201-evo"): "search by `strategy: aging`",
-    ("controller_type", "nasbench-201-sa"): "search by `strategy: aging`",
+    ("controller_type", "nasbench-101-evo"): _BENCHMARK.format("aging"),
+    ("controller_type", "nasbench-101-sa"): _BENCHMARK.format("annealing"),
+    ("controller_type", "nasbench-201-evo"): _BENCHMARK.format("aging"),
+    ("controller_type", "nasbench-201-sa"): _BENCHMARK.format("annealing"),
     ("controller_type", "ofa-evo"): "search by `strategy: aging`",
     ("controller_type", "pareto-evo"): (
         "train by `train: {algorithm: spos}`, then search by `strategy: pareto`"

@@ -18,7 +18,10 @@ from oneshot.pipeline.aw_nas.configuration import Configuration
 from oneshot.pipeline.aw_nas.replacements import OWN_MODEL, refuse_component
 from spaces.cells.darts_design import NONE, OPERATIONS
 
-CONTROLLERS = ("random_sample", "nasbench-201-rs")
+FILE_SAMPLER = "file-sampler"
+"""Controller that reads a file of architectures, and takes them only where none is to repeat."""
+
+CONTROLLERS = ("random_sample", "nasbench-201-rs", FILE_SAMPLER)
 """Controllers that draw architectures at random."""
 
 WEIGHTS = {
@@ -105,22 +108,34 @@ def _check_sampling(configuration: Configuration) -> None:
 
 def check_random_controller(configuration: Configuration) -> None:
     """Read the keys of a controller of `CONTROLLERS`."""
+    if configuration.get("controller_type") == FILE_SAMPLER:
+        files = "for those of a file give `evaluate: {archs: FILE}` or `proxies: {archs: FILE}`"
+        configuration.accept("controller_cfg.avoid_repeat", False, None, instead=files)
+        configuration.note(
+            "controller_cfg.archs_path", f"architectures are drawn from the whole space; {files}"
+        )
+        configuration.ignore("controller_cfg.shuffle_indexes")
     if configuration.get("controller_cfg.deiso"):
         configuration.note(
             "controller_cfg.deiso", "all cells are equally likely, isomorphic ones as well"
         )
 
 
-def read_space(configuration: Configuration, data: str) -> str:
+def read_space(configuration: Configuration, data: str, is_trained: bool = True) -> str:
     """Return the space of the file; refuse others than those of `WEIGHTS`.
 
     Args:
         configuration: Configuration of aw_nas.
         data: Data set of the pipeline.
+        is_trained: Whether a supernet is trained, so that its kind matters.
     """
     refuse_component(configuration, "search_space_type", *WEIGHTS)
     name = str(configuration.get("search_space_type"))
-    refuse_component(configuration, "weights_manager_type", WEIGHTS.get(name, "supernet"))
+    managers = [WEIGHTS.get(name, "supernet")]
+    if not is_trained:
+        # The supernet of NAS-Bench-1Shot1's authors, for the same networks.
+        managers.append("nasbench-101-official")
+    refuse_component(configuration, "weights_manager_type", *managers)
     configuration.stop_at_faults()
 
     # Of networks that aw_nas looks up, which a training does not.

@@ -25,7 +25,7 @@ def convert_zero_shot(
     refuse_component(configuration, "evaluator_type", "mepa", "discrete_shared_weights")
     refuse_component(configuration, "trainer_type", "simple")
     if space is None:
-        space = read_space(configuration, data)
+        space = read_space(configuration, data, is_trained=False)
     configuration.ignore("search_space_type", "search_space_cfg", "weights_manager_type")
     configuration.stop_at_faults()
 
