@@ -1,11 +1,14 @@
-"""Measure how networks of a few-shot search adapt to digits that it has never seen.
+"""Measure how networks of a few-shot search adapt to classes that it has never seen.
 
     python benchmarks/few_shot.py --seeds 3 -o few-shot.jsonl
+    python benchmarks/few_shot.py --images packed-cifar10 --seeds 3 -o few-shot-cifar.jsonl
 
-Reptile learns weights and logits of a small space of NAS-Bench-201's cells on scans of the digits 0
-to 4. In episodes of 5 classes with one image each, of the digits 5 to 9, the networks then adapt;
-the accuracy is that of the remaining images of a batch. Next to the search are fixed random
-architectures, whose weights are learnt by Reptile as well, and untrained mixtures.
+Reptile learns weights and logits of a small space of NAS-Bench-201's cells on images of the first
+five of ten classes. In episodes of 5 classes with one image each, of the five other classes, the
+networks then adapt; the accuracy is that of the remaining images of a batch. Next to the search are
+fixed random architectures, whose weights are learnt by Reptile as well, and untrained mixtures.
+
+Data: `packed_cifar.py` in this folder documents where the images of CIFAR-10 are searched for.
 """
 
 from __future__ import annotations
@@ -26,17 +29,20 @@ from oneshot.data.images import ImageSplit
 from oneshot.data.registry import load
 from oneshot.training import Execution, fit
 from oneshot.training.recipe import Recipe
+from spaces.plugins import load_file
 from spaces.registry import get
 
 SPACE = "nasbench201(cells=1, channels=8, input_size=16)"
 WAYS = 5
+MOST_IMAGES = 4000
+"""Images of each part of a data set at most."""
 NEVER = 1_000_000
 """Epochs before logits are trained that no training has."""
 
 
-def digits() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return images and labels of the digits 0 to 4, and of the digits 5 to 9."""
-    data = load("digits", (3, 16, 16))
+def two_halves(name: str) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return images and labels of the classes 0 to 4 of a data set, and of the classes 5 to 9."""
+    data = load(name, (3, 16, 16), limit=MOST_IMAGES)
     parts = [part.tensors() for part in (data.train, data.validation, data.test)]
     images = torch.cat([images for images, _ in parts])
     targets = torch.cat([targets for _, targets in parts])
@@ -82,13 +88,22 @@ def accuracy(algorithm: Reptile, images: Tensor, targets: Tensor, episodes: int)
 @click.option("--seeds", default=3, show_default=True, help="Number of seeds of each kind.")
 @click.option("--steps", default=200, show_default=True, help="Number of outer updates.")
 @click.option("--episodes", default=60, show_default=True, help="Number of episodes of the test.")
+@click.option(
+    "--images",
+    "data",
+    default="digits",
+    show_default=True,
+    help="Data set of ten classes, as --data of `oneshot train`.",
+)
+@click.option("--first-seed", default=0, show_default=True, help="Least seed.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="JSON lines.")
-def main(seeds: int, steps: int, episodes: int, output: Path) -> None:
-    """Train on five digits, and adapt to the five others."""
+def main(seeds: int, steps: int, episodes: int, data: str, first_seed: int, output: Path) -> None:
+    """Train on five classes, and adapt to the five others."""
+    load_file(str(Path(__file__).with_name("packed_cifar.py")))
     torch.set_num_threads(1)
-    (images, targets), (new_images, new_targets) = digits()
+    (images, targets), (new_images, new_targets) = two_halves(data)
     split = ImageSplit.from_tensors(images, targets)
-    for seed in range(seeds):
+    for seed in range(first_seed, first_seed + seeds):
         for kind in ("search", "fixed", "untrained"):
             algorithm = make_algorithm(kind, seed, split, steps)
             if kind != "untrained":
@@ -96,7 +111,13 @@ def main(seeds: int, steps: int, episodes: int, output: Path) -> None:
                     execution = Execution(accelerator="cpu", tensorboard=False)
                     fit(algorithm, split, Path(folder), seed=seed, execution=execution)
             top1 = accuracy(algorithm, new_images, new_targets, episodes)
-            line = {"kind": kind, "seed": seed, "steps": steps, "top1": round(top1, 2)}
+            line = {
+                "images": data,
+                "kind": kind,
+                "seed": seed,
+                "steps": steps,
+                "top1": round(top1, 2),
+            }
             click.echo(json.dumps(line))
             with output.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import click
 import numpy as np
 import torch
 from machine import comparison_options, prepare
+from method_rows import TRAINING, Row, Work, trained
 from oneshot_family import Scale, retrained
 from oneshot_nasbench201 import METRIC, OPTIONS, searched
 from rich.console import Console
@@ -40,63 +41,10 @@ from oneshot.evaluation.evaluator import Evaluator
 from oneshot.evaluation.settings import EvaluationSettings
 from oneshot.run import Run, begin, read_run
 from oneshot.run_settings import MORPHISM, Initialisation, RunSettings
-from oneshot.training.execution import Execution
-from oneshot.training.recipe import Recipe
 from spaces.architecture import Architecture
 from spaces.files import write_text
 from spaces.registry import get, register_space
 from spaces.space import SearchSpace
-
-
-@dataclass(frozen=True)
-class Row:
-    """A network and its score.
-
-    Args:
-        name: method that found it, or `random`.
-        seed: of the search or of the training.
-        score: top-1 in percent.
-        macs: of the network; None where its score is that of a table.
-        cpu_seconds: of the search.
-    """
-
-    name: str
-    seed: int
-    score: float
-    macs: int | None = None
-    cpu_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Work:
-    """Scale, data and devices that every method needs.
-
-    Args:
-        scale: how much is done: `smoke` or `small`.
-        seeds: searches of each method.
-        num_random: random networks.
-        data: data set, as --images.
-        execution: devices and precision.
-        folder: of the runs.
-    """
-
-    scale: str
-    seeds: int
-    num_random: int
-    data: str
-    execution: Execution
-    folder: Path
-
-    def images(self, space: SearchSpace) -> ImageData:
-        """The images at the size of a space's networks."""
-        limit, validation = (2000, 800) if self.scale == "smoke" else (8000, 4000)
-        return load_data(self.data, space.input_shape, limit=limit, validation=validation)
-
-    @property
-    def epochs(self) -> int:
-        """Epochs of a search."""
-        return 4 if self.scale == "smoke" else 8
-
 
 CELLS = {
     "smoke": "nasbench201(cells=1, channels=4, input_size=16)",
@@ -110,9 +58,6 @@ NETWORKS = {
 
 CARS = {"population": 24, "warmup": 1, "every": 1, "images": 1000}
 """Options of CARS for some hundred updates."""
-
-TRAINING = Recipe(epochs=4, batch_size=64, learning_rate=0.05, schedule="cosine", clip=5.0)
-"""Of the networks that are scored by a training."""
 
 
 def cells_of(name: str, work: Work) -> list[Row]:
@@ -177,11 +122,46 @@ def sized(name: str) -> SearchSpace:
         return spaces.from_model(Sized(), torch.zeros(1, 3, 16, 16), name=name)
 
 
+RANKED = {
+    "derived-sizes": "benchmark-sizes",
+    "ensemble": "ensemble(members=2, space='nasbench201(cells=1, channels=4, input_size=16)')",
+    "nds-resnet": "nds-resnet(depths=(1, 2), input_size=16, stem_channels=8, widths=(8, 16, 24))",
+    "nasbench1shot1": "nasbench1shot1(input_size=16, modules=1, stem_channels=8)",
+}
+"""Method -> space whose networks a supernet ranks."""
+
+MOST_RANKED = 300
+"""Networks of a space that its supernet ranks at most."""
+
+
 def derived_sizes(work: Work) -> list[Row]:
     """Widths derived from others: a supernet ranks them under the median of the MACs."""
-    space = get("benchmark-sizes")
+    return ranked("derived-sizes", work)
+
+
+def ensembles(work: Work) -> list[Row]:
+    """Ensembles of two small networks of NAS-Bench-201: a supernet of both members ranks them."""
+    return ranked("ensemble", work)
+
+
+def nds_resnets(work: Work) -> list[Row]:
+    """Small residual networks of NDS: a supernet of shared channels ranks depths and widths."""
+    return ranked("nds-resnet", work)
+
+
+def one_shot_cells(work: Work) -> list[Row]:
+    """Cells of NAS-Bench-1Shot1's first sub-space: a supernet of small networks ranks them."""
+    return ranked("nasbench1shot1", work)
+
+
+def ranked(name: str, work: Work) -> list[Row]:
+    """Train the networks that supernets rank first, and random ones, under the median of MACs."""
+    space = get(RANKED[name])
     images = work.images(space)
-    codes = np.concatenate(list(space.enumerate_codes()))
+    if space.size <= MOST_RANKED:
+        codes = np.concatenate(list(space.enumerate_codes()))
+    else:
+        codes = space.sample(np.random.default_rng(1), MOST_RANKED)
     macs = space.macs(codes)
     limit = np.median(macs)
     # Networks that use most of the limit, so that none is better by its size alone.
@@ -191,7 +171,7 @@ def derived_sizes(work: Work) -> list[Row]:
         (seed, *ranked_first(space, allowed, images, seed, work)) for seed in range(work.seeds)
     ]
     random = allowed[np.random.default_rng(0).permutation(len(allowed))[: work.num_random]]
-    return trained(space, "derived-sizes", results, images, work, space.decode(random))
+    return trained(space, name, results, images, work, space.decode(random))
 
 
 def ranked_first(
@@ -217,32 +197,6 @@ def ranked_first(
     scores = [report["top1"] for report in reports]
     best = space.architecture(codes[int(np.argmax(scores))])
     return best, time.process_time() - began
-
-
-def trained(
-    space: SearchSpace,
-    name: str,
-    results: list[tuple[int, Architecture, float]],
-    images: ImageData,
-    work: Work,
-    random: Any = None,
-) -> list[Row]:
-    """Train the results of searches and random networks in the same way, and test them."""
-    if random is None:
-        random = space.decode(space.sample(np.random.default_rng(0), work.num_random))
-    scale = Scale(space.name, "", 8000, 4000, 0, TRAINING, augment=False)
-    networks = [(name, seed, architecture, seconds) for seed, architecture, seconds in results]
-    networks += [
-        ("random", 100 + number, architecture, 0.0) for number, architecture in enumerate(random)
-    ]
-
-    rows = []
-    for label, seed, architecture, seconds in networks:
-        report = retrained(
-            scale, architecture, f"{label}-{seed}", seed, images, work.execution, work.folder
-        )
-        rows.append(Row(label, seed, float(report["top1"]), int(report["macs"]), seconds))
-    return rows
 
 
 def morphism(work: Work) -> list[Row]:
@@ -292,6 +246,9 @@ METHODS: dict[str, Callable[[Work], list[Row]]] = {
     "pc-darts": pc_darts,
     "pc-darts-cells": pc_darts_cells,
     "derived-sizes": derived_sizes,
+    "ensemble": ensembles,
+    "nds-resnet": nds_resnets,
+    "nasbench1shot1": one_shot_cells,
     "cars": cars,
     "morphism": morphism,
 }
