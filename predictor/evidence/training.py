@@ -102,6 +102,9 @@ def _votes_in_words(model: EvidencePredictor) -> str:
     agreements = model.trained_on["agreements"]
     voting = [agreements[name] for name, weight in weights.items() if weight > 0]
     withdrawn = [name for name, weight in weights.items() if weight == 0]
+    # The file says nothing where all columns are from one.
+    if len({name.rpartition(":")[0] for name in weights}) == 1:
+        withdrawn = [name.rpartition(":")[2] for name in withdrawn]
 
     text = ""
     if len(voting) > 1:

@@ -118,6 +118,16 @@ def test_evidence_names_the_columns_without_a_vote(tmp_path: Path) -> None:
     )
 
 
+def test_evidence_names_columns_of_one_file_without_it(tmp_path: Path) -> None:
+    codes = sample(30, 0)
+    values = quality(codes)
+    path = write_rows(
+        tmp_path / "p.jsonl", codes, "proxies", naswot=values, meco=values, zen=-values
+    )
+    evidence = train_without_labels([str(path)], "spos-tiny").trained_on["evidence"]
+    assert evidence.endswith("; without a vote, against all others: zen")
+
+
 def test_command_trains_without_labels(tmp_path: Path) -> None:
     codes = sample(30, 0)
     proxies = write_rows(tmp_path / "proxies.jsonl", codes, "proxies", naswot=quality(codes))
