@@ -56,6 +56,9 @@ class SearchSpace(BlockSpace, ABC):
     repeats_cells = False
     """Whether graphs show cells that are repeated over the network rather than all its layers."""
 
+    widths_follow_wiring = False
+    """Whether the channels of operations depend on a cell's wiring, which graphs do not show."""
+
     blocks_are_modules = True
     """Whether networks have the modules of their blocks as the attribute `blocks`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.features.chains import layers
+from predictor.features.costs import costs
 from predictor.features.labels import Labels
 from predictor.features.parts import part_sums
 from predictor.features.paths import sequences, statistics
@@ -23,12 +25,29 @@ COUNTS = ("choices", "sequences")
 _CHUNK = 2048
 
 
+@dataclass(frozen=True)
+class FeatureSet:
+    """Which groups of features there are, besides those that every architecture has.
+
+    Args:
+        values: Whether the numbers of ValueChoices are a group.
+        parts: Whether the sums of the blocks' parts are a group; see `has_parts`.
+        propagation: Whether the propagation of signals is a group, in spaces without parts.
+        costs_by_kind: Whether the costs have those of each kind of operation, where its width
+            depends on the wiring.
+    """
+
+    values: bool = True
+    parts: bool = False
+    propagation: bool = False
+    costs_by_kind: bool = False
+
+
+_PLAIN = FeatureSet()
+
+
 def groups(
-    space: SearchSpace,
-    codes: Codes,
-    with_values: bool = True,
-    with_parts: bool = False,
-    with_propagation: bool = False,
+    space: SearchSpace, codes: Codes, chosen: FeatureSet = _PLAIN
 ) -> dict[str, NDArray[np.float32]]:
     """Compute all groups of features.
 
@@ -41,22 +60,14 @@ def groups(
     Args:
         space: Space of the architectures.
         codes: Codes of the architectures, checked, int array [n, choices].
-        with_values: Whether the numbers of ValueChoices are a group.
-        with_parts: Whether the sums of the blocks' parts are a group; see `has_parts`.
-        with_propagation: Whether the propagation of signals is a group, in spaces without parts.
+        chosen: Groups that are not part of every description.
 
     Returns:
         Group -> float array [n, features]; empty without architectures.
     """
     representatives = space.representatives(codes)
     chunks = [
-        _groups(
-            space,
-            representatives[start : start + _CHUNK],
-            with_values,
-            with_parts,
-            with_propagation,
-        )
+        _groups(space, representatives[start : start + _CHUNK], chosen)
         for start in range(0, len(representatives), _CHUNK)
     ]
     if not chunks:
@@ -70,31 +81,27 @@ def has_parts(space: SearchSpace) -> bool:
     return space.has_layers and bool(space.choice_layers)
 
 
-def _groups(
-    space: SearchSpace,
-    codes: Codes,
-    with_values: bool,
-    with_parts: bool,
-    with_propagation: bool,
-) -> dict[str, NDArray[np.float32]]:
+def _groups(space: SearchSpace, codes: Codes, chosen: FeatureSet) -> dict[str, NDArray[np.float32]]:
     codes = np.asfortranarray(codes)
-    costs = np.log(1.0 + np.stack([space.macs(codes), space.params(codes)], axis=1))
-    features = {"choices": space.one_hot(codes), "costs": costs}
+    features: dict[str, NDArray[Any]] = {
+        "choices": space.one_hot(codes),
+        "costs": costs(space, codes, chosen.costs_by_kind),
+    }
 
     # A chain has one path, which its layers describe.
     if has_parts(space):
         features["layers"], features["up_to_layers"] = layers(space, codes)
-        if with_parts:
+        if chosen.parts:
             features["part_sums"] = part_sums(space, codes)
     else:
         graphs = DenseGraphs.from_batch(space.graphs(codes)).in_topological_order()
         labels = Labels.from_operations(space.operations)
         features["paths"] = statistics(graphs, labels)
         features["sequences"] = sequences(graphs, labels)
-        if with_propagation:
+        if chosen.propagation:
             features["propagation"] = propagation(graphs, labels, space.operations)
 
-    if with_values:
+    if chosen.values:
         _add_values(features, space, codes)
     return {name: values.astype(np.float32) for name, values in features.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from predictor.auxiliary import AuxiliaryFeatures
 from predictor.base import Auxiliary, Predictor, require, training_data
 from predictor.deviations import ValueDeviations
-from predictor.features.groups import groups, has_parts
+from predictor.features.groups import FeatureSet, groups, has_parts
 from predictor.ranks import NormalScores
 from predictor.serialization import with_prefix, write
 from spaces.progress import Progress, silent
@@ -52,14 +53,11 @@ class GaussianProcess(Predictor):
         self.codes: Codes | None = None
         self.values: NDArray[np.float64] | None = None
         self.auxiliary = AuxiliaryFeatures({})
-        # False only for predictors that were fitted before the values were features.
-        self.with_values = True
-        # False only for predictors that were fitted before the distances of values counted and the
-        # propagation of signals was a group.
+        # Predictors of earlier versions have fewer. Each fit decides on the parts.
+        self.chosen = FeatureSet(propagation=True, costs_by_kind=True)
+        # False only for predictors that were fitted before the distances of values counted.
         self.with_distances = True
-        self.with_propagation = True
         # Decided by each fit.
-        self.with_parts = False
         self.omitted: tuple[str, ...] = ()
 
     def fit(
@@ -72,12 +70,22 @@ class GaussianProcess(Predictor):
         """Fit the parameters; `auxiliary` columns are one more group of features."""
         codes, targets = training_data(self.space, architectures, values)
         columns = AuxiliaryFeatures.from_columns(auxiliary, codes)
-        self.with_parts = has_parts(self.space) and self._prefers_parts(codes, targets)
+        with_parts = has_parts(self.space) and self._prefers_parts(codes, targets)
+        self.chosen = replace(self.chosen, parts=with_parts)
         is_mean = len(codes) <= _MAX_ENSEMBLE and not has_parts(self.space)
         self.omitted = _OMITTED if is_mean else ()
         self._solve(codes, targets, columns, columns(codes), progress)
         self.trained_on = {"architectures": len(codes), "auxiliary": list(columns.maps)}
         progress(1.0, "done")
+
+    @property
+    def with_values(self) -> bool:
+        """Whether the numbers of ValueChoices are features; False in early files alone."""
+        return self.chosen.values
+
+    @with_values.setter
+    def with_values(self, with_values: bool) -> None:
+        self.chosen = replace(self.chosen, values=with_values)
 
     def _prefers_parts(self, codes: Codes, values: NDArray[np.float64]) -> bool:
         """Return whether the sums of the blocks' parts make some of the values more likely.
@@ -90,7 +98,7 @@ class GaussianProcess(Predictor):
         targets = self._target_map(values[order]).to_scores(values[order])
         without, with_parts = (
             ExactProcess(
-                groups(self.space, codes[order], self.with_values, parts),
+                groups(self.space, codes[order], replace(self.chosen, parts=parts)),
                 targets,
                 seed=self.seed,
                 steps=_COMPARED_STEPS,
@@ -175,7 +183,7 @@ class GaussianProcess(Predictor):
         return mean[which.reshape(-1)], deviation[which.reshape(-1)]
 
     def _groups(self, codes: Codes) -> dict[str, NDArray[np.float32]]:
-        return groups(self.space, codes, self.with_values, self.with_parts, self.with_propagation)
+        return groups(self.space, codes, self.chosen)
 
     def _predict_features(
         self, features: Mapping[str, NDArray[Any]]
@@ -199,10 +207,8 @@ class GaussianProcess(Predictor):
             "kind": self.kind,
             "space": self.space.name,
             "seed": self.seed,
-            "with_values": self.with_values,
-            "with_parts": self.with_parts,
             "with_distances": self.with_distances,
-            "with_propagation": self.with_propagation,
+            **{f"with_{name}": value for name, value in asdict(self.chosen).items()},
             "omitted": list(self.omitted),
             "auxiliary": list(self.auxiliary.maps),
             "trained_on": dict(self.trained_on),
@@ -228,10 +234,10 @@ class GaussianProcess(Predictor):
     ) -> Self:
         """Rebuild a predictor from the config and the tensors that `save` wrote."""
         model = cls(space, config["seed"])
-        model.with_values = config.get("with_values", False)
-        model.with_parts = config.get("with_parts", False)
+        model.chosen = FeatureSet(
+            **{field.name: config.get(f"with_{field.name}", False) for field in fields(FeatureSet)}
+        )
         model.with_distances = config.get("with_distances", False)
-        model.with_propagation = config.get("with_propagation", False)
         model.omitted = tuple(config.get("omitted", ()))
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
 

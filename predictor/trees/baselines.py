@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.base import Auxiliary, Predictor, require, training_data
-from predictor.features.groups import groups
+from predictor.features.groups import FeatureSet, groups
 from predictor.features.values import value_features
 from predictor.serialization import write
 from spaces.progress import Progress, silent
@@ -154,7 +154,7 @@ class Boosting(BaselinePredictor):
 
     def features(self, codes: Codes) -> NDArray[Any]:
         """Return all groups of features of codes [n, choices] as one array [n, features]."""
-        feature_groups = groups(self.space, codes, self.with_values)
+        feature_groups = groups(self.space, codes, FeatureSet(values=self.with_values))
         # Without architectures there are no groups.
         if not feature_groups:
             return np.zeros((0, self.model.n_features_in_))

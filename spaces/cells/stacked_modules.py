@@ -48,6 +48,7 @@ class StackedModules(CellSpace):
     """
 
     irregular = True
+    widths_follow_wiring = True
 
     vertices = INNER
     """Number of inner vertices that a module may have."""

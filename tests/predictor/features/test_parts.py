@@ -7,7 +7,7 @@ import pytest
 
 import predictor
 import spaces
-from predictor.features.groups import groups, has_parts
+from predictor.features.groups import FeatureSet, groups, has_parts
 from predictor.features.parts import part_sums
 from predictor.gaussian.predictor import GaussianProcess
 from predictor.metrics import kendall_tau
@@ -65,7 +65,7 @@ def test_sums_have_the_kernels_of_the_blocks() -> None:
 def test_groups_have_the_sums_only_where_they_are_requested() -> None:
     codes = codes_of(3, 0)
     assert "part_sums" not in groups(FBNET, codes)
-    assert groups(FBNET, codes, with_parts=True)["part_sums"].shape[0] == 3
+    assert groups(FBNET, codes, FeatureSet(parts=True))["part_sums"].shape[0] == 3
     assert not has_parts(spaces.get("nasbench201"))
     assert not has_parts(spaces.get("ofa-mobilenetv3(resolutions=(160, 224))"))
 
@@ -75,7 +75,7 @@ def test_parts_are_learned_where_they_explain_values(tmp_path: Path) -> None:
     values = group_costs(codes)
     model = GaussianProcess(FBNET)
     model.fit(codes[:60], values[:60])
-    assert model.with_parts
+    assert model.chosen.parts
     mean, deviation = model.predict(codes[60:])
     assert kendall_tau(mean, values[60:]) > 0.9
 
@@ -90,7 +90,7 @@ def test_parts_that_say_nothing_new_are_left_out() -> None:
     codes = space.sample(np.random.default_rng(0), 60)
     model = GaussianProcess(space)
     model.fit(codes, -space.macs(codes).astype(np.float64))
-    assert not model.with_parts
+    assert not model.chosen.parts
 
 
 def test_file_without_the_decision_has_no_parts() -> None:
@@ -101,5 +101,5 @@ def test_file_without_the_decision_has_no_parts() -> None:
     config.pop("with_parts")
 
     earlier = GaussianProcess.from_state(FBNET, config, tensors)
-    assert not earlier.with_parts
+    assert not earlier.chosen.parts
     np.testing.assert_allclose(earlier.predict(codes)[0], model.predict(codes)[0], rtol=1e-4)

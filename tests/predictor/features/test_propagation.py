@@ -6,7 +6,7 @@ import torch
 
 import spaces
 from predictor.encoders.dense_graphs import DenseGraphs
-from predictor.features.groups import groups
+from predictor.features.groups import FeatureSet, groups
 from predictor.features.labels import Labels
 from predictor.features.propagation import propagation
 
@@ -88,7 +88,7 @@ def test_spaces_of_cells_have_the_group_on_request(name: str) -> None:
     space = spaces.get(name)
     codes = space.sample(np.random.default_rng(0), 20)
     assert "propagation" not in groups(space, codes)
-    values = groups(space, codes, with_propagation=True)["propagation"]
+    values = groups(space, codes, FeatureSet(propagation=True))["propagation"]
     assert values.shape == (20, 11)
     assert np.isfinite(values).all()
     assert (values[:, :4] >= -1e-6).all()
@@ -97,6 +97,6 @@ def test_spaces_of_cells_have_the_group_on_request(name: str) -> None:
 
 def test_isomorphic_cells_propagate_equally() -> None:
     codes = CELLS.sample(np.random.default_rng(0), 200)
-    values = groups(CELLS, codes, with_propagation=True)["propagation"]
-    same = groups(CELLS, CELLS.representatives(codes), with_propagation=True)["propagation"]
+    values = groups(CELLS, codes, FeatureSet(propagation=True))["propagation"]
+    same = groups(CELLS, CELLS.representatives(codes), FeatureSet(propagation=True))["propagation"]
     np.testing.assert_array_equal(values, same)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 import predictor
 import spaces
+from predictor.features.groups import FeatureSet
 from predictor.gaussian import predictor as predictor_module
 from predictor.gaussian.ensemble import ProcessEnsemble
 from predictor.gaussian.predictor import GaussianProcess
@@ -96,12 +97,12 @@ def test_files_from_before_have_one_process_on_ranks(tmp_path: Path) -> None:
     earlier = {
         name: value
         for name, value in config.items()
-        if name not in ("with_distances", "with_propagation", "omitted")
+        if name not in ("with_distances", "with_propagation", "with_costs_by_kind", "omitted")
     }
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("kernel")}
     old = GaussianProcess(CELLS)
     old.with_distances = False
-    old.with_propagation = False
+    old.chosen = FeatureSet()
     old._solve(codes, values, old.auxiliary, np.zeros((30, 0)), lambda fraction, state: None)
     assert old.processes is not None
     kernel = old.processes.processes[0].parameters
