@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.building.networks import covering_networks, latin_networks
-from profiler.building.solving import Solution, solve
 from spaces.architecture import Architecture
 from spaces.files import read_text
 from spaces.space import Codes, SearchSpace
+from tables.cost.solving import Solution, solve
 from tables.errors import InvalidTable
 from tables.lookup_table import BlockCost, LookupTable
 

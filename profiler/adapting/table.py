@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.building.solving import solve
 from spaces.console.group import command_line
 from spaces.registry import get
 from spaces.space import Codes, SearchSpace
+from tables.cost.solving import solve
 from tables.cost.sums import block_sums
 from tables.errors import InvalidTransfer
 from tables.lookup_table import BlockCost, LookupTable

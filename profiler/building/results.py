@@ -8,7 +8,7 @@ import numpy as np
 
 from profiler.backends.base import MeasuresMemory
 from profiler.building.session import Session
-from profiler.building.solving import solve
+from tables.cost.solving import solve
 from tables.lookup_table import BlockCost, Measurement, NetworkSample
 
 

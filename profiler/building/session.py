@@ -11,7 +11,6 @@ from profiler.backends.base import Backend, MeasuresMemory, Renews, Runner
 from profiler.building.networks import covering_networks
 from profiler.building.samples import Samples, WholeSample
 from profiler.building.settings import FEWEST_ROUNDS, Instruments, Settings
-from profiler.building.solving import Solution, solve
 from profiler.errors import IncompleteMeasurement
 from profiler.instruments.references import ROUNDS_PER_BUILD, References
 from profiler.instruments.timing import (
@@ -23,6 +22,7 @@ from profiler.instruments.timing import (
 )
 from spaces.space import Codes, SearchSpace
 from spaces.user_model.block import ModuleBlock
+from tables.cost.solving import Solution, solve
 
 REFERENCES = 3
 """Number of reference networks.

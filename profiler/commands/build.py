@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tables.cost.model import CostModel
-    from tables.lookup_table import LookupTable
+    from tables.lookup_table import LookupTable, Measurement
 
-# Sigma over a network's latency beyond which a table is called noisy.
-_NOISY = 0.06
+# Error of networks, relative to their latency, that a table should not exceed.
+_LARGEST_ERROR = 0.03
 
 
 @click.command(
@@ -203,24 +203,50 @@ def _summarise(table: LookupTable, path: Path, threads: int) -> None:
 
     phases = measured.phases or {"latency": measured.reference_ms}
     for metric, reference_ms in zip(table.latency_metrics, phases.values(), strict=True):
-        _summarise_latency(console, table.cost_model(space, metric), reference_ms)
+        _summarise_latency(console, table.cost_model(space, metric), reference_ms, measured)
 
     console.print(f"wrote {path}")
 
 
-def _summarise_latency(console: Console, model: CostModel, reference_ms: float) -> None:
+def _summarise_latency(
+    console: Console, model: CostModel, reference_ms: float, measured: Measurement
+) -> None:
+    """Print the range of a latency, and how far estimates are off.
+
+    Args:
+        console: The terminal.
+        model: Model of the latency.
+        reference_ms: Mean latency of the reference networks.
+        measured: Circumstances of the measurement.
+    """
     least, greatest = model.bounds()
     phase = "" if model.metric == "latency_ms" else f"{model.metric}: "
+    console.print(
+        f"{phase}networks of {model.space.name} take {least.value:.4g} to {greatest.value:.4g} ms"
+    )
 
     # Sigma is unknown where too few whole networks were measured.
-    spread = f", sigma {model.sigma:.3g} ms" if model.sigma is not None else ""
+    if model.sigma is None:
+        return
+    error = model.sigma / reference_ms
     console.print(
-        f"{phase}networks of {model.space.name} take {least.value:.4g} to"
-        f" {greatest.value:.4g} ms{spread}"
+        f"{phase}estimates of networks that were left out of the fit are off by {error:.1%}"
+        f" (sigma {model.sigma:.3g} ms)"
     )
-    if model.sigma is not None and model.sigma > _NOISY * reference_ms:
+    if error > _LARGEST_ERROR:
         console.print(
-            f"[yellow]sigma is {model.sigma / reference_ms:.0%} of a network's latency,"
-            f" and searches keep a margin of {MARGIN:g} sigma: a quiet machine or a longer --budget"
-            " reduces it[/yellow]"
+            f"[yellow]{phase}that is more than {_LARGEST_ERROR:.0%}, and searches keep a margin of"
+            f" {MARGIN:g} sigma: {_remedy(measured)}[/yellow]"
         )
+
+
+def _remedy(measured: Measurement) -> str:
+    """Return what makes estimates of a table better."""
+    if measured.stopped_by == "precision":
+        return "build the table while nothing else runs on the machine"
+    if measured.stopped_by == "interrupt":
+        return "let the build use its whole budget"
+    return (
+        f"--budget {2 * measured.budget_s:g}s measures more networks, and a quiet machine disturbs"
+        " them less"
+    )

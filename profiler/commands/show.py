@@ -56,8 +56,9 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
 def _print_models(console: Console, table: LookupTable, correction: str) -> None:
     """Print the ranges of latency, memory and energy."""
     space = get(table.space)
+    is_solved = table.measurement is not None and table.measurement.blocks == "solved"
     for metric in table.latency_metrics:
-        _print_latency(console, table.cost_model(space, metric, correction))
+        _print_latency(console, table.cost_model(space, metric, correction), is_solved)
 
     models = measured_models(table, space)
     if "memory_bytes" in models:
@@ -72,17 +73,26 @@ def _print_models(console: Console, table: LookupTable, correction: str) -> None
         )
 
 
-def _print_latency(console: Console, model: CostModel) -> None:
-    """Print the range of a latency, and the quality of its correction."""
+def _print_latency(console: Console, model: CostModel, is_solved: bool) -> None:
+    """Print the range of a latency, and the quality of its correction.
+
+    Args:
+        console: The terminal.
+        model: Model of the latency.
+        is_solved: Whether the costs of blocks were solved from whole networks.
+    """
     phase = "" if model.metric == "latency_ms" else f"{model.metric}: "
     console.print(f"{phase}networks take {_range(model, 'ms')}")
     if model.correction is not None:
         fitted = model.correction
+        begin = "the block sum with an intercept"
+        if is_solved and fitted.kind == "ridge":
+            # A solution begins with one rate for all multiply-accumulates.
+            begin = "MACs times one rate"
         console.print(
             f"{fitted.count} whole networks ({fitted.outliers} disturbed ones left out): sigma"
             f" {fitted.sigma:.3g} ms by the {fitted.kind} correction (residual"
-            f" {fitted.residual:.3g} ms), of the block sum with an intercept"
-            f" {fitted.naive_sigma:.3g} ms"
+            f" {fitted.residual:.3g} ms), of {begin} {fitted.naive_sigma:.3g} ms"
         )
         if fitted.scores:
             compared = ", ".join(f"{kind} {score:.3g} ms" for kind, score in fitted.scores.items())

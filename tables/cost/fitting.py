@@ -18,6 +18,7 @@ from tables.cost.ridge import (
     remove_noise,
     undisturbed_mask,
 )
+from tables.cost.solving import Solution, solve
 from tables.cost.sums import CostTable, SearchedSums, block_sums, correction_features, counted_sums
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def _latency_fitting(table: LookupTable, space: SearchSpace, plain: CostTable) -
         noise[timed] *= 1 - fraction
 
     costs = {key: cost.latency_ms for key, cost in table.blocks.items()}
-    return _Fitting(space, plain, costs, codes, latencies, table.seed, noise)
+    is_solved = table.measurement is not None and table.measurement.blocks == "solved"
+    return _Fitting(space, plain, costs, codes, latencies, table.seed, noise, is_solved)
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class _Fitting:
         values: Measured costs [n].
         seed: Seed of the folds.
         noise: Deviations [n] of the values themselves. None where they are unknown.
+        is_solved: Whether `costs` were solved from the networks.
     """
 
     space: SearchSpace
@@ -138,6 +141,7 @@ class _Fitting:
     values: Array
     seed: int
     noise: Array | None = None
+    is_solved: bool = False
 
     def fit(self, kind: str) -> tuple[CostTable, Correction]:
         """Fit a correction and return the corrected costs with it."""
@@ -185,6 +189,12 @@ class _Fitting:
         return undisturbed_mask(self.one_hot, self.residuals)
 
     def _fit_ridge(self) -> tuple[CostTable, Correction]:
+        if self.is_solved:
+            # Costs that were solved from the same networks explain them better than others: only
+            # networks that are left out of the solution show the error.
+            solution = solve(self.space, self.codes, self.values, self.noise)
+            return self._solved_sums(solution), solution.correction
+
         correction = fit_ridge(self.one_hot, self.sums, self.values, self.noise)
 
         if isinstance(self.plain, AdditiveTable):
@@ -196,6 +206,15 @@ class _Fitting:
         deltas_by_key = zip(self._keys, correction.deltas.tolist(), strict=True)
         costs = {key: self.costs[key] + delta for key, delta in deltas_by_key}
         return counted_sums(self.space, costs, correction.intercept), correction
+
+    def _solved_sums(self, solution: Solution) -> CostTable:
+        """Return sums of solved costs, to which every network adds the intercept once."""
+        costs = solution.own_costs
+        intercept = solution.correction.intercept
+        if self.space.additive:
+            plain = self.space.additive_table(lambda block: costs[block.key])
+            return AdditiveTable(plain.fixed + intercept, plain.terms)
+        return counted_sums(self.space, costs, intercept)
 
     def _fit_linear(self) -> tuple[CostTable, Correction]:
         from tables.cost.regression import fit_linear

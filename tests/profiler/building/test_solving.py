@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from profiler import Settings, build
-from profiler.building.solving import solve
 from spaces import ChainSpace
 from tables import LookupTable
+from tables.cost.solving import solve
 from tables.schema import check, table_schema
 
 NAMES: dict[str, Any] = {
@@ -43,6 +43,34 @@ def test_the_prior_is_the_devices_rate_where_nothing_else_is_known(
     found = solve(tiny, codes, tiny.additive_table(fake.truth)(codes))
     for key, cost in found.costs.items():
         assert cost == pytest.approx(fake.truth(tiny.all_blocks[key]), rel=0.02)
+
+
+@pytest.mark.parametrize("count", [60, 250])
+def test_sigma_is_the_error_of_networks_that_no_cost_was_solved_from(
+    fake: Any, tiny: ChainSpace, count: int
+) -> None:
+    rng = np.random.default_rng(2)
+    codes = tiny.sample(rng, 2000).astype(np.int64)
+    sums = tiny.additive_table(fake.truth)(codes)
+    # What no sum of blocks explains: each network is faster or slower by itself.
+    values = sums * (1 + 0.05 * rng.normal(size=len(codes)))
+
+    solution = solve(tiny, codes[:count], values[:count])
+    keys, counts = tiny.block_counts(codes[count:])
+    estimates = counts @ np.array([solution.costs[key] for key in keys])
+
+    error = np.sqrt(np.mean((estimates - values[count:]) ** 2))
+    assert solution.correction.sigma == pytest.approx(error, rel=0.2)
+
+
+def test_model_of_a_solved_table_has_the_sigma_of_its_solution(fake: Any, tiny: ChainSpace) -> None:
+    device = fake(4, noise=0.05)
+    device.times_blocks = False
+    table = build(tiny, device, Settings(budget_s=1, fewest_networks=8), **NAMES)
+    model = table.cost_model(tiny)
+    codes, latencies = table.network_latencies()
+    solution = solve(tiny, tiny.check(codes), latencies, table.network_noise())
+    assert model.sigma == solution.correction.sigma
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])

@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,11 +13,13 @@ import torch
 import spaces
 from profiler.backends.base import Conditions
 from profiler.backends.onnxruntime_session import OnnxRuntime, SessionRunner
+from profiler.commands.build import _remedy
 from profiler.commands.parameters import default_name, seconds
 from profiler.commands.plans import sized
 from spaces import ChainSpace
 from tables import LookupTable
 from tests.profiler.commands.running import TINIEST, RunProfiler, run
+from tests.steady import steady_table
 
 
 @pytest.mark.slow
@@ -126,6 +130,33 @@ def test_short_budgets_and_many_threads_are_pointed_out(tmp_path: Path) -> None:
     assert f"Warning: {threads} threads share {threads - 1} core" in done.stderr
     assert "a table needs at least 8 rounds" in done.stdout
     assert LookupTable.read(path).measured.rounds == 8
+
+
+def test_table_with_large_errors_is_pointed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The package has the command by the module's name.
+    module = sys.modules["profiler.commands.build"]
+    monkeypatch.setattr(module, "_LARGEST_ERROR", 0.0)
+    result = run("build", "--space", TINIEST, "--budget", "0.1s", "-o", str(tmp_path / "t.json"))
+
+    printed = " ".join(result.output.split())
+    assert "estimates of networks that were left out of the fit are off by" in printed
+    assert "that is more than 0%, and searches keep a margin of 1.64 sigma" in printed
+    assert "--budget 0.2s measures more networks" in printed
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "remedy"),
+    [
+        ("precision", "while nothing else runs"),
+        ("interrupt", "its whole budget"),
+        ("budget", "--budget 120s measures more networks"),
+    ],
+)
+def test_remedy_is_what_the_build_lacked(stopped_by: str, remedy: str) -> None:
+    measured = steady_table(spaces.get("spos-tiny")).measured
+    assert remedy in _remedy(replace(measured, stopped_by=stopped_by, budget_s=60.0))
 
 
 def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> None:

@@ -9,13 +9,21 @@ only as good as the prior.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaces.space import SearchSpace
-from tables.cost.ridge import fit_ridge
+from tables.cost.ridge import Correction, fit_ridge
+
+# Exponents of the prior costs in proportion to which deltas are expected: all alike, or larger ones
+# of large blocks. Leave-one-out errors select one.
+_POWERS = (0.0, 0.5, 1.0)
+
+# Fraction of the mean prior cost that counts for blocks below it: one without MACs takes time too.
+_LEAST_SCALE = 0.1
 
 
 @dataclass(frozen=True)
@@ -23,34 +31,51 @@ class Solution:
     """Solved block costs.
 
     Args:
-        costs: Block key -> cost of at least 0, in the unit of the values.
+        costs: Block key -> cost of at least 0, in the unit of the values; the intercept is spread
+            over the blocks.
+        own_costs: Block key -> cost without the intercept, by which sums are most accurate.
         occurrences: Block key -> number of networks that have the block.
         standard_error: Relative standard error of a network's fitted cost: residual x
             sqrt(features / n) / mean.
+        correction: The ridge, with a delta for each block; its residuals are of networks that are
+            left out of the solution.
     """
 
     costs: dict[str, float]
+    own_costs: dict[str, float]
     occurrences: dict[str, int]
     standard_error: float
+    correction: Correction
 
 
-def solve(space: SearchSpace, codes: NDArray[np.int64], values: NDArray[np.float64]) -> Solution:
+def solve(
+    space: SearchSpace,
+    codes: NDArray[np.int64],
+    values: NDArray[np.float64],
+    noise: NDArray[np.float64] | None = None,
+) -> Solution:
     """Solve for block costs that explain whole networks.
 
     Args:
         space: Space of the networks.
         codes: Codes [n, choices] of the networks; n is at least 3.
         values: Their costs [n].
+        noise: Known deviations [n] of the values themselves. None: 0.
     """
     keys, counts = space.block_counts(space.check(codes))
     macs = np.array([space.all_blocks[key].macs for key in keys], dtype=float)
     rate, constant = _fit_prior(counts @ macs, counts.sum(1).astype(float), values)
     prior = rate * macs + constant
-    correction = fit_ridge(counts.astype(float), counts @ prior, values)
+    relative = np.maximum(prior / prior.mean(), _LEAST_SCALE)
+    corrections = [
+        _scaled_ridge(counts, relative**power, counts @ prior, values, noise) for power in _POWERS
+    ]
+    correction = min(corrections, key=lambda correction: correction.residual)
 
     # The intercept belongs to every network; spread over all blocks, every sum includes it.
     intercept_per_block = correction.intercept / counts.sum(1).mean()
-    costs = np.maximum(prior + correction.deltas + intercept_per_block, 0.0)
+    own_costs = prior + correction.deltas
+    costs = np.maximum(own_costs + intercept_per_block, 0.0)
 
     # Blocks that occur equally often in all networks share one coefficient, the intercept.
     varying = int((counts.max(0) != counts.min(0)).sum())
@@ -60,9 +85,23 @@ def solve(space: SearchSpace, codes: NDArray[np.int64], values: NDArray[np.float
 
     return Solution(
         dict(zip(keys, costs.tolist(), strict=True)),
+        dict(zip(keys, own_costs.tolist(), strict=True)),
         dict(zip(keys, (counts > 0).sum(0).tolist(), strict=True)),
         float(error),
+        correction,
     )
+
+
+def _scaled_ridge(
+    counts: NDArray[Any],
+    scale: NDArray[np.float64],
+    prior: NDArray[np.float64],
+    values: NDArray[np.float64],
+    noise: NDArray[np.float64] | None,
+) -> Correction:
+    """Fit a ridge whose deltas have prior deviations in proportion to a scale [blocks]."""
+    scaled = fit_ridge(counts * scale, prior, values, noise)
+    return replace(scaled, deltas=scaled.deltas * scale)
 
 
 def _fit_prior(
