@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from torch import nn
 
 import oneshot.algorithms.spos
+import spaces
 from oneshot.algorithms.spos import PathAlgorithm
 from oneshot.commands import main
 from oneshot.data.epoch_order import OrderLoader
@@ -73,6 +74,35 @@ def test_ctrl_c_writes_a_checkpoint_to_go_on_from(
     resumed.before_step = steps.append  # type: ignore[method-assign]
     fit(resumed, images.train, tmp_path / "broken", seed=3)
     assert steps == list(range(step + 1, 12))
+    assert same(weights(resumed.model), weights(whole.model))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ensemble(members=2, space='nasbench201(cells=1, channels=4, input_size=16)')",
+        "nasbench1shot1(input_size=16, modules=1, stem_channels=8)",
+        "nds-resnet(depths=(1, 2), input_size=16, stem_channels=4, widths=(4, 8))",
+        "nds-resnext(depths=(1, 2), groups=(1, 2), input_size=16, stem_channels=4, widths=(8, 16))",
+    ],
+)
+def test_supernets_of_every_kind_resume_to_the_same_weights(
+    name: str, images: ImageData, tmp_path: Path, weights: Any, same: Any
+) -> None:
+    space = spaces.get(name)
+    recipe = Recipe(steps=4, batch_size=16, learning_rate=0.05)
+
+    def algorithm(seed: int) -> PathAlgorithm:
+        supernet = space.supernet(3, torch.Generator().manual_seed(seed))
+        return PathAlgorithm(supernet, recipe, Uniform(space, 3))
+
+    whole = algorithm(1)
+    fit(whole, images.train, tmp_path / "whole", seed=3)
+    with pytest.raises(Stopped):
+        fit(interrupted(algorithm(1), 1), images.train, tmp_path / "broken", seed=3)
+    resumed = algorithm(2)
+    fit(resumed, images.train, tmp_path / "broken", seed=3)
+
     assert same(weights(resumed.model), weights(whole.model))
 
 
