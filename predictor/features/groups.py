@@ -12,6 +12,7 @@ from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.features.chains import layers
 from predictor.features.costs import costs
 from predictor.features.labels import Labels
+from predictor.features.pairs import pairs
 from predictor.features.parts import part_sums
 from predictor.features.paths import sequences, statistics
 from predictor.features.propagation import propagation
@@ -35,12 +36,14 @@ class FeatureSet:
         propagation: Whether the propagation of signals is a group, in spaces without parts.
         costs_by_kind: Whether the costs have those of each kind of operation, where its width
             depends on the wiring.
+        pairs: Whether the pairs of operations that edges connect are a group, in spaces of cells.
     """
 
     values: bool = True
     parts: bool = False
     propagation: bool = False
     costs_by_kind: bool = False
+    pairs: bool = False
 
 
 _PLAIN = FeatureSet()
@@ -100,6 +103,8 @@ def _groups(space: SearchSpace, codes: Codes, chosen: FeatureSet) -> dict[str, N
         features["sequences"] = sequences(graphs, labels)
         if chosen.propagation:
             features["propagation"] = propagation(graphs, labels, space.operations)
+        if chosen.pairs and space.repeats_cells:
+            features["pairs"] = pairs(graphs, len(space.operations))
 
     if chosen.values:
         _add_values(features, space, codes)

@@ -54,7 +54,7 @@ class GaussianProcess(Predictor):
         self.values: NDArray[np.float64] | None = None
         self.auxiliary = AuxiliaryFeatures({})
         # Predictors of earlier versions have fewer. Each fit decides on the parts.
-        self.chosen = FeatureSet(propagation=True, costs_by_kind=True)
+        self.chosen = FeatureSet(propagation=True, costs_by_kind=True, pairs=True)
         # False only for predictors that were fitted before the distances of values counted.
         self.with_distances = True
         # Decided by each fit.

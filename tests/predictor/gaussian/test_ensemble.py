@@ -97,7 +97,8 @@ def test_files_from_before_have_one_process_on_ranks(tmp_path: Path) -> None:
     earlier = {
         name: value
         for name, value in config.items()
-        if name not in ("with_distances", "with_propagation", "with_costs_by_kind", "omitted")
+        if name
+        not in ("with_distances", "with_propagation", "with_costs_by_kind", "with_pairs", "omitted")
     }
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("kernel")}
     old = GaussianProcess(CELLS)
