@@ -56,6 +56,9 @@ class SearchSpace(BlockSpace, ABC):
     repeats_cells = False
     """Whether graphs show cells that are repeated over the network rather than all its layers."""
 
+    searches_wiring = False
+    """Whether choices connect the vertices of a cell, whose numbers are then arbitrary."""
+
     widths_follow_wiring = False
     """Whether the channels of operations depend on a cell's wiring, which graphs do not show."""
 

@@ -36,7 +36,8 @@ class FeatureSet:
         propagation: Whether the propagation of signals is a group, in spaces without parts.
         costs_by_kind: Whether the costs have those of each kind of operation, where its width
             depends on the wiring.
-        pairs: Whether the pairs of operations that edges connect are a group, in spaces of cells.
+        pairs: Whether the pairs of operations that edges connect are a group, where the choices
+            wire a cell (`SearchSpace.searches_wiring`).
     """
 
     values: bool = True
@@ -103,7 +104,7 @@ def _groups(space: SearchSpace, codes: Codes, chosen: FeatureSet) -> dict[str, N
         features["sequences"] = sequences(graphs, labels)
         if chosen.propagation:
             features["propagation"] = propagation(graphs, labels, space.operations)
-        if chosen.pairs and space.repeats_cells:
+        if chosen.pairs and space.searches_wiring:
             features["pairs"] = pairs(graphs, len(space.operations))
 
     if chosen.values:

@@ -48,6 +48,7 @@ class StackedModules(CellSpace):
     """
 
     irregular = True
+    searches_wiring = True
     widths_follow_wiring = True
 
     vertices = INNER

@@ -50,6 +50,7 @@ class RecurrentSpace(SearchSpace):
 
     head = "tokens"
     repeats_cells = True
+    searches_wiring = True
     repeats_blocks = True
 
     def __init__(

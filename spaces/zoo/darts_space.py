@@ -58,6 +58,7 @@ class DartsSpace(CellSpace):
     """
 
     operations_on_edges = True
+    searches_wiring = True
     search_keys_are_choices = False
 
     def __init__(self, name: str, skeleton: Skeleton, num_classes: int, auxiliary: bool):

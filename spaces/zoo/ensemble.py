@@ -63,6 +63,7 @@ class EnsembleSpace(SearchSpace):
         self.irregular = member.irregular
         self.repeats_cells = member.repeats_cells
         self.operations_on_edges = member.operations_on_edges
+        self.searches_wiring = member.searches_wiring
 
     def parts(self, codes: NDArray[Any]) -> list[NDArray[Any]]:
         """Return the codes of each member, [..., choices of a member], in their order."""

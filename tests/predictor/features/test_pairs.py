@@ -40,7 +40,8 @@ def test_numbers_of_vertices_do_not_matter() -> None:
     np.testing.assert_array_equal(*found["pairs"])
 
 
-def test_chains_have_no_pairs() -> None:
-    space = spaces.get("spos-tiny")
+@pytest.mark.parametrize("name", ["spos-tiny", "nasbench201"])
+def test_fixed_wirings_have_no_pairs(name: str) -> None:
+    space = spaces.get(name)
     codes = space.sample(np.random.default_rng(0), 3)
     assert "pairs" not in groups(space, codes, FeatureSet(pairs=True))
