@@ -39,4 +39,4 @@ def pairs(graphs: DenseGraphs, num_operations: int) -> NDArray[np.float32]:
 
     # Two small products: one einsum over four indices takes many times longer.
     counts = members.transpose(0, 2, 1) @ (edges.transpose(0, 2, 1) @ members)
-    return np.log1p(counts.reshape(len(counts), -1)).astype(np.float32)
+    return np.asarray(np.log1p(counts.reshape(len(counts), -1)), dtype=np.float32)
