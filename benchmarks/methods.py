@@ -299,11 +299,14 @@ def show(name: str, rows: list[Row]) -> None:
     for kind in dict.fromkeys(row.name for row in rows):
         scores = np.array([row.score for row in rows if row.name == kind])
         seconds = np.mean([row.cpu_seconds for row in rows if row.name == kind])
-        error = scores.std(ddof=1) / np.sqrt(len(scores)) if len(scores) > 1 else 0.0
+        mean = f"{scores.mean():.2f}"
+        # One score says nothing about its error.
+        if len(scores) > 1:
+            mean += f" +- {scores.std(ddof=1) / np.sqrt(len(scores)):.2f}"
         table.add_row(
             kind,
             str(len(scores)),
-            f"{scores.mean():.2f} +- {error:.2f}",
+            mean,
             f"{scores.min():.2f}",
             f"{scores.max():.2f}",
             f"{seconds:.0f}",

@@ -43,7 +43,9 @@ def test_a_file_of_an_earlier_run_is_shown_again(methods: ModuleType, tmp_path: 
     assert result.exit_code == 0, result.output
     # The mean and its error, s / sqrt(n) = sqrt(2) / sqrt(2).
     assert "91.00 +- 1.00" in result.output
+    # One score has no error.
     assert "80.50" in result.output
+    assert "80.50 +-" not in result.output
 
 
 def test_the_space_of_derived_sizes_has_five_decisions(methods: ModuleType) -> None:
