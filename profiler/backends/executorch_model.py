@@ -52,11 +52,7 @@ class ExecuTorch:
     prunes = True
 
     def __init__(self, conditions: Conditions):
-        # Its import uses what Python calls deprecated.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import executorch.runtime  # noqa: F401
-
+        _imported_runtime()
         check_processor(self.name, conditions)
         check_precision(self.name, conditions, PRECISIONS)
 
@@ -171,21 +167,30 @@ class LoadedNetwork:
     """
 
     def __init__(self, path: Path, threads: int | None = None):
-        from executorch.runtime import Runtime
-
+        runtime = _imported_runtime()
         if threads is not None:
             _set_threads(threads)
         _pool_is_held.set()
 
         # Kept: the method refers to both, and the runtime crashes once they are freed.
         self._content = path.read_bytes()
-        self._program = Runtime.get().load_program(self._content)
+        self._program = runtime.Runtime.get().load_program(self._content)
         self._method = self._program.load_method(_METHOD)
 
     def run(self, image: Tensor) -> Sequence[Tensor]:
         """Return the outputs for an image [batch, channels, height, width]."""
         outputs: Sequence[Tensor] = self._method.execute([image])
         return outputs
+
+
+def _imported_runtime() -> Any:
+    """Import the module of ExecuTorch's runtime."""
+    # The import uses what Python calls deprecated, and warns that it is experimental itself.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import executorch.runtime
+
+    return executorch.runtime
 
 
 def _set_threads(threads: int) -> None:

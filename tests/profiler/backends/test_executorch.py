@@ -1,5 +1,6 @@
 """ExecuTorch as a backend, which needs an environment of its own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ from tests.profiler.commands.running import TINIEST, run
 NEEDS = "needs executorch: pip install 'pathfit[executorch]'"
 
 
+def pool_threads() -> int:
+    """Return the number of threads of the process's pool, which earlier tests may hold."""
+    return int(ExecuTorch(Conditions("cpu")).executed()["threads"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
@@ -27,26 +33,29 @@ NEEDS = "needs executorch: pip install 'pathfit[executorch]'"
 )
 def test_executorch_computes_what_torch_does(name: str) -> None:
     pytest.importorskip("executorch", reason=NEEDS)
-    check_computes_what_torch_does(ExecuTorch, name)
+    check_computes_what_torch_does(
+        lambda conditions: ExecuTorch(replace(conditions, threads=pool_threads())), name
+    )
 
 
 @pytest.mark.slow
 def test_table_is_built_with_one_number_of_threads(tmp_path: Path) -> None:
     pytest.importorskip("executorch", reason=NEEDS)
     path = tmp_path / "t.json"
-    options = ("--backend", "executorch", "--threads", "1", "--budget", "0.3s")
+    threads = pool_threads()
+    options = ("--backend", "executorch", "--threads", str(threads), "--budget", "0.3s")
 
     built = run("build", "--space", TINIEST, *options, "-o", str(path))
 
     assert built.exit_code == 0, built.output
     table = LookupTable.read(path)
-    assert (table.conditions["backend"], table.conditions["threads"]) == ("executorch", 1)
+    assert (table.conditions["backend"], table.conditions["threads"]) == ("executorch", threads)
     assert table.measured.blocks == "solved"
 
     # The table's networks hold the pool.
     space = spaces.get(TINIEST)
     with pytest.raises(UnsupportedConditions, match="one pool of threads in a process, here with"):
-        ExecuTorch(Conditions("cpu", threads=2)).network_runner(
+        ExecuTorch(Conditions("cpu", threads=threads + 1)).network_runner(
             space, space.architecture([0, 0, 0])
         )
 
