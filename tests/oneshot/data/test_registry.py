@@ -188,7 +188,9 @@ def test_a_folder_is_found_by_its_path(photographs: Path) -> None:
 
 
 @pytest.mark.reference_data
-def test_packed_cifar10_is_a_plug_in(reference_data: Path) -> None:
+def test_packed_cifar10_is_a_plug_in(reference_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Another test may have loaded the file, and have undone what it registered.
+    monkeypatch.delitem(sys.modules, "pathfit_plugin_packed_cifar", raising=False)
     with registry.DATA.preserved():
         load_file(Path(__file__).parents[3] / "benchmarks" / "packed_cifar.py")
         data = load(f"packed-cifar10:{reference_data / 'images'}", (3, 32, 32), limit=200)
