@@ -1,10 +1,7 @@
 """The benchmarks of algorithms and of the search by gradients: their figures, and resuming them."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import click
@@ -23,20 +20,7 @@ from spaces.modules.elastic_supernet import extract
 from tables.benchmarks import Benchmark
 from tables.benchmarks.records import Records
 from tables.cost.model import counting_model
-
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A benchmark as a module; those beside it can be imported by it."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    found = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    monkeypatch.setitem(sys.modules, f"benchmark_{name}", module)
-    found.loader.exec_module(module)
-    return module
+from tests.benchmarks.scripts import script
 
 
 class Linear:

@@ -1,8 +1,6 @@
 """The benchmark of few-shot search: classes of its two halves, and its lines."""
 
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,22 +11,14 @@ from click.testing import CliRunner
 
 from oneshot.data.registry import DATA
 from spaces.threads import fixed_threads
-
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+from tests.benchmarks.scripts import script
 
 
 @pytest.fixture
 def few_shot(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The benchmark as a module, whose data sets and threads are gone afterwards."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    specification = importlib.util.spec_from_file_location("few_shot", FOLDER / "few_shot.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    monkeypatch.setitem(sys.modules, "few_shot", module)
     with DATA.preserved(), fixed_threads(torch.get_num_threads()):
-        specification.loader.exec_module(module)
-        yield module
+        yield script("few_shot", monkeypatch)
 
 
 def test_halves_have_no_class_in_common(few_shot: ModuleType) -> None:

@@ -1,8 +1,6 @@
 """The benchmark of methods next to random networks: its table, its space, its files."""
 
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,22 +10,14 @@ from click.testing import CliRunner
 
 import spaces
 from spaces.registry import SPACES
-
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+from tests.benchmarks.scripts import script
 
 
 @pytest.fixture
 def methods(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The benchmark as a module; those next to it can be imported by it."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    found = importlib.util.spec_from_file_location("benchmark_methods", FOLDER / "methods.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    monkeypatch.setitem(sys.modules, "benchmark_methods", module)
+    """The benchmark as a module; its spaces are gone afterwards."""
     with SPACES.preserved():
-        found.loader.exec_module(module)
-        yield module
+        yield script("methods", monkeypatch)
 
 
 def test_a_file_of_an_earlier_run_is_shown_again(methods: ModuleType, tmp_path: Path) -> None:
