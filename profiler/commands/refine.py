@@ -34,8 +34,8 @@ def refine(table: str, measured: Path, name: str | None, output: Path) -> None:
     networks; those with a standard error of more than 5%, on a busy device, are left out. `python
     -m profiler validate NEW --before TABLE` compares both versions.
     """
+    from profiler.refining import MAX_ERROR, without_unsteady
     from profiler.refining import refine as refine_table
-    from profiler.refining import without_unsteady
     from spaces.registry import get
     from tables.network_measurements import NetworkMeasurements
     from tables.store import load
@@ -50,7 +50,9 @@ def refine(table: str, measured: Path, name: str | None, output: Path) -> None:
     added = len(new.networks) - len(old.networks)
     unsteady = len(measurements.networks) - len(without_unsteady(measurements).networks)
     if unsteady:
-        click.echo(f"left out {unsteady} networks with standard errors of more than 5%")
+        click.echo(
+            f"left out {unsteady} networks with standard errors of more than {MAX_ERROR:.0%}"
+        )
     click.echo(
         f"added {added} of {len(measurements.networks)} networks to the {len(old.networks)} of"
         f" {old.name}; sigma {before:.4g} -> {after:.4g} ms"
