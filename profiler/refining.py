@@ -87,10 +87,7 @@ def without_unsteady(measurements: NetworkMeasurements) -> NetworkMeasurements:
     Raises:
         InvalidMeasurements: There is none.
     """
-    errors = [
-        measurements.error_ms(network) / measurements.latency_ms(network)
-        for network in measurements.networks
-    ]
+    errors = [measurements.relative_error(network) for network in measurements.networks]
     exact = tuple(
         network
         for network, error in zip(measurements.networks, errors, strict=True)

@@ -176,10 +176,13 @@ class NetworkMeasurements:
         """Return a network's median latency in the machine's state at the table's build."""
         return float(np.median(network.drift_corrected(self.reference_ms)))
 
+    def relative_error(self, network: MeasuredNetwork) -> float:
+        """Return the standard error of `latency_ms`, divided by it; 0 of a single round."""
+        return float(relative_errors(network.drift_corrected(self.reference_ms)))
+
     def error_ms(self, network: MeasuredNetwork) -> float:
         """Return the standard error of `latency_ms`; 0 of a single round, which has no spread."""
-        corrected = network.drift_corrected(self.reference_ms)
-        return float(relative_errors(corrected) * np.median(corrected))
+        return self.relative_error(network) * self.latency_ms(network)
 
     def check_matches(self, table: LookupTable) -> None:
         """Check that latencies compare with a table's.
