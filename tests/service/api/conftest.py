@@ -1,4 +1,4 @@
-"""Applications without an engine, checks of their problems, and evaluations to upload."""
+"""Applications without an engine, a search that is done, checks of problems, and evaluations."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,11 +12,19 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 import spaces
+from service.admission.tasks import SearchTask
 from service.app import create_app
 from service.context import service_of
 
 Problem = Callable[..., dict[str, Any]]
 Evaluations = Callable[..., dict[str, Any]]
+
+SEARCH = {
+    "space": "spos-tiny",
+    "device": "made-up",
+    "constraints": {"latency_ms": {"max": 1.0}},
+    "count": 3,
+}
 
 
 @pytest.fixture
@@ -71,3 +79,23 @@ def evaluations() -> Evaluations:
         }
 
     return make
+
+
+@pytest.fixture
+def finished_search(app: APIFlask, http: FlaskClient) -> tuple[str, dict[str, Any]]:
+    """A search that is done: its id and its full result."""
+    from oneshot.search.loop import run_search
+    from service.kinds.search import problem_of
+
+    service = service_of(app)
+    job_id = http.post("/search", json=SEARCH).json["id"]
+    job = service.store.leases.claim("e")
+    assert job is not None
+    task = SearchTask.from_dict(job.task)
+    result = run_search(problem_of(task), "random", options={"evaluations": 30}).to_dict(task.count)
+    service.store.jobs.report(job_id, 1, {"evaluated": 10, "planned": 30, "best": 0.5})
+    artifact = service.artifacts.write(job_id, 1, "result.json", json.dumps(result).encode())
+    service.store.jobs.finish(
+        job_id, 1, {key: value for key, value in result.items() if key != "candidates"}, artifact
+    )
+    return job_id, result
