@@ -152,7 +152,7 @@ def test_keys_of_nnis_counter_and_another_order_are_understood(
     assert list(parameters) == list(given)
     assert all(entry["_value"] == names[entry["_idx"]] for entry in parameters.values())
     # The choices of the space are in the order of the numbers.
-    search = tuner._trials.started()
+    search = tuner._search.trials.started()
     assert [parameters[f"LayerChoice{number}"]["_idx"] for number in range(5, 11)] == (
         search.batch[0].tolist()
     )
