@@ -6,13 +6,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from oneshot.compression.choosing import (
@@ -22,23 +21,16 @@ from oneshot.compression.choosing import (
     uniform_network,
 )
 from oneshot.compression.costs import MeasuredDevice, measure_sample
-from oneshot.compression.delivery import FinalLatencies, export_network, measure_again
-from oneshot.compression.folder import load_weights, save_weights
+from oneshot.compression.delivery import FinalLatencies, deliver_network, measure_again
+from oneshot.compression.distilled_networks import DistilledNetworks
 from oneshot.compression.loading import check_task
 from oneshot.compression.planning import MOST_SCORED, ScorePlan, time_scores, time_tuning
 from oneshot.compression.refinement import SearchedDevice, bound_limits
-from oneshot.compression.result import CompressionResult, NetworkRecord
+from oneshot.compression.result import CompressionResult
 from oneshot.compression.scoring import Scorer
 from oneshot.compression.settings import CompressionSettings
 from oneshot.compression.sizes import SizedData
-from oneshot.compression.training import Distillation, Sandwich
 from oneshot.errors import InvalidOption
-from oneshot.evaluation.recalibration import recalibrate
-from oneshot.retraining.network_training import plain_batches
-from oneshot.retraining.report import report_on_test
-from oneshot.training.execution import Execution
-from oneshot.training.fitting import fit
-from oneshot.training.passes import Passes
 from spaces.elastic.space import ElasticSpace
 from spaces.files import write_text
 from spaces.progress import Progress
@@ -50,10 +42,6 @@ if TYPE_CHECKING:
     from profiler.backends.base import Backend
     from spaces.architecture import Architecture
     from spaces.space import Codes
-
-# Batches, and images per batch, of the final pass for statistics of normalisation.
-_NORM_BATCHES = 200
-_NORM_BATCH = 250
 
 
 @dataclass
@@ -103,19 +91,25 @@ class Compression:
         device = self._measure()
         constraints = bound_limits(self.limits, self.space, device, self.margin)
 
-        trained = self._train_widths()
+        trained = self._networks.train_widths()
         searched = self._searched(device)
         choice = self._choose(constraints, trained, searched)
         if searched is not None:
             device = searched.device
             constraints = bound_limits(self.limits, self.space, device, self.margin)
         architecture = self.space.decode(choice.codes[None])[0]
-        network = self._fine_tune(architecture, trained)
+        network = self._networks.fine_tune(architecture, trained)
         return self._deliver(network, architecture, choice, constraints, device)
 
     @cached_property
     def _sized(self) -> SizedData:
         return SizedData(self.data, self.space.input_shape)
+
+    @cached_property
+    def _networks(self) -> DistilledNetworks:
+        return DistilledNetworks(
+            self.space, self._sized, self.task, self.settings, self.folder, self._step
+        )
 
     def _check(self) -> None:
         # Before the measurement, which takes minutes.
@@ -152,33 +146,6 @@ class Compression:
             )
         largest = max(limit.maximum for limit in self.limits if limit.table is not None)
         return MeasuredDevice(names.pop(), batches, largest)
-
-    def _train_widths(self) -> ElasticSpace:
-        """Return the space with weights that were trained at all widths."""
-        if not self.settings.supernet_epochs:
-            return self.space
-
-        folder = self.folder / "supernet"
-        weights = folder / "weights.safetensors"
-        # The weights are written last: where they are, the training is complete.
-        if not weights.exists():
-            supernet = self.space.supernet()
-            algorithm = Sandwich(
-                supernet,
-                self.space.network(self.space.original),
-                replace(self.settings.recipe, epochs=self.settings.supernet_epochs),
-                self.settings.distillation,
-                Passes(self.task),
-                self.settings.seed,
-            )
-            with self._step("train all widths") as progress:
-                self._fit(algorithm, self.data, folder, progress)
-            save_weights(supernet.model, weights)
-
-        # From the file in any case, so that a resumed compression has the same weights.
-        network = self.space.network(self.space.original)
-        load_weights(network, weights)
-        return self.space.with_weights(network)
 
     def _choose(
         self,
@@ -241,7 +208,7 @@ class Compression:
 
         tuning_s = 0.0
         # Uniform scaling is about as large as the network that will be found.
-        if not (self.folder / "network.safetensors").exists():
+        if not self._networks.is_fine_tuned:
             student = trained.decode(uniform_network(trained, constraints))[0]
             tuning_s = time_tuning(
                 trained.network(student),
@@ -249,7 +216,7 @@ class Compression:
                 self.data,
                 self.task,
                 self.settings,
-                self._augments,
+                self._networks.augments,
             )
 
         score_s = time_scores(scorer, codes)
@@ -262,59 +229,6 @@ class Compression:
         )
         plan.write(path)
         return plan
-
-    def _fine_tune(self, architecture: Architecture, trained: ElasticSpace) -> nn.Module:
-        weights = self.folder / "network.safetensors"
-        if not weights.exists():
-            data = self._sized.at(self.space.input_shape_of(architecture))
-            self._train(trained.network(architecture), data, weights)
-
-        # Always from the file, so that a resumed compression exports the same bytes.
-        network = trained.network(architecture)
-        load_weights(network, weights)
-        return network.eval()
-
-    def _train(self, network: nn.Module, data: ImageData, weights: Path) -> None:
-        with self._step("fine-tune") as progress:
-            if self.settings.epochs:
-                algorithm = Distillation(
-                    network,
-                    self.space.network(self.space.original),
-                    replace(self.settings.recipe, epochs=self.settings.epochs),
-                    self.settings.distillation,
-                    Passes(self.task),
-                    # Masks and boxes of both networks have to be of one image.
-                    self.space.input_shape[-1] if self.task.head == "classes" else None,
-                )
-                self._fit(algorithm, data, self.folder / "training", progress)
-
-            # Running averages lag behind the last weights, or are the original's without training.
-            size = min(_NORM_BATCH, len(data.train))
-            batches = plain_batches(
-                data.train, size, _NORM_BATCHES, self.settings.seed, torch.device("cpu")
-            )
-            recalibrate(network, batches, task=self.task)
-
-        save_weights(network, weights)
-
-    def _fit(
-        self, algorithm: Distillation, data: ImageData, folder: Path, progress: Progress
-    ) -> None:
-        fit(
-            algorithm,
-            data.train,
-            folder,
-            seed=self.settings.seed,
-            augment=self._augments,
-            execution=Execution(accelerator="cpu"),
-            progress=progress,
-        )
-
-    @property
-    def _augments(self) -> bool:
-        from oneshot.data.augmented import AUGMENTED_FROM
-
-        return len(self.data.train) >= AUGMENTED_FROM
 
     def _deliver(
         self,
@@ -340,26 +254,19 @@ class Compression:
                     seed=self.settings.seed,
                 )
 
-        records = []
-        names = ("original.onnx", "network.onnx")
+        files = [self.folder / "original.onnx", self.folder / "network.onnx"]
         with self._step("test and export"):
-            for index, (module, item) in enumerate(
-                zip((original, network), architectures, strict=True)
-            ):
-                path = self.folder / names[index]
-                export_network(self.space, self.task, module, path, item, self.data.classes)
-                shape = self.space.input_shape_of(item)
-                records.append(
-                    NetworkRecord(
-                        self.space.macs(item),
-                        self.space.params(item),
-                        path.stat().st_size,
-                        latencies.estimates_ms[index],
-                        latencies.measured_ms[index],
-                        report_on_test(module, self._sized.at(shape), task=self.task),
-                        shape,
-                    )
+            records = [
+                deliver_network(self.space, self._sized, self.task, *delivered)
+                for delivered in zip(
+                    (original, network),
+                    architectures,
+                    files,
+                    latencies.estimates_ms,
+                    latencies.measured_ms,
+                    strict=True,
                 )
+            ]
 
         result = CompressionResult(
             records[0],

@@ -1,4 +1,4 @@
-"""The end of a compression: both networks measured next to each other, and exported."""
+"""The end of a compression: both networks measured next to each other, exported and tested."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from oneshot.compression.costs import MeasuredDevice, time_networks
+from oneshot.compression.result import NetworkRecord
+from oneshot.compression.sizes import SizedData
 from oneshot.errors import InvalidRun
 from oneshot.export.comparison import TOLERANCE, compare
 from oneshot.export.inputs import NetworkInputs
 from oneshot.export.onnx import write_onnx
+from oneshot.retraining.report import report_on_test
 from spaces.files import replacing
 
 if TYPE_CHECKING:
@@ -74,6 +77,44 @@ def measure_again(
     measured = np.median(times.ratios, axis=1) * device.reference_ms
     return FinalLatencies(
         model.estimate(architectures).tolist(), measured.tolist(), model.sigma, fit.mape(values)
+    )
+
+
+def deliver_network(
+    space: ElasticSpace,
+    data: SizedData,
+    task: Task,
+    network: nn.Module,
+    architecture: Architecture,
+    path: Path,
+    estimate_ms: float | None,
+    measured_ms: float | None,
+) -> NetworkRecord:
+    """Export and test a network.
+
+    Args:
+        space: Space of the network.
+        data: Data set at the input sizes of the space.
+        task: Task of the network.
+        network: The network, in evaluation mode.
+        architecture: Its architecture.
+        path: ONNX file that is written.
+        estimate_ms: Estimated latency; None without a latency limit.
+        measured_ms: Measured latency; None without a latency limit.
+
+    Raises:
+        InvalidRun: The exported model has other outputs.
+    """
+    shape = space.input_shape_of(architecture)
+    export_network(space, task, network, path, architecture, data.at(space.input_shape).classes)
+    return NetworkRecord(
+        space.macs(architecture),
+        space.params(architecture),
+        path.stat().st_size,
+        estimate_ms,
+        measured_ms,
+        report_on_test(network, data.at(shape), task=task),
+        shape,
     )
 
 
