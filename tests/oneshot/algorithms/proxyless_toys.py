@@ -1,14 +1,24 @@
-"""Models whose best path is known, and images of three classes."""
+"""Models whose best path is known, a small space of chains, and images of three classes."""
 
+from pathlib import Path
+
+import pytest
 import torch
 from torch import Tensor, nn
 
+import spaces
 from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.proxyless.algorithm import Proxyless
 from oneshot.algorithms.proxyless.options import ProxylessOptions
 from oneshot.data.images import ImageSplit
+from oneshot.search.constraint import Limit
 from oneshot.training.recipe import Recipe
 from spaces.modules.choices import LayerChoice
+
+TINY = (
+    "proxylessnas-tiny(channels=(8, 12), first_channels=8, head_channels=16, input_size=8,"
+    " repeats=(2, 2), strides=(1, 2))"
+)
 
 
 class Zero(nn.Module):
@@ -79,4 +89,27 @@ def algorithm(
     return Proxyless(
         Setting(model, recipe, split(96, 1), 192, seed=seed, **setting),  # type: ignore[arg-type]
         options,
+    )
+
+
+def constrained(
+    seed: int,
+    options: ProxylessOptions,
+    maximum: float,
+    folder: Path | None = None,
+    epochs: int = 8,
+) -> Proxyless:
+    """A search on a space of chains under a limit on MACs."""
+    space = spaces.get(TINY)
+    limit = Limit("flops", maximum).bind(space, lambda name: pytest.fail(name))
+    model = space.supernet(3, torch.Generator().manual_seed(seed))
+    return algorithm(
+        model,
+        options,
+        seed,
+        epochs,
+        space=space,
+        constraint=limit,
+        folder=folder,
+        tensorboard=folder is not None,
     )

@@ -1,38 +1,26 @@
-"""ProxylessNAS finds what it should, keeps its constraint, and goes on where it was stopped."""
+"""ProxylessNAS finds what it should, in one process and in two."""
 
-import json
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import spaces
-from oneshot.algorithms.decoding import most_probable
 from oneshot.algorithms.epochs import read_epochs
-from oneshot.algorithms.hardware import Lagrange, MultiplyLog, hardware_term
-from oneshot.algorithms.proxyless.algorithm import Proxyless
+from oneshot.algorithms.hardware import hardware_term
 from oneshot.algorithms.proxyless.options import ProxylessOptions
-from oneshot.errors import Infeasible, InvalidOption
-from oneshot.search.constraint import Constraint, Limit
-from oneshot.training import Stopped, fit
+from oneshot.errors import InvalidOption
+from oneshot.training import fit
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
 from spaces.errors import NotAdditive
 from spaces.modules.choices import LayerChoice
-from tables import LookupTable
 from tables.cost.model import counting_model
-from tests.oneshot.algorithms.proxyless_toys import Net, Residual, algorithm, split
+from tests.oneshot.algorithms.proxyless_toys import TINY, Net, Residual, algorithm, split
 
 FAST = {"arch_optim_lr": 0.1, "grad_update_arch_param_every": 1, "warmup_epochs": 1}
-TINY = (
-    "proxylessnas-tiny(channels=(8, 12), first_channels=8, head_channels=16, input_size=8,"
-    " repeats=(2, 2), strides=(1, 2))"
-)
 
 
 def found(options: ProxylessOptions, seed: int, folder: Path, epochs: int = 10) -> dict[str, str]:
@@ -128,191 +116,6 @@ def test_the_schedule_begins_anew_behind_the_warm_up() -> None:
     assert sorted(rates[:12], reverse=True) == rates[:12]
 
 
-# Interruptions
-
-
-def interrupted(search: Proxyless, step: int) -> Proxyless:
-    """The search, with Ctrl-C in the middle of an update."""
-    loss = search.loss
-
-    def losing(images: Any, labels: Any, now: int, engine: Any) -> Any:
-        if now == step:
-            os.kill(os.getpid(), signal.SIGINT)
-        return loss(images, labels, now, engine)
-
-    search.loss = losing  # type: ignore[method-assign]
-    return search
-
-
-def constrained(
-    seed: int,
-    options: ProxylessOptions,
-    maximum: float,
-    folder: Path | None = None,
-    epochs: int = 8,
-) -> Proxyless:
-    """A search on a space of chains under a limit on MACs."""
-    space = spaces.get(TINY)
-    limit = Limit("flops", maximum).bind(space, lambda name: pytest.fail(name))
-    model = space.supernet(3, torch.Generator().manual_seed(seed))
-    return algorithm(
-        model,
-        options,
-        seed,
-        epochs,
-        space=space,
-        constraint=limit,
-        folder=folder,
-        tensorboard=folder is not None,
-    )
-
-
-@pytest.mark.parametrize(
-    ("options", "step"),
-    [
-        ({"binary_mode": "full_v2"}, 20),
-        ({"binary_mode": "two"}, 27),
-        ({"learning": "reinforce", "reward_paths": 3}, 21),
-    ],
-)
-def test_a_resumed_search_ends_with_the_same_result(
-    options: dict[str, Any], step: int, tmp_path: Path
-) -> None:
-    """Weights, logits, Adam's state, multiplier, baseline and generator, bit for bit; and the same
-    log.
-    """
-    settings = ProxylessOptions(
-        arch_optim_lr=0.05, grad_update_arch_param_every=2, warmup_epochs=1, **options
-    )
-    middle = 0.5 * sum(bound.value for bound in counting_model(spaces.get(TINY), "macs").bounds())
-
-    def run(name: str, stop: int | None = None) -> tuple[Proxyless, dict[str, Any]]:
-        search = constrained(3, settings, middle, tmp_path / name, 5)
-        images = split(192, side=8)
-        search.held_out.images = split(96, 1, side=8)
-        if stop is not None:
-            interrupted(search, stop)
-        fit(search, images, tmp_path / name, seed=3)
-        return search, torch.load(tmp_path / name / "last.ckpt", weights_only=True)
-
-    whole, wanted = run("whole")
-    with pytest.raises(Stopped):
-        run("broken", step)
-    resumed, got = run("broken")
-    assert json.dumps(plain(wanted)) == json.dumps(plain(got))
-    assert resumed.codes() == whole.codes()
-    assert read_epochs(tmp_path / "broken") == read_epochs(tmp_path / "whole")
-    assert len(read_epochs(tmp_path / "whole")) == 5
-    moved = whole.mutator.state_dict()["logits.0"]
-    assert not torch.allclose(
-        moved, constrained(3, settings, middle).mutator.state_dict()["logits.0"]
-    )
-
-
-def plain(state: Any) -> Any:
-    """A checkpoint with its tensors as lists."""
-    if isinstance(state, torch.Tensor):
-        return [str(state.dtype), state.tolist()]
-    if isinstance(state, dict):
-        return {str(key): plain(value) for key, value in state.items()}
-    return [plain(value) for value in state] if isinstance(state, list | tuple) else state
-
-
-# Costs and constraints
-
-
-@pytest.mark.parametrize(("seed", "share"), [(0, 0.35), (1, 0.35), (2, 0.35), (0, 0.7)])
-def test_the_constraint_is_met_and_used(seed: int, share: float, tmp_path: Path) -> None:
-    """The returned network's cost is below the limit and within 5% of it, and the expectation
-    follows it.
-    """
-    least, greatest = (bound.value for bound in counting_model(spaces.get(TINY), "macs").bounds())
-    maximum = least + share * (greatest - least)
-    options = ProxylessOptions(arch_optim_lr=0.1, grad_update_arch_param_every=1, warmup_epochs=1)
-    search = constrained(seed, options, maximum)
-    search.held_out.images = split(96, 1, side=8)
-    fit(search, split(192, side=8), tmp_path, seed=seed)
-    report = search.report()
-    assert 0.95 * maximum <= report["predicted_cost"] <= maximum
-    assert report["expected_cost"] == pytest.approx(maximum, rel=0.05)
-    assert report["hardware"]["form"] == "lagrange"
-
-
-def test_a_latency_of_a_table_is_met_with_its_margin(table: LookupTable, tmp_path: Path) -> None:
-    space = spaces.get("spos-tiny")
-    cost = table.cost_model(space, "latency_ms")
-    least, greatest = (bound.value for bound in cost.bounds())
-    maximum = (least + greatest) / 2
-    constraint = Limit("latency_ms", maximum, "made-up").bind(space, lambda name: table)
-    logs = [np.random.default_rng(1).normal(size=count) for count in space.candidates]
-    codes = most_probable(logs, constraint)
-    assert cost.sigma
-    assert constraint.met(codes[None])[0]
-    assert maximum * 0.95 <= float(constraint.upper(codes[None])[0]) <= maximum
-    assert isinstance(Lagrange(maximum, "ms").excess(torch.tensor(1.0)), torch.Tensor)
-
-
-def test_the_decoded_architecture_is_the_most_probable_one_that_fits() -> None:
-    """Against all architectures of the space, with and without a lower edge; an impossible limit is
-    refused.
-    """
-    space = spaces.get(TINY)
-    cost = counting_model(space, "macs")
-    rows = np.concatenate(list(space.enumerate_codes()))
-    costs = cost.estimate(rows)
-    for seed in range(6):
-        rng = np.random.default_rng(seed)
-        logs = [np.log(rng.dirichlet(np.ones(count))) for count in space.candidates]
-        maximum = float(np.quantile(costs, rng.uniform(0.05, 1)))
-        constraint = Constraint("macs", maximum, cost)
-        chances = np.sum([log[rows[:, column]] for column, log in enumerate(logs)], axis=0)
-        for within in (0.05, 1.0):
-            fits = (costs <= maximum) & (costs >= maximum * (1 - within))
-            best = chances[fits].max()
-            codes = most_probable(logs, constraint, within)
-            chance = sum(log[code] for log, code in zip(logs, codes, strict=True))
-            # Costs are rounded up to 1/20000 of what the limit leaves.
-            assert best - 0.05 <= chance <= best + 1e-9
-            assert cost.estimate(codes[None])[0] <= maximum
-    least = float(costs.min())
-    assert cost.estimate(most_probable(logs, Constraint("macs", least, cost))[None])[0] == least
-    with pytest.raises(Infeasible):
-        most_probable(logs, Constraint("macs", least - 1, cost))
-
-
-@pytest.mark.parametrize("form", ["mul#log", "add#linear"])
-def test_a_target_makes_the_found_network_cheaper(form: str, tmp_path: Path) -> None:
-    """The same search with and without: the stronger the term, the lower the expected cost."""
-    space = spaces.get(TINY)
-    cost = counting_model(space, "params")
-    ends = []
-    for factor in (0.0, 1.0):
-        options = ProxylessOptions(
-            form=form, arch_optim_lr=0.1, grad_update_arch_param_every=1, warmup_epochs=1,
-            linear_weight=2 * factor, log_beta=8 * factor, log_alpha=1.0,
-        )  # fmt: skip
-        search = algorithm(space.supernet(3), options, 0, 6, space=space, cost=cost)
-        search.held_out.images = split(96, 1, side=8)
-        fit(search, split(192, side=8), tmp_path / str(factor), seed=0)
-        ends.append(search.report()["expected_cost"])
-    assert ends[1] < 0.9 * ends[0]
-
-
-def test_few_milliseconds_are_told_in_microseconds(table: LookupTable) -> None:
-    space = spaces.get("spos-tiny")
-    cost = table.cost_model(space, "latency_ms")
-    term = hardware_term("mul#log", cost, 0.5)
-    assert isinstance(term, MultiplyLog)
-    assert term.unit == "microseconds"
-    assert term.to_dict()["scale"] == 1e3
-    at_reference = term(torch.tensor(2.0), torch.tensor(0.5))
-    assert float(at_reference) == pytest.approx(0.2 * 2.0)
-    wanted = 0.2 * 2.0 * (np.log(800.0) / np.log(500.0)) ** 0.3
-    assert float(term(torch.tensor(2.0), torch.tensor(0.8))) == pytest.approx(wanted, rel=1e-6)
-    linear = hardware_term("add#linear", cost, 0.5)
-    assert float(linear(torch.tensor(2.0), torch.tensor(0.6))) == pytest.approx(2.0 + 0.1 * 0.2)
-
-
 def test_mistakes_are_named() -> None:
     space = spaces.get(TINY)
     cost = counting_model(space, "macs")
@@ -372,9 +175,6 @@ def test_reinforce_needs_no_sums_over_choices(tmp_path: Path) -> None:
     fit(search, split(192), tmp_path, seed=0)
     assert search.mutator.decided()["outer"] == "1"
     assert search.report()["expected_cost"] is None
-
-
-# Several processes
 
 
 @pytest.mark.slow
