@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import spaces
 from profiler.backends.base import Conditions
@@ -20,6 +22,7 @@ NETWORKS = (
     "nasbench201(cells=1, channels=4)",
     "ofa-mobilenetv3(input_size=64)",
 )
+CHAINS = ("spos-tiny", "proxylessnas-tiny", "ofa-mobilenetv3(input_size=64)", "nasbench-macro")
 
 
 def needs(package: str, extra: str) -> None:
@@ -27,10 +30,33 @@ def needs(package: str, extra: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*NETWORKS, "ofa-mobilenetv3(input_size=64, head=ssdlite)"])
+@pytest.mark.parametrize(
+    "name",
+    ["nasbench201(cells=1, channels=4)", "ofa-mobilenetv3(input_size=64, head=ssdlite)"],
+)
 def test_litert_computes_what_torch_does(name: str) -> None:
     needs("litert_torch", "litert")
     check_computes_what_torch_does(LiteRt, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHAINS)
+def test_litert_joins_blocks_that_compute_what_torch_does(name: str) -> None:
+    needs("litert_torch", "litert")
+    space = spaces.get(name)
+    architecture = space.architecture(space.sample(np.random.default_rng(0), 1)[0])
+    backend = LiteRt(Conditions("cpu", batch=2, seed=3))
+
+    runner = backend.network_runner(space, architecture)
+    assert runner.whole() > 0
+
+    image = space.random_input(architecture, 2, torch.Generator().manual_seed(3))
+    blocks = [backend.joined.module(block) for block in space.blocks(architecture)]
+    with torch.no_grad():
+        expected = nn.Sequential(*blocks)(image).numpy()
+    (output,) = runner.outputs()
+    largest = float(np.abs(expected).max())
+    np.testing.assert_allclose(output, expected, rtol=1e-3, atol=1e-4 * largest)
 
 
 @pytest.mark.slow
