@@ -10,7 +10,7 @@ importance) and against that uniformly narrower network trained from scratch for
 With `--fastnas PYTHON`, the Python of another environment (see `compress_fastnas.py`), against
 FastNAS of NVIDIA Model Optimizer as well, fine-tuned in the same way.
 With `--latency`, limits of 70% and 50% of the original's latency follow, next to the network of the
-same latency that a limit of multiply-accumulates finds.
+same latency that a limit of multiply-accumulates finds; `--no-counts` leaves out the others.
 
 `--estimates` measures the errors of latency estimates alone: of 30 networks that were not measured
 for them, and of ten that a search found. On a busy machine it is run as `chrt -f 10 python ...`.
@@ -57,7 +57,10 @@ BACKENDS = ("onnxruntime", "torch")
     multiple=True,
     default=(60, 40),
     show_default=True,
-    help="Limits of multiply-accumulates.",
+    help="Limits of multiply-accumulates, of the original's.",
+)
+@click.option(
+    "--counts/--no-counts", default=True, show_default=True, help="Limits of --percent as well."
 )
 @click.option("--images", type=int, default=None, help="Training images.")
 @click.option("--epochs", type=int, default=None, help="Epochs of the original.")
@@ -83,6 +86,7 @@ def main(
     names: tuple[str, ...],
     seeds: int,
     percents: tuple[int, ...],
+    counts: bool,
     latency: bool,
     estimates: bool,
     fastnas: Path | None,
@@ -105,7 +109,8 @@ def main(
                 continue
 
             study.record("original", "", study.original)
-            _count_limits(study, percents, fastnas)
+            if counts:
+                _count_limits(study, percents, fastnas)
             if latency:
                 _latency_limits(study)
 
