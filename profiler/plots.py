@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spaces.chains.additive import AdditiveTable
 from spaces.files import replacing
 from spaces.registry import get
-from tables.cost.fitting import drift_corrected_networks
+from tables.cost.corrected import drift_corrected_networks
 from tables.cost.model import CostModel
 from tables.lookup_table import LookupTable
 from tables.metrics import MARGIN
@@ -76,7 +76,7 @@ def _plot_networks(axes: Axes, table: LookupTable, model: CostModel) -> None:
         axes.set_title("no whole networks in this table")
         return
 
-    codes, measured = drift_corrected_networks(table, model.space, model.block_sum)
+    codes, measured = drift_corrected_networks(table, model.space)
     predicted = model.estimate(codes)
 
     # Disturbed samples would squeeze the others into a corner.

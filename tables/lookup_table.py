@@ -93,6 +93,11 @@ class LookupTable:
         """Metrics of the latencies that it has: `latency_ms`, or one of each phase."""
         return tuple(f"{phase}_ms" for phase in self.phases) or ("latency_ms",)
 
+    @property
+    def is_solved(self) -> bool:
+        """Whether the costs of blocks were solved from the table's whole networks."""
+        return self.measurement is not None and self.measurement.blocks == "solved"
+
     def at_phase(self, phase: str) -> LookupTable:
         """Return the table of one phase alone, with its whole networks and references.
 

@@ -45,7 +45,7 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
         rows.add_row(key, latency, spread, samples, macs, str(cost.params), memory)
 
     console.print(rows)
-    if table.measurement is not None and table.measurement.blocks == "solved":
+    if table.is_solved:
         console.print("the runtime fuses blocks: their costs are solved from whole networks")
     if table.measurement is not None and table.measurement.blocks == "adapted":
         console.print("costs are adapted from other devices' tables by a few measured networks")
@@ -56,9 +56,8 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
 def _print_models(console: Console, table: LookupTable, correction: str) -> None:
     """Print the ranges of latency, memory and energy."""
     space = get(table.space)
-    is_solved = table.measurement is not None and table.measurement.blocks == "solved"
     for metric in table.latency_metrics:
-        _print_latency(console, table.cost_model(space, metric, correction), is_solved)
+        _print_latency(console, table.cost_model(space, metric, correction), table.is_solved)
 
     models = measured_models(table, space)
     if "memory_bytes" in models:
@@ -86,7 +85,7 @@ def _print_latency(console: Console, model: CostModel, is_solved: bool) -> None:
     if model.correction is not None:
         fitted = model.correction
         begin = "the block sum with an intercept"
-        if is_solved and fitted.kind == "ridge":
+        if is_solved:
             # A solution begins with one rate for all multiply-accumulates.
             begin = "MACs times one rate"
         console.print(

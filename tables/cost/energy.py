@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tables.cost.fitting import corrected_energies
+from tables.cost.corrected import corrected_energies
 from tables.cost.latency import FEWEST_NETWORKS, check_blocks, check_correction
 from tables.cost.model import CostModel
+from tables.cost.solved_fitting import mean_power
 from tables.cost.sums import block_sums
 from tables.errors import MissingFigures
 
@@ -23,7 +24,7 @@ def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridg
     """Build the model of the energy of one run in millijoules.
 
     energy = power x sum of block latencies + a correction, which is fitted as the latency's is
-    (`tables.cost.fitting`). The power is the mean of all measured networks; deviations of single
+    (`tables.cost.corrected`). The power is the mean of all measured networks; deviations of single
     candidates are in the correction. Counters measure the energy of the whole device, its idle
     components included, and are too slow for single blocks.
 
@@ -57,8 +58,7 @@ def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridg
     codes = space.check(np.array([sample.codes for sample in samples], dtype=np.int64))
     energies = np.array([sample.energy_mj for sample in samples], dtype=np.float64)
     latencies = block_sums(space, lambda block: table.blocks[block.key].latency_ms)(codes)
-    # Least squares through the origin; millijoules per millisecond are watts.
-    power = float(energies @ latencies / (latencies @ latencies))
+    power = mean_power(energies, latencies)
     if not power > 0:
         raise MissingFigures(table.name, METRIC, "its counter stood still while the networks ran")
 
@@ -68,5 +68,5 @@ def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridg
     if correction == "none":
         return CostModel(space, METRIC, plain, None, table.name, block_sum=plain)
 
-    corrected, fitted = corrected_energies(space, costs, codes, energies, correction, table.seed)
+    corrected, fitted = corrected_energies(table, space, costs, correction)
     return CostModel(space, METRIC, corrected, fitted.sigma, table.name, fitted, plain)

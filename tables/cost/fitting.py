@@ -1,163 +1,97 @@
-"""Block sums with a correction that is fitted on the whole networks of a table."""
+"""Block sums with a correction that is fitted on whole networks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaces.chains.additive import AdditiveTable
-from tables.cost.ridge import (
-    Correction,
-    disturbance_slope,
-    fit_ridge,
-    remove_noise,
-    undisturbed_mask,
-)
-from tables.cost.solving import Solution, solve
+from tables.cost.ridge import Correction, fit_ridge, remove_noise, undisturbed_mask
 from tables.cost.sums import CostTable, SearchedSums, block_sums, correction_features, counted_sums
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
-    from tables.lookup_table import LookupTable
 
 Array: TypeAlias = NDArray[np.float64]
 Codes: TypeAlias = NDArray[np.signedinteger[Any]]
+Mask: TypeAlias = NDArray[np.bool_]
 
 CORRECTIONS = ("ridge", "linear", "mlp", "lstm")
 """The kinds of corrections; only the ridge needs numpy alone."""
 
-_COMPARED = ("ridge", "linear", "mlp")
-"""Kinds of which `best` selects: a recurrent network takes seconds to minutes for its folds."""
-
-
-def corrected_sums(
-    table: LookupTable, space: SearchSpace, plain: CostTable, kind: str
-) -> tuple[CostTable, Correction]:
-    """Fit a correction of latencies on a table's whole networks.
-
-    Args:
-        table: Lookup table with networks of this space.
-        space: Space of the architectures.
-        plain: The plain block sums.
-        kind: One of `CORRECTIONS`, or `best`: of ridge, linear and mlp the one with the smallest
-            5-fold residuals.
-
-    Returns:
-        The corrected costs and the fitted correction; with `best`, its scores are those of all
-        kinds.
-    """
-    return _fit(_latency_fitting(table, space, plain), kind)
-
-
-def corrected_energies(
-    space: SearchSpace,
-    costs: Mapping[str, float],
-    codes: Codes,
-    energies: Array,
-    kind: str,
-    seed: int,
-) -> tuple[CostTable, Correction]:
-    """Fit a correction of energies, as `corrected_sums` does of latencies.
-
-    Args:
-        space: Space of the architectures.
-        costs: Block key -> energy by its latency, for every key of the space.
-        codes: Codes [n, choices] of the measured networks.
-        energies: Energies [n] of one run of each.
-        kind: One of `CORRECTIONS`, or `best`.
-        seed: Seed of the folds.
-    """
-    plain = block_sums(space, lambda block: costs[block.key])
-    return _fit(_Fitting(space, plain, costs, space.check(codes), energies, seed), kind)
-
-
-def drift_corrected_networks(
-    table: LookupTable, space: SearchSpace, plain: CostTable
-) -> tuple[Codes, Array]:
-    """Return codes [n, choices] and latencies [n] of networks as corrections are fitted on them.
-
-    Drift is divided out, and so are disturbances of single runs as far as the networks' own blocks
-    show them.
-    """
-    fitting = _latency_fitting(table, space, plain)
-    return fitting.codes, fitting.values
-
-
-def _fit(fitting: _Fitting, kind: str) -> tuple[CostTable, Correction]:
-    if kind != "best":
-        return fitting.fit(kind)
-
-    # By the same folds for all kinds, and never by the residuals that they were fitted on.
-    scores = {candidate: fitting.fold_error(candidate) for candidate in _COMPARED}
-    corrected, correction = fitting.fit(min(scores, key=lambda candidate: scores[candidate]))
-    return corrected, replace(correction, scores=scores)
-
-
-def _latency_fitting(table: LookupTable, space: SearchSpace, plain: CostTable) -> _Fitting:
-    network_codes, latencies = table.network_latencies()
-    codes = space.check(network_codes)
-    noise = table.network_noise()
-    sums: Array = plain(codes)
-
-    disturbance = table.network_disturbance(sums)
-    if disturbance is not None:
-        timed = ~np.isnan(disturbance)
-        excess = np.log(latencies[timed] / sums[timed])
-        # A network has a fraction of the disturbance of its blocks: the slope of one on the other.
-        fraction = disturbance_slope(np.log(disturbance[timed]), excess)
-        latencies[timed] /= disturbance[timed] ** fraction
-        # That fraction may be the reason why its runs differ: only the remainder is proven noise.
-        noise[timed] *= 1 - fraction
-
-    costs = {key: cost.latency_ms for key, cost in table.blocks.items()}
-    is_solved = table.measurement is not None and table.measurement.blocks == "solved"
-    return _Fitting(space, plain, costs, codes, latencies, table.seed, noise, is_solved)
-
 
 @dataclass(frozen=True)
-class _Fitting:
-    """The data that corrections are fitted on.
+class Fitting:
+    """The data that corrections are fitted on; the costs of blocks do not depend on them.
 
     Args:
         space: Space of the architectures.
-        plain: Plain sums of `costs`.
         costs: Block key -> cost.
         codes: Codes [n, choices] of the measured networks.
         values: Measured costs [n].
         seed: Seed of the folds.
         noise: Deviations [n] of the values themselves. None where they are unknown.
-        is_solved: Whether `costs` were solved from the networks.
     """
 
     space: SearchSpace
-    plain: CostTable
     costs: Mapping[str, float]
     codes: Codes
     values: Array
     seed: int
     noise: Array | None = None
-    is_solved: bool = False
 
     def fit(self, kind: str) -> tuple[CostTable, Correction]:
-        """Fit a correction and return the corrected costs with it."""
+        """Fit a correction on the undisturbed networks.
+
+        Args:
+            kind: One of `CORRECTIONS`.
+
+        Returns:
+            The corrected costs, and the correction.
+        """
+        # A ridge leaves disturbed networks out itself, and counts them.
         if kind == "ridge":
             return self._fit_ridge()
-        return self._fit_linear() if kind == "linear" else self._fit_network(kind)
+
+        corrected, intercept, deltas = self.restrict(self.mask)._fit_regression(kind)
+        return corrected, replace(self._describe(kind), intercept=intercept, deltas=deltas)
 
     def fold_error(self, kind: str) -> float:
-        """Return the root mean square of the cross-validated residuals of a kind."""
-        from tables.cost.regression import fold_residuals
+        """Return the root mean square of the cross-validated residuals of a kind.
 
-        mask = self.mask
-        one_hot = self.one_hot[mask]
-        block_costs = self.block_costs[mask]
-        residuals = fold_residuals(kind, one_hot, block_costs, self.values[mask], self.seed)
-        return float(np.sqrt(np.mean(residuals**2)))
+        Each network is estimated by a fit on the other folds.
+        """
+        errors = []
+        for fitting, test in self._folds:
+            if kind == "ridge":
+                corrected, _ = fitting._fit_ridge()
+            else:
+                corrected, *_ = fitting._fit_regression(kind)
+            errors.append(self.values[test] - corrected(self.codes[test]))
+        return float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
+
+    def restrict(self, rows: Mask) -> Self:
+        """Return the data of some networks alone.
+
+        Args:
+            rows: Which networks [n] remain.
+        """
+        return replace(
+            self,
+            codes=np.asfortranarray(self.codes[rows]),
+            values=self.values[rows],
+            noise=None if self.noise is None else self.noise[rows],
+        )
+
+    @cached_property
+    def plain(self) -> CostTable:
+        """Sums of block costs."""
+        return block_sums(self.space, lambda block: self.costs[block.key])
 
     @cached_property
     def sums(self) -> Array:
@@ -177,24 +111,26 @@ class _Fitting:
         return correction_features(self.space, self.codes)
 
     @cached_property
-    def block_costs(self) -> Array:
-        """Contributions [n, blocks] of the blocks to the block sums."""
-        from tables.cost.regression import block_costs_of
-
-        return block_costs_of(self.space, self.codes, self.costs)
-
-    @cached_property
-    def mask(self) -> NDArray[np.bool_]:
+    def mask(self) -> Mask:
         """Which networks [n] were not disturbed."""
         return undisturbed_mask(self.one_hot, self.residuals)
 
-    def _fit_ridge(self) -> tuple[CostTable, Correction]:
-        if self.is_solved:
-            # Costs that were solved from the same networks explain them better than others: only
-            # networks that are left out of the solution show the error.
-            solution = solve(self.space, self.codes, self.values, self.noise)
-            return self._solved_sums(solution), solution.correction
+    @cached_property
+    def _folds(self) -> list[tuple[Self, NDArray[np.int64]]]:
+        """Data of the networks outside each fold, and the positions of those within it."""
+        from tables.cost.regression import fold_numbers
 
+        undisturbed = np.flatnonzero(self.mask)
+        folds = fold_numbers(len(undisturbed), self.seed)
+
+        pairs = []
+        for fold in range(folds.max() + 1):
+            train = self.mask.copy()
+            train[undisturbed[folds == fold]] = False
+            pairs.append((self.restrict(train), undisturbed[folds == fold]))
+        return pairs
+
+    def _fit_ridge(self) -> tuple[CostTable, Correction]:
         correction = fit_ridge(self.one_hot, self.sums, self.values, self.noise)
 
         if isinstance(self.plain, AdditiveTable):
@@ -207,61 +143,62 @@ class _Fitting:
         costs = {key: self.costs[key] + delta for key, delta in deltas_by_key}
         return counted_sums(self.space, costs, correction.intercept), correction
 
-    def _solved_sums(self, solution: Solution) -> CostTable:
-        """Return sums of solved costs, to which every network adds the intercept once."""
-        costs = solution.own_costs
-        intercept = solution.correction.intercept
-        if self.space.additive:
-            plain = self.space.additive_table(lambda block: costs[block.key])
-            return AdditiveTable(plain.fixed + intercept, plain.terms)
-        return counted_sums(self.space, costs, intercept)
+    def _fit_regression(self, kind: str) -> tuple[CostTable, float, Array]:
+        """Fit another kind on all networks; return corrected costs, intercept and deltas."""
+        if kind == "linear":
+            return self._fit_linear()
+        return self._fit_network(kind), 0.0, np.zeros(0)
 
-    def _fit_linear(self) -> tuple[CostTable, Correction]:
-        from tables.cost.regression import fit_linear
+    def _fit_linear(self) -> tuple[CostTable, float, Array]:
+        from tables.cost.regression import block_costs_of, fit_linear
 
-        intercept, slopes = fit_linear(self.block_costs[self.mask], self.values[self.mask])
-        correction = replace(self._describe("linear"), intercept=intercept, deltas=slopes)
+        block_costs = block_costs_of(self.space, self.codes, self.costs)
+        intercept, slopes = fit_linear(block_costs, self.values)
 
         if isinstance(self.plain, AdditiveTable):
             # A slope scales the whole term, so that the corrected costs stay additive.
             terms = [term * slope for term, slope in zip(self.plain.terms, slopes, strict=True)]
-            return AdditiveTable(intercept, terms), correction
+            return AdditiveTable(intercept, terms), intercept, slopes
 
         slopes_by_key = zip(self._keys, slopes.tolist(), strict=True)
         costs = {key: self.costs[key] * slope for key, slope in slopes_by_key}
-        return counted_sums(self.space, costs, intercept), correction
+        return counted_sums(self.space, costs, intercept), intercept, slopes
 
-    def _fit_network(self, kind: str) -> tuple[CostTable, Correction]:
+    def _fit_network(self, kind: str) -> CostTable:
         """Fit a perceptron or a recurrent network."""
         from tables.cost.regression import NETWORKS, block_costs_of
 
-        predict = NETWORKS[kind](self.block_costs[self.mask], self.values[self.mask], self.seed)
+        block_costs = block_costs_of(self.space, self.codes, self.costs)
+        predict = NETWORKS[kind](block_costs, self.values, self.seed)
         # A network is no sum over choices: its bounds have to be searched for.
-        corrected = SearchedSums(
+        return SearchedSums(
             self.space, lambda codes: predict(block_costs_of(self.space, codes, self.costs))
         )
-        return corrected, self._describe(kind)
 
     def _describe(self, kind: str) -> Correction:
         """Return the correction of a regression without its coefficients."""
         mask = self.mask
         residual = self.fold_error(kind)
-        residuals = self.residuals[mask]
-        count = len(residuals)
-        noise = None if self.noise is None else self.noise[mask]
+        count = int(mask.sum())
 
         return Correction(
             intercept=0.0,
             deltas=np.zeros(0),
-            sigma=remove_noise(residual, count, noise),
-            # A leave-one-out residual from the mean is n / (n - 1) times the plain one.
-            naive_sigma=float(residuals.std() * count / (count - 1)),
+            sigma=remove_noise(residual, count, None if self.noise is None else self.noise[mask]),
+            naive_sigma=self._naive_sigma,
             penalty=0.0,
             count=count,
-            outliers=int((~mask).sum()),
+            outliers=len(mask) - count,
             residual=residual,
             kind=kind,
         )
+
+    @property
+    def _naive_sigma(self) -> float:
+        """Deviation of the undisturbed networks from block sums with an intercept."""
+        residuals = self.residuals[self.mask]
+        # A leave-one-out residual from the mean is n / (n - 1) times the plain one.
+        return float(residuals.std() * len(residuals) / (len(residuals) - 1))
 
     @property
     def _keys(self) -> list[str]:

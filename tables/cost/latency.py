@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from spaces.errors import UnknownName
 from tables.conditions import LENGTHS
-from tables.cost.fitting import CORRECTIONS, corrected_sums
+from tables.cost.corrected import corrected_sums
+from tables.cost.fitting import CORRECTIONS
 from tables.cost.model import CostModel
 from tables.cost.sums import block_sums
 from tables.errors import MissingBlock, MissingFigures
@@ -55,7 +56,7 @@ def latency_model(
     if correction == "none" or table.sigma_ms is not None or not has_networks:
         return CostModel(space, metric, plain, table.sigma_ms, table.name, block_sum=plain)
 
-    corrected, fitted = corrected_sums(table, space, plain, correction)
+    corrected, fitted = corrected_sums(table, space, correction)
     return CostModel(space, metric, corrected, fitted.sigma, table.name, fitted, plain)
 
 

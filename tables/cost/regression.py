@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tables.cost.recurrent import fit_recurrent
-from tables.cost.ridge import fit_ridge
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
@@ -110,39 +109,14 @@ NETWORKS: Mapping[str, Callable[[Array, Array, int], Predict]] = {
 """Kind of correction -> function that fits its network."""
 
 
-def fold_residuals(
-    kind: str, features: Array, block_costs: Array, values: Array, seed: int
-) -> Array:
-    """Return cross-validated residuals [n] of a kind of correction.
+def fold_numbers(count: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold [count] of each network, at random.
 
-    Each network is predicted by the fit on the other folds.
+    Folds are of equal size to within one network; there are at most `FOLDS`.
 
     Args:
-        kind: `ridge`, `linear`, `mlp` or `lstm`.
-        features: Features [n, features], for the ridge.
-        block_costs: Contributions [n, blocks] to the block sums.
-        values: Measured costs [n].
-        seed: Seed of the folds and of a network's weights.
+        count: Number of networks.
+        seed: Seed of the folds.
     """
-    residuals = np.empty(len(values))
-
-    # Folds of equal size to within one network, at random.
-    folds = np.random.default_rng(seed).permutation(len(values)) % min(FOLDS, len(values))
-
-    for fold in range(folds.max() + 1):
-        test = folds == fold
-        train = folds != fold
-
-        if kind == "ridge":
-            ridge = fit_ridge(features[train], block_costs[train].sum(1), values[train])
-            sums = block_costs[test].sum(1)
-            predicted = sums + ridge.intercept + features[test] @ ridge.deltas
-        elif kind == "linear":
-            intercept, slopes = fit_linear(block_costs[train], values[train])
-            predicted = intercept + block_costs[test] @ slopes
-        else:
-            predict = NETWORKS[kind](block_costs[train], values[train], seed)
-            predicted = predict(block_costs[test])
-
-        residuals[test] = values[test] - predicted
-    return residuals
+    folds: NDArray[np.int64] = np.random.default_rng(seed).permutation(count) % min(FOLDS, count)
+    return folds

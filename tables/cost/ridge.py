@@ -6,7 +6,7 @@ for each (choice, candidate), with the deltas shrunk towards 0. The penalty is s
 estimated, by leave-one-out residuals in closed form (Allen's PRESS). Samples that the machine
 disturbed lie many deviations off, also from the prediction of a fit without them; they are left out
 and counted. A disturbance of a network's run also affects the blocks timed within it, so their
-excess over the table is divided out first (`tables.cost.fitting`), as far as the two correlate.
+excess over the table is divided out first (`tables.cost.corrected`), as far as the two correlate.
 
 A residual contains the model's error and the noise of the sample that it is compared with. A search
 promises the median of many runs, which is free of that noise: sigma^2 = residual^2 - noise^2. The
@@ -82,7 +82,23 @@ def fit_ridge(
         noise: Known deviations [n] of the values themselves. None: 0.
     """
     residuals = np.asarray(values, dtype=float) - prior
-    mask = undisturbed_mask(features, residuals)
+    return fit_undisturbed(features, residuals, undisturbed_mask(features, residuals), noise)
+
+
+def fit_undisturbed(
+    features: NDArray[Any],
+    residuals: Array,
+    mask: NDArray[np.bool_],
+    noise: NDArray[Any] | None = None,
+) -> Correction:
+    """Fit a ridge correction on the networks that were not disturbed.
+
+    Args:
+        features: Features [n, features] of all networks.
+        residuals: Measured costs [n] minus block sums.
+        mask: Networks [n] of the fit, as `undisturbed_mask` returns them.
+        noise: Known deviations [n] of the values themselves. None: 0.
+    """
     correction = _ridge(features[mask], residuals[mask])
 
     # A search promises the median of many runs, which the noise of single samples is not in.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.space import SearchSpace
-from tables.cost.ridge import Correction, fit_ridge
+from tables.cost.ridge import Correction, fit_undisturbed, undisturbed_mask
 
 # Exponents of the prior costs in proportion to which deltas are expected: all alike, or larger ones
 # of large blocks. Leave-one-out errors select one.
@@ -39,6 +39,7 @@ class Solution:
             sqrt(features / n) / mean.
         correction: The ridge, with a delta for each block; its residuals are of networks that are
             left out of the solution.
+        mask: Whether a network [n] was undisturbed, so that the costs were solved from it.
     """
 
     costs: dict[str, float]
@@ -46,6 +47,7 @@ class Solution:
     occurrences: dict[str, int]
     standard_error: float
     correction: Correction
+    mask: NDArray[np.bool_]
 
 
 def solve(
@@ -67,10 +69,9 @@ def solve(
     rate, constant = _fit_prior(counts @ macs, counts.sum(1).astype(float), values)
     prior = rate * macs + constant
     relative = np.maximum(prior / prior.mean(), _LEAST_SCALE)
-    corrections = [
-        _scaled_ridge(counts, relative**power, counts @ prior, values, noise) for power in _POWERS
-    ]
-    correction = min(corrections, key=lambda correction: correction.residual)
+    residuals = values - counts @ prior
+    fits = [_scaled_ridge(counts, relative**power, residuals, noise) for power in _POWERS]
+    correction, mask = min(fits, key=lambda fit: fit[0].residual)
 
     # The intercept belongs to every network; spread over all blocks, every sum includes it.
     intercept_per_block = correction.intercept / counts.sum(1).mean()
@@ -89,19 +90,25 @@ def solve(
         dict(zip(keys, (counts > 0).sum(0).tolist(), strict=True)),
         float(error),
         correction,
+        mask,
     )
 
 
 def _scaled_ridge(
     counts: NDArray[Any],
     scale: NDArray[np.float64],
-    prior: NDArray[np.float64],
-    values: NDArray[np.float64],
+    residuals: NDArray[np.float64],
     noise: NDArray[np.float64] | None,
-) -> Correction:
-    """Fit a ridge whose deltas have prior deviations in proportion to a scale [blocks]."""
-    scaled = fit_ridge(counts * scale, prior, values, noise)
-    return replace(scaled, deltas=scaled.deltas * scale)
+) -> tuple[Correction, NDArray[np.bool_]]:
+    """Fit a ridge whose deltas have prior deviations in proportion to a scale [blocks].
+
+    Returns:
+        The correction, and the networks [n] that it was fitted on.
+    """
+    features = counts * scale
+    mask = undisturbed_mask(features, residuals)
+    scaled = fit_undisturbed(features, residuals, mask, noise)
+    return replace(scaled, deltas=scaled.deltas * scale), mask
 
 
 def _fit_prior(
