@@ -6,6 +6,7 @@ any time gets the same result.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -35,7 +36,7 @@ class RecordedDevice:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> RecordedDevice:
         """Read the JSON object of a task."""
-        files = [FileReference(**file) for file in value["files"]]
+        files = tuple(FileReference(**file) for file in value["files"])
         return cls(value["name"], value["benchmark"], files)
 
 
@@ -128,20 +129,21 @@ class SearchTask:
 
     def to_dict(self) -> JsonObject:
         """Return the JSON object that `from_dict` reads."""
-        return asdict(self)
+        return _json_object(self)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> SearchTask:
         """Read the JSON object that `to_dict` returned."""
-        # Tasks of older versions have no benchmark.
-        files = [FileReference(**file) for file in value.get("benchmark_files", ())]
         fields = _with_files(value, "table", "predictor", "supernet")
+        # Tasks of older versions have no benchmark.
+        files = value.get("benchmark_files", ())
+        fields["benchmark_files"] = tuple(FileReference(**file) for file in files)
         device = value.get("device")
         fields["device"] = None if device is None else RecordedDevice.from_dict(device)
         # Tasks of older versions are not verified.
         verify = value.get("verify")
         fields["verify"] = None if verify is None else VerifyTask.from_dict(verify)
-        return cls(**{**fields, "benchmark_files": files})
+        return cls(**_with_tuples(fields, "objectives", "charges", "under"))
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ class PredictorTask:
 
     def to_dict(self) -> JsonObject:
         """Return the JSON object that `from_dict` reads."""
-        return asdict(self)
+        return _json_object(self)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> PredictorTask:
@@ -237,7 +239,7 @@ class RetrainTask:
 
     def to_dict(self) -> JsonObject:
         """Return the JSON object that `from_dict` reads."""
-        return asdict(self)
+        return _json_object(self)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> RetrainTask:
@@ -287,12 +289,13 @@ class PipelineTask:
 
     def to_dict(self) -> JsonObject:
         """Return the JSON object that `from_dict` reads."""
-        return asdict(self)
+        return _json_object(self)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> PipelineTask:
         """Read the JSON object that `to_dict` returned."""
-        return cls(**{**value, "files": [LinkedFile.from_dict(file) for file in value["files"]]})
+        files = tuple(LinkedFile.from_dict(file) for file in value["files"])
+        return cls(**{**_with_tuples(value, "stages"), "files": files})
 
 
 @dataclass(frozen=True)
@@ -305,6 +308,7 @@ class MeasureTask:
         library: Id of the library that is to have it.
         export_for: Id of the agent for which an engine exports blocks first; None exports nothing.
         version: Version of Pathfit that accepted the job.
+        gave_up: Whether the job no longer waits for its agent.
     """
 
     measuring: JsonObject
@@ -312,10 +316,11 @@ class MeasureTask:
     library: str
     export_for: str | None = None
     version: str = __version__
+    gave_up: bool = False
 
     def to_dict(self) -> JsonObject:
         """Return the JSON object that `from_dict` reads."""
-        return asdict(self)
+        return _json_object(self)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> MeasureTask:
@@ -345,7 +350,19 @@ class Admission:
     agent: str | None = None
 
 
+def _json_object(task: Task) -> JsonObject:
+    # Tuples become the lists that JSON has, so that what is written equals what is stored.
+    value: JsonObject = json.loads(json.dumps(asdict(task)))
+    return value
+
+
 def _with_files(value: Mapping[str, Any], *names: str) -> JsonObject:
     # A file that is not set remains None.
     files = {name: value[name] and FileReference(**value[name]) for name in names}
     return {**value, **files}
+
+
+def _with_tuples(value: Mapping[str, Any], *names: str) -> JsonObject:
+    # JSON has lists; tasks have tuples, so that what is read equals what was written. Tasks of
+    # older versions may lack a name.
+    return {**value, **{name: tuple(value[name]) for name in names if name in value}}

@@ -24,11 +24,11 @@ class Measure:
         """Export the blocks of a `MeasureTask` for an agent without torch.
 
         Raises:
-            DeviceAway: The task exports nothing: it reaches an engine only where its agent was
-                given up.
+            DeviceAway: The agent was given up, or the task exports nothing, so that it reaches an
+                engine for no other reason.
         """
         measuring = MeasureTask.from_dict(task)
-        if measuring.export_for is None:
+        if measuring.gave_up or measuring.export_for is None:
             raise DeviceAway(f"the device that was to measure {measuring.name!r} is away")
 
         exported = _export(measuring.measuring, context)
