@@ -64,6 +64,8 @@ class EnsembleSpace(SearchSpace):
         self.repeats_cells = member.repeats_cells
         self.operations_on_edges = member.operations_on_edges
         self.searches_wiring = member.searches_wiring
+        self.widths_follow_wiring = member.widths_follow_wiring
+        self.blocks_are_modules = member.blocks_are_modules
 
     def parts(self, codes: NDArray[Any]) -> list[NDArray[Any]]:
         """Return the codes of each member, [..., choices of a member], in their order."""

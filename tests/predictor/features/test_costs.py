@@ -26,6 +26,19 @@ def test_costs_by_kind_are_sums_over_blocks(name: str) -> None:
         assert row[1] == pytest.approx(space.params(architecture))
 
 
+def test_costs_by_kind_of_an_ensemble_are_sums_over_its_members() -> None:
+    member = spaces.get("nasbench101")
+    ensemble = spaces.get("ensemble(space='nasbench101', members=2)")
+    first, second = member.sample(np.random.default_rng(0), 10).reshape(2, 5, -1)
+
+    values = costs(ensemble, np.asfortranarray(np.concatenate([first, second], 1)), by_kind=True)
+
+    members = [costs(member, np.asfortranarray(codes), by_kind=True) for codes in (first, second)]
+    expected = np.expm1(members[0]) + np.expm1(members[1])
+    assert values.shape[1] > 2
+    assert np.expm1(values) == pytest.approx(expected)
+
+
 def test_costs_by_kind_tell_widths_apart() -> None:
     """Equal operations and lengths of paths, but channels that are shared by two vertices."""
     space = spaces.get("nasbench101")
