@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot.errors import InvalidOption
 from oneshot.strategies.aging import changed_once
 from oneshot.strategies.base import Strategy
 from oneshot.strategies.evolution import check_probability
@@ -39,6 +40,9 @@ class SimulatedAnnealing(Strategy):
         temperature: Temperature of the first step, in units of the score; at 0 the walk only moves
             to architectures that are as good or better.
         cooling: Factor from one step's temperature to the next, between 0 and 1.
+
+    Raises:
+        InvalidOption: The temperature is negative or infinite, or the cooling is no factor.
     """
 
     def __init__(
@@ -52,6 +56,10 @@ class SimulatedAnnealing(Strategy):
     ):
         super().__init__(problem, rng)
         check_probability("annealing", "cooling", cooling)
+        if not 0 <= temperature < math.inf:
+            raise InvalidOption(
+                f"annealing: temperature must be at least 0 and finite, not {temperature!r}"
+            )
         self.evaluations = evaluations
         self.temperature = temperature
         self.cooling = cooling

@@ -50,7 +50,8 @@ class Proxyless(Strategy):
 
     Raises:
         InvalidGuide: The guide's score has no gradient; the kinds that have one are named.
-        InvalidOption: No evaluation would be left to verify, or a rate or temperature is 0.
+        InvalidOption: No evaluation would be left to verify, or a rate or temperature is not
+            positive.
     """
 
     def __init__(
@@ -81,8 +82,8 @@ class Proxyless(Strategy):
             )
 
         for name, value in (("learning_rate", learning_rate), ("temperature", temperature)):
-            if value == 0:
-                raise InvalidOption(f"proxyless: {name} must be positive, not 0")
+            if not value > 0:
+                raise InvalidOption(f"proxyless: {name} must be positive, not {value!r}")
 
         self.relaxed = _relaxed_score(problem)
         self._spent = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -90,7 +91,7 @@ def make(
 
     Raises:
         UnknownName: No strategy has this name.
-        InvalidOption: An option is unknown, of the wrong kind or not positive.
+        InvalidOption: An option is unknown, of the wrong kind, not positive or not finite.
     """
     check_options(name, options)
     return STRATEGIES.get(name)(problem, rng, **options)
@@ -108,6 +109,10 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
         is_count = type(defaults[key]) is int
         if value < 0 or (is_count and value == 0):
             raise InvalidOption(f"{name}: {key} must be positive, not {value!r}")
+
+        # No comparison with a value that is not a number is true.
+        if not value < math.inf:
+            raise InvalidOption(f"{name}: {key} must be finite, not {value!r}")
 
         # Larger ones do not fit into the sizes of arrays and queues.
         if is_count and value >= _MAX_COUNT:

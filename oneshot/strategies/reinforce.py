@@ -40,7 +40,7 @@ class Reinforce(Strategy):
         decay: Decay of the moving mean and deviation, below 1.
 
     Raises:
-        InvalidOption: The learning rate is 0, or the decay is not below 1.
+        InvalidOption: The learning rate is not positive, or the decay is not below 1.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Reinforce(Strategy):
     ):
         super().__init__(problem, rng)
         check_probability("reinforce", "decay", decay)
-        if decay == 1 or learning_rate == 0:
+        if decay == 1 or not learning_rate > 0:
             raise InvalidOption("reinforce: decay must be below 1 and learning_rate above 0")
 
         self.evaluations = evaluations

@@ -109,3 +109,15 @@ def test_cooling_above_one_is_refused(toy: Any, tiny: ChainSpace) -> None:
         InvalidOption, match=r"annealing: cooling must be between 0 and 1, not 1\.5"
     ):
         make("annealing", problem, np.random.default_rng(0), {"cooling": 1.5})
+
+
+@pytest.mark.parametrize("temperature", [-0.1, math.nan, math.inf])
+def test_temperature_that_is_negative_or_infinite_is_refused(
+    toy: Any, tiny: ChainSpace, temperature: float
+) -> None:
+    problem = SearchProblem(tiny, toy(tiny))
+    with pytest.raises(
+        InvalidOption,
+        match=rf"annealing: temperature must be at least 0 and finite, not {temperature!r}",
+    ):
+        SimulatedAnnealing(problem, np.random.default_rng(0), temperature=temperature)

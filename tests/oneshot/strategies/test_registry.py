@@ -1,5 +1,6 @@
 """Names and options of strategies, and strategies of one's own."""
 
+import math
 import subprocess
 import sys
 import textwrap
@@ -96,6 +97,16 @@ def test_the_alias_is_the_strategy(toy: Any, tiny: ChainSpace) -> None:
             "evolution",
             {"mutation_probability": -0.1},
             "evolution: mutation_probability must be positive, not -0.1",
+        ),
+        (
+            "predictor-loop",
+            {"exploration": math.inf},
+            "predictor-loop: exploration must be finite, not inf",
+        ),
+        (
+            "predictor-loop",
+            {"exploration": math.nan},
+            "predictor-loop: exploration must be finite, not nan",
         ),
         (
             "evolution",
