@@ -14,8 +14,8 @@ from oneshot.compression.result import NetworkRecord
 from oneshot.compression.sizes import SizedData
 from oneshot.errors import InvalidRun
 from oneshot.export.comparison import TOLERANCE, compare
+from oneshot.export.conversion import write_onnx
 from oneshot.export.inputs import NetworkInputs
-from oneshot.export.onnx import write_onnx
 from oneshot.retraining.report import report_on_test
 from spaces.files import replacing
 

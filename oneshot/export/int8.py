@@ -14,8 +14,9 @@ from oneshot.data.structured import is_single
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.evaluation.calibration import CALIBRATION_IMAGES, calibration_batches
 from oneshot.evaluation.tallies import tally_of
+from oneshot.export.conversion import OPSET
 from oneshot.export.inputs import INPUT
-from oneshot.export.onnx import OPSET, export
+from oneshot.export.onnx import export
 from oneshot.export.onnx_network import OnnxNetwork
 from profiler.backends.onnx_quantisation import integer_operators, quantised
 from spaces.errors import PathfitError

@@ -63,8 +63,8 @@ def main() -> None:
     # The exporter of the pinned torch uses deprecated functions of its dependencies.
     warnings.simplefilter("ignore")
     from oneshot.export.comparison import TOLERANCE, compare
+    from oneshot.export.conversion import write_onnx
     from oneshot.export.inputs import NetworkInputs
-    from oneshot.export.onnx import write_onnx
     from spaces import __version__
     from spaces.registry import get
 

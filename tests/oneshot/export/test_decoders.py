@@ -10,9 +10,9 @@ import torch
 
 import spaces
 from oneshot.errors import InvalidOption
+from oneshot.export.conversion import write_onnx
 from oneshot.export.decoding import NamedDecoder, decoding_space
 from oneshot.export.inputs import NetworkInputs
-from oneshot.export.onnx import write_onnx
 
 LENGTH = 8
 

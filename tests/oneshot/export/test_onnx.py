@@ -15,7 +15,8 @@ import spaces
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.export import onnx as exporting
 from oneshot.export.comparison import TOLERANCE, compare
-from oneshot.export.onnx import OPSET, Export, export, operators, write_onnx
+from oneshot.export.conversion import OPSET, operators, write_onnx
+from oneshot.export.onnx import Export, export
 from oneshot.run import Run
 from oneshot.run_settings import RunSettings
 from spaces import Architecture, ChainSpace

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 import spaces
 from oneshot.errors import InvalidRun
 from oneshot.export.comparison import TOLERANCE, compare
+from oneshot.export.conversion import write_onnx
 from oneshot.export.inputs import NetworkInputs
-from oneshot.export.onnx import write_onnx
 from profiler.backends.onnx_model import OnnxModelRunner
 from spaces import LayerChoice, Repeat
 
