@@ -21,9 +21,9 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.binding import bare
 from oneshot.nni.device import chosen_device
+from oneshot.nni.loader_source import LoaderSource
 from oneshot.nni.logged_proxyless import LoggedProxyless
 from oneshot.nni.overriding import refuse_overrides
-from oneshot.nni.trainer import _LoaderSource
 from oneshot.search.constraint import Constraint
 from oneshot.training import checkpoint
 from oneshot.training.execution import Execution
@@ -173,7 +173,7 @@ class ProxylessNasTrainer:
         setting = Setting(
             model,
             recipe,
-            _LoaderSource(valid_loader, len(valid_loader)),  # type: ignore[arg-type]
+            LoaderSource(valid_loader, len(valid_loader)),  # type: ignore[arg-type]
             len(train_loader),  # type: ignore[arg-type]
             seed,
             cost=cost,
@@ -210,7 +210,7 @@ class ProxylessNasTrainer:
 
             fit(
                 self.algorithm,
-                _LoaderSource(self.train_loader, len(self.train_loader)),  # type: ignore[arg-type]
+                LoaderSource(self.train_loader, len(self.train_loader)),  # type: ignore[arg-type]
                 folder,
                 seed=self.seed,
                 execution=execution,

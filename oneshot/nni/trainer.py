@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.binding import bare
 from oneshot.mutators.mutator import Mutator
 from oneshot.nni.device import chosen_device
+from oneshot.nni.loader_source import LoaderSource, count_batches
 from oneshot.nni.mutator import SPOSSupernetTrainingMutator
-from oneshot.training.algorithm import Algorithm
-from oneshot.training.engine import Engine
+from oneshot.nni.trainer_steps import TrainerSteps
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
-from oneshot.training.recipe import Recipe
 from spaces.files import write_text
 
 _log = logging.getLogger(__name__)
@@ -86,7 +84,7 @@ class SPOSSupernetTrainer:
         if mutator is not None and bare(mutator.__dict__["model"]) is not bare(model):
             raise InvalidOption("mutator is bound to another model")
 
-        self.steps_per_epoch = _count(train_loader)
+        self.steps_per_epoch = count_batches(train_loader)
         self.model = model
         self.loss = loss
         self.metrics = metrics
@@ -119,8 +117,8 @@ class SPOSSupernetTrainer:
             self._train_by_epochs(validate)
             return
 
-        algorithm = _Algorithm(self, validate)
-        source = _LoaderSource(self.train_loader, self.steps_per_epoch)
+        algorithm = TrainerSteps(self, validate)
+        source = LoaderSource(self.train_loader, self.steps_per_epoch)
         execution = Execution(accelerator="gpu" if self.device.type == "cuda" else "cpu")
 
         # The training loop always writes checkpoints; without a folder they are temporary.
@@ -238,127 +236,5 @@ class SPOSSupernetTrainer:
             getattr(callback, name, lambda epoch: None)(epoch)
 
 
-class _Algorithm(Algorithm):
-    """Steps of a trainer: a new path per batch, validation and callbacks between epochs."""
-
-    def __init__(self, trainer: SPOSSupernetTrainer, validate: bool):
-        # The loader builds the batches, so the training loop counts a batch as one image.
-        super().__init__(trainer.model, Recipe(epochs=trainer.num_epochs, batch_size=1))
-        self.trainer = trainer
-        self.validates = validate
-        self.steps_per_epoch = trainer.steps_per_epoch
-
-    def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
-        return [(self.trainer.optimizer, None)]
-
-    def before_step(self, step: int) -> None:
-        epoch, index = divmod(step, self.steps_per_epoch)
-        if index == 0:
-            self.trainer.call("on_epoch_begin", epoch)
-        self.trainer.call("on_batch_begin", epoch)
-
-        # Sought, not counted: a resumed training begins at a later step.
-        self.trainer.mutator.seek(step)
-        self.trainer.mutator.reset()
-
-    def loss(self, images: Tensor, labels: Tensor, step: int, engine: Engine) -> Tensor:
-        logits = self.model(images)
-        loss = self.trainer.loss(logits, labels)
-        engine.note(loss)
-
-        epoch, index = divmod(step, self.steps_per_epoch)
-        self.trainer.log_step(epoch, index, logits, labels, loss)
-        return loss
-
-    def after_step(self, step: int) -> None:
-        epoch, index = divmod(step, self.steps_per_epoch)
-        self.trainer.call("on_batch_end", epoch)
-        if index + 1 < self.steps_per_epoch:
-            return
-
-        if self.validates and self.trainer.valid_loader is not None:
-            self.trainer.validate_one_epoch(epoch)
-            # The validation leaves the model in evaluation mode.
-            self.model.train()
-
-        self.trainer.call("on_epoch_end", epoch)
-
-    def state_dict(self) -> dict[str, Any]:
-        # Without a folder nothing is resumed, and callbacks may have states that cannot be saved.
-        if self.trainer.folder is None:
-            return {}
-        callbacks = [
-            callback.state_dict() if hasattr(callback, "state_dict") else None
-            for callback in self.trainer.callbacks
-        ]
-        return {"mutator": self.trainer.mutator.state_dict(), "callbacks": callbacks}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        # Checkpoints of earlier versions have neither.
-        if "mutator" in state:
-            self.trainer.mutator.load_state_dict(state["mutator"])
-        for callback, value in zip(
-            self.trainer.callbacks, state.get("callbacks", ()), strict=False
-        ):
-            if value is not None and hasattr(callback, "load_state_dict"):
-                callback.load_state_dict(value)
-
-
 def _format_metrics(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {float(value):.4f}" for name, value in metrics.items())
-
-
-def _count(loader: Iterable[Batch]) -> int:
-    """Return the number of batches of a loader.
-
-    Raises:
-        InvalidOption: The loader has no length and is used up by one pass.
-    """
-    try:
-        return len(loader)  # type: ignore[arg-type]
-    except TypeError:
-        if isinstance(loader, Iterator):
-            raise InvalidOption(
-                "train_loader needs a length, or to begin again in each epoch, unlike a generator"
-            ) from None
-        return sum(1 for _ in loader)
-
-
-class _LoaderSource:
-    """Training images from a user's loader, which determines their order."""
-
-    def __init__(self, loader: Any, num_batches: int):
-        self.loader = loader
-        self.num_batches = num_batches
-        self.first = 0
-
-    def __len__(self) -> int:
-        return self.num_batches
-
-    def epochs(
-        self, batch_size: int, seed: int, *, augment: bool = False, rank: int = 0, ranks: int = 1
-    ) -> _LoaderSource:
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        # Samplers of distributed training shuffle by the epoch's number.
-        sampler: Any = getattr(self.loader, "sampler", None)
-        if hasattr(sampler, "set_epoch"):
-            sampler.set_epoch(epoch)
-
-    def start_at(self, step: int) -> None:
-        self.first = step
-
-    def __iter__(self) -> Iterator[Batch]:
-        # Only the first epoch after resuming begins in the middle.
-        first = self.first
-        self.first = 0
-
-        # A loader cannot seek, so the batches of earlier steps are read and skipped.
-        batches = iter(self.loader)
-        for index, batch in enumerate(batches):
-            # Iterators such as DALI's begin again only once they were read beyond their end.
-            if index + 1 == self.num_batches:
-                next(batches, None)
-            if index >= first:
-                yield batch
