@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneshot.commands.options.base import FILE, MARGIN_OPTION, SEED, name_and_value
+from oneshot.commands.options.costs import cost_options, read_costs
 from oneshot.commands.options.evaluation import evaluation_options
 from oneshot.commands.options.guide import chunk_size, load_guide, open_journal, short_training
 from oneshot.commands.options.verification import (
@@ -21,14 +21,9 @@ from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
 
 if TYPE_CHECKING:
-    from oneshot.search.charge import ChargedCost
-    from oneshot.search.constraint import Constraint
     from oneshot.search.guide import Guide
-    from oneshot.search.objective import Objective
     from oneshot.search.problem import SearchProblem
     from oneshot.search.result import Candidate, SearchResult
-    from spaces.space import SearchSpace
-    from tables.cost.model import CostSource
     from tables.evaluation import Journal
 
 
@@ -67,29 +62,7 @@ if TYPE_CHECKING:
     help="Metric by which a supernet scores, such as top1, or several with weights:"
     " top1=1,top1_pgd=0.5.  [default: the score of its task; cross_entropy for a classification]",
 )
-@click.option(
-    "--constraint",
-    "constraints",
-    multiple=True,
-    help=(
-        "Limit of a cost: latency_ms<=12@TABLE, memory_bytes<=2e6@TABLE, energy_mj<=50@TABLE or"
-        " flops<=330e6; may be repeated."
-    ),
-)
-@click.option(
-    "--objective",
-    "objectives",
-    multiple=True,
-    help="Cost traded for the score: flops, params, latency_ms@TABLE, ...; may be repeated.",
-)
-@click.option(
-    "--charge",
-    "charges",
-    multiple=True,
-    help="Cost that the loss is multiplied by, (cost / budget)^exponent: macs=2e8^0.07, with"
-    " another exponent below the budget macs=2e8^0.07/0, or latency_ms=12^0.07@TABLE; may be"
-    " repeated.",
-)
+@cost_options
 @click.option(
     "--strategy",
     default="evolution",
@@ -207,7 +180,7 @@ def search(
     space = get(space_name)
     strategy_options = dict(name_and_value(text, "generations=10") for text in options)
     _check(strategy, strategy_options, format_name, plot)
-    limits, traded, charged = _costs(space, constraints, objectives, charges, margin)
+    limits, traded, charged = read_costs(space, constraints, objectives, charges, margin)
     remaining = None if candidates is None else read_candidates(candidates).masks(space)
     SearchProblem(space, _NoGuide(), limits, remaining=remaining).check_feasible()
     verification = None
@@ -254,53 +227,6 @@ def _check(
     get(format_name)
     if plot is not None:
         check_plot(plot)
-
-
-def _costs(
-    space: SearchSpace,
-    limits: tuple[str, ...],
-    objectives: tuple[str, ...],
-    charges: tuple[str, ...],
-    margin: float,
-) -> tuple[list[Constraint], list[Objective], list[ChargedCost]]:
-    """Read the limits of costs, the costs that are traded for the score, and those charged in it.
-
-    Args:
-        space: Space of the search.
-        limits: Texts of `--constraint`.
-        objectives: Texts of `--objective`.
-        charges: Texts of `--charge`.
-        margin: Deviations of a cost's estimate that are kept below its limit.
-
-    Returns:
-        The constraints of the search, its objectives besides the score, and its charges.
-    """
-    from oneshot.search.charge import Charge
-    from oneshot.search.constraint import Constraint, Limit
-    from oneshot.search.objective import Objective
-    from tables.devices import load_device
-
-    # Several limits and objectives may name one table, which is read once.
-    @functools.cache
-    def load(name: str) -> CostSource:
-        return load_device(name, space)
-
-    constraints = [Limit.parse(text).bind(space, load, margin) for text in limits]
-    for constraint in constraints:
-        if constraint.margin_note is not None:
-            click.echo(constraint.margin_note, err=True)
-
-    # "accuracy" is no objective to trade: every search maximises the score.
-    parsed = [Objective.parse(text, space, load) for text in objectives]
-    traded = [objective for objective in parsed if objective is not None]
-
-    charged = [Charge.parse(text).bind(space, load) for text in charges]
-
-    # An architecture of unknown cost can neither be traded for its score nor charged.
-    models = [objective.model for objective in traded] + [cost.model for cost in charged]
-    incomplete = [model for model in models if not model.complete]
-    constraints += [Constraint.on_recorded(model) for model in incomplete]
-    return constraints, traded, charged
 
 
 def _run(
