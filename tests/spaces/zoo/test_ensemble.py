@@ -70,6 +70,25 @@ def test_members_have_weights_of_their_own(space: EnsembleSpace) -> None:
     assert any(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.parametrize("name", ["nasbench101", "nasbench201(cells=1)", "spos-tiny"])
+def test_capabilities_are_those_of_a_member(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = spaces.get(name)
+    # As of a user's own network.
+    monkeypatch.setattr(member, "blocks_are_modules", False)
+
+    space = EnsembleSpace("made", member, 2)
+
+    for capability in (
+        "irregular",
+        "repeats_cells",
+        "operations_on_edges",
+        "searches_wiring",
+        "widths_follow_wiring",
+        "blocks_are_modules",
+    ):
+        assert getattr(space, capability) == getattr(member, capability), capability
+
+
 def test_one_member_is_its_own_space() -> None:
     space = spaces.get("ensemble(members=1)")
     member = spaces.get("spos-tiny")
