@@ -33,7 +33,7 @@ PUBLIC = frozenset(
 )
 """Endpoints without access control, as they contain nothing about jobs."""
 
-AGENT_ENDPOINTS = frozenset({"agents.claim", "agents.network", "agents.register", "agents.report"})
+AGENT_ENDPOINTS = frozenset({"agents.block", "agents.claim", "agents.register", "agents.report"})
 """Endpoints that the tokens of agents have access to, besides the public ones."""
 
 _CHALLENGE = 'Bearer realm="pathfit"'

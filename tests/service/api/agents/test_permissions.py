@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from apiflask import APIFlask
 from flask.testing import FlaskClient
 
+from service.security.caller import AGENT_ENDPOINTS, PUBLIC
 from tests.service.api.agents.requests import SPACE, claim, identity, register, report
 from tests.service.api.conftest import Problem
 from tests.steady import steady_table
@@ -33,6 +35,18 @@ def test_token_of_an_agent_opens_nothing_else(
     # A person's token is none of an agent.
     problem(http.post("/agents", json=identity("ada"), headers=tokens["ada"]), 403, "agent-needed")
     problem(http.post("/agents/pi/claims", json={}, headers=tokens["ada"]), 403, "agent-needed")
+
+
+def test_token_of_an_agent_opens_the_exported_blocks_of_its_jobs(
+    http: FlaskClient, tokens: dict[str, Any], problem: Problem
+) -> None:
+    register(http, headers=tokens["pi"])
+    answer = http.get("/agents/pi/jobs/none/blocks/0", headers=tokens["pi"])
+    problem(answer, 404, "unknown-search", "id")
+
+
+def test_access_is_decided_for_routes_that_exist(app: APIFlask) -> None:
+    assert set(app.view_functions) >= AGENT_ENDPOINTS | PUBLIC
 
 
 def test_owner_decides_who_may_measure(
