@@ -36,7 +36,6 @@ from spaces.plugins import load_file
 
 FULL = {"images": 27_000, "epochs": 12, "tuning": 3, "measured": 80}
 SMOKE = {"images": 1500, "epochs": 2, "tuning": 1, "scored": 24, "measured": 24}
-BACKENDS = ("onnxruntime", "torch")
 
 
 @click.command()
@@ -75,6 +74,14 @@ BACKENDS = ("onnxruntime", "torch")
 @click.option("--latency", is_flag=True, help="Limits of latency as well.")
 @click.option("--estimates", is_flag=True, help="The errors of latency estimates alone.")
 @click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    default=("onnxruntime", "torch"),
+    show_default=True,
+    help="Backend of these estimates.",
+)
+@click.option(
     "--fastnas",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     default=None,
@@ -89,6 +96,7 @@ def main(
     counts: bool,
     latency: bool,
     estimates: bool,
+    backends: tuple[str, ...],
     fastnas: Path | None,
     output: Path,
     **changes: int | None,
@@ -105,7 +113,7 @@ def main(
         for seed in range(seeds):
             study = Study(name, seed, sizes, data, output, results)
             if estimates:
-                _estimates(study)
+                _estimates(study, backends)
                 continue
 
             study.record("original", "", study.original)
@@ -136,8 +144,8 @@ def _latency_limits(study: Study) -> None:
         study.record("equal latency", limit, study.equal_latency)
 
 
-def _estimates(study: Study) -> None:
-    for backend in BACKENDS:
+def _estimates(study: Study, backends: tuple[str, ...]) -> None:
+    for backend in backends:
         folder = study.folder / backend
         study.record(
             f"estimates {backend}",
