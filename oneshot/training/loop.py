@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +18,7 @@ from oneshot.training.algorithm import Algorithm
 from oneshot.training.batches import Source, updates
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
+from oneshot.training.narrow_convolutions import is_affected, planar_convolutions
 from oneshot.training.normalisation import WholeBatch
 from oneshot.training.passes import moved_inputs
 from oneshot.training.reports import Reports
@@ -118,6 +119,9 @@ def train(fabric: Fabric, job: Job) -> Outcome:
     normalising = WholeBatch() if ranks > 1 and execution.sync_batch_norm else nullcontext()
     all_batches = updates(loader, execution.accumulate, start)
     step = start
+    layouts = ExitStack()
+    if is_affected(fabric.device):
+        layouts.enter_context(planar_convolutions(algorithm.model))
     try:
         for step, batches in zip(range(start, steps), all_batches, strict=False):
             if ranks > 1 and (step - start) % _AGREE_EVERY == 0:
@@ -144,6 +148,7 @@ def train(fabric: Fabric, job: Job) -> Outcome:
             if stop:
                 break
     finally:
+        layouts.close()
         if reports is not None:
             reports.close()
 
