@@ -76,10 +76,19 @@ def test_classes_are_those_of_the_perturbation(
     images, _ = data.test.tensors()
     model = run.load()
 
-    predicted = OnnxNetwork(exported.path)(images).argmax(1)
+    predicted = OnnxNetwork(exported.path, exact_session(exported.path))(images).argmax(1)
     disturbed = classes_under_int8(model, data, images)
 
-    assert (predicted == disturbed).double().mean() >= 0.97
+    assert (predicted == disturbed).double().mean() >= 0.98
+
+
+def exact_session(path: Path) -> Any:
+    """Sums as the file says: integer kernels saturate on processors without VNNI."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def classes_under_int8(model: nn.Module, data: ImageData, images: Tensor) -> Tensor:

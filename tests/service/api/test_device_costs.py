@@ -72,7 +72,7 @@ def test_searches_keep_limits_of_memory_and_energy(
     answer = http.post("/search", json=asked(metric, maximum, objectives=[metric, "params"]))
     assert answer.status_code == 202, answer.json
     task = SearchTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task)
-    assert (task.limits, task.objectives) == ({metric: maximum}, [metric, "params"])
+    assert (task.limits, task.objectives) == ({metric: maximum}, (metric, "params"))
     assert task.table is not None
     found = run_search(problem_of(task), "random", options={"evaluations": 50})
     assert len(found) == 50

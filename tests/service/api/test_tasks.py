@@ -102,7 +102,7 @@ def test_ranking_by_other_metrics_is_refused(
 def test_conditions_of_a_search_are_recorded_in_its_task(http: FlaskClient) -> None:
     answer = search(http, name="plain", under=["clean=0.5"], rank_by="top1")
     assert answer.status_code == 202, answer.json
-    assert SearchTask.from_dict(job_task(http, answer)).under == ["clean=0.5"]
+    assert SearchTask.from_dict(job_task(http, answer)).under == ("clean=0.5",)
 
 
 def test_conditions_are_for_supernets_only(http: FlaskClient) -> None:
