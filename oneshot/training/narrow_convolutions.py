@@ -27,8 +27,8 @@ def is_affected(device: torch.device) -> bool:
 def planar_convolutions(model: nn.Module) -> Iterator[None]:
     """Compute strided pointwise convolutions of few channels plane by plane, as is safe everywhere.
 
-    Their inputs are copied, and their weights stay as they are afterwards; the results are the
-    same. Other convolutions keep the layout of their inputs.
+    Their inputs are copied, and their weights are stored plane by plane from then on; the results
+    are the same. Other convolutions keep the layout of their inputs.
 
     Args:
         model: Model whose weights are trained within the context.
@@ -45,7 +45,7 @@ def planar_convolutions(model: nn.Module) -> Iterator[None]:
     hooks = []
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d) and _is_strided_pointwise(layer):
-            # Either layout makes torch choose its own; slices of supernets keep that of the whole.
+            # Adjacent channels of either the weights or the input suffice for the faulty gradient.
             layer.weight.data = layer.weight.data.clone(memory_format=torch.contiguous_format)
             hooks.append(layer.register_forward_pre_hook(_with_planes))
     try:

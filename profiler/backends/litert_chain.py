@@ -1,6 +1,6 @@
 """LiteRT models of chains of blocks, joined from the models of single blocks.
 
-The converter takes seconds for a block, and fifteen times as long for a network of twenty: a table
+The converter takes seconds for a block, and ten times as long for a network of twenty: a table
 needs more than a hundred networks, but of a space's blocks only a few dozen differ.
 """
 

@@ -119,7 +119,7 @@ class InterpreterRunner:
 
     Args:
         interpreter: Interpreter with allocated tensors.
-        image: Input [batch, channels, height, width].
+        image: Input of the model's shape, in which channels come second, or last in joined models.
     """
 
     def __init__(self, interpreter: Any, image: NDArray[np.float32]):
@@ -176,8 +176,7 @@ def quantised(content: bytes, images: Iterable[NDArray[np.float32]]) -> bytes:
 
     Args:
         content: Content of the `.tflite` file in floats.
-        images: Batches [batch, channels, height, width] of the model's size, on which ranges are
-            calibrated.
+        images: Batches of the model's shape, on which ranges are calibrated.
     """
     from ai_edge_quantizer import quantizer, recipe
 
@@ -209,7 +208,7 @@ def set_input(interpreter: Any, image: NDArray[np.float32]) -> None:
 
     Args:
         interpreter: Interpreter with allocated tensors.
-        image: Input [batch, channels, height, width].
+        image: Input of the model's shape, in which channels come second, or last in joined models.
     """
     (entry,) = interpreter.get_input_details()
     scale, zero = entry["quantization"]
