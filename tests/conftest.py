@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,20 @@ REFERENCE_DATA = ROOT.parent / "shared" / "data"
 # Set in the process of a test that has one of its own.
 _INSIDE = "PATHFIT_TEST_IN_OWN_PROCESS"
 
+_BEGUN = time.monotonic()
+
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--slow-until",
+        type=float,
+        metavar="MINUTES",
+        help="skip slow tests that have not begun after this time (default: run all)",
+    )
 
 
 def pytest_configure() -> None:
@@ -33,6 +45,22 @@ def pytest_configure() -> None:
         import torch
 
         torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Last, so that most are known to pass early, and that `--slow-until` leaves out no others.
+    items.sort(key=is_slow)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    until = item.config.getoption("--slow-until")
+    if until is not None and is_slow(item) and time.monotonic() - _BEGUN > 60 * until:
+        pytest.skip(f"slow, and --slow-until {until:g} minutes have passed")
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Return whether a test is marked as slow."""
+    return item.get_closest_marker("slow") is not None
 
 
 @pytest.hookimpl(tryfirst=True)
