@@ -15,7 +15,7 @@ ONESHOT = [
     *PREDICTOR,
     *PLOTS,
     *TABLES,
-    "lightning>=2.6",
+    "lightning-fabric>=2.6",
     "pillow>=11",
     "onnx>=1.18",
     "onnxruntime>=1.20",

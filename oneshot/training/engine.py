@@ -16,7 +16,7 @@ from oneshot.errors import InvalidRun
 from oneshot.training.meter import Meter
 
 if TYPE_CHECKING:
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
     from oneshot.tasks.task import Task
 

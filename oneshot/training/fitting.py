@@ -20,7 +20,7 @@ from oneshot.training.stop import Stopped, on_signals
 from spaces.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
 
 def fit(
@@ -93,7 +93,7 @@ def launchable(execution: Execution) -> Fabric:
     Raises:
         InvalidOption: There are no such devices, or they do not have the precision.
     """
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
     from oneshot.training.group import joined, layout
 

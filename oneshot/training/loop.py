@@ -25,7 +25,7 @@ from oneshot.training.reports import Reports
 from spaces.progress import Progress
 
 if TYPE_CHECKING:
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
 _AGREE_EVERY = 20
 """Updates between the checks that all processes have the same path, and none wants to stop."""

@@ -19,7 +19,7 @@ from spaces.errors import PathfitError
 from spaces.plugins.loading import LoadedFiles
 
 if TYPE_CHECKING:
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
 
 class RemoteJob(Job):
@@ -152,10 +152,5 @@ def _leave_group() -> None:
 
 def quiet() -> None:
     """Silence Lightning's reports of its set-up and torch's of the processes that it ends."""
-    for name in (
-        "lightning",
-        "lightning.fabric",
-        "lightning.pytorch",
-        "torch.multiprocessing.spawn",
-    ):
+    for name in ("lightning_fabric", "torch.multiprocessing.spawn"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -24,7 +24,7 @@ EXTRAS = {
     "matplotlib": "plots",
     "yaml": "tables",
     "PIL": "oneshot",
-    "lightning": "oneshot",
+    "lightning_fabric": "oneshot",
     "tensorboard": "oneshot",
     "pymoo": "oneshot",
     "ray": "oneshot",

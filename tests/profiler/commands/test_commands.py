@@ -23,7 +23,7 @@ def test_help_leaves_torch_out() -> None:
         "import sys; from profiler.commands import main\nfor command in ([], ['build'],"
         " ['measure'], ['show'], ['devices'], ['validate'], ['compare']):\n    try: main([*command,"
         " '--help'])\n    except SystemExit as end: assert end.code == 0\nassert not {'torch',"
-        " 'scipy', 'onnxruntime', 'rich', 'lightning'} & set(sys.modules), 'loaded'\n"
+        " 'scipy', 'onnxruntime', 'rich', 'lightning_fabric'} & set(sys.modules), 'loaded'\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60

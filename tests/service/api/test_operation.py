@@ -131,7 +131,7 @@ http = create_app(Settings(Path(sys.argv[1]))).test_client()
 for path in ("/spaces", "/tables", "/strategies", "/search", "/metrics", "/openapi.json"):
     assert http.get(path).status_code == 200, path
 assert http.post("/search", json={"space": "spos"}).status_code == 422
-print(sorted({"ray", "torch", "lightning", "matplotlib"} & set(sys.modules)))
+print(sorted({"ray", "torch", "lightning_fabric", "matplotlib"} & set(sys.modules)))
 """
 
 

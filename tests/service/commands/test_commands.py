@@ -27,7 +27,7 @@ HEAVY = {
     "pydantic",
     "gunicorn",
     "numpy",
-    "lightning",
+    "lightning_fabric",
     "scipy",
 }
 

@@ -14,7 +14,7 @@ HEAVY = {
     "pydantic",
     "fsspec",
     "numpy",
-    "lightning",
+    "lightning_fabric",
     "psycopg",
 }
 

@@ -212,14 +212,14 @@ def test_a_missing_extra_is_named_before_any_work(
 
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "lightning" else find(name)
+        importlib.util, "find_spec", lambda name: None if name == "lightning_fabric" else find(name)
     )
     folder = tmp_path / "runs"
     result = CliRunner().invoke(main, ["quickstart", "-o", str(folder)])
     assert result.exit_code == 2
     assert (
         result.stderr
-        == "Error: this needs the package lightning, which is not installed: pip install"
+        == "Error: this needs the package lightning_fabric, which is not installed: pip install"
         " 'pathfit[service]'\n"
     )
     assert not folder.exists()

@@ -19,7 +19,7 @@ WITH_COMMANDS = ["spaces", "tables", "profiler", "predictor", "oneshot", "servic
 HEAVY = {
     "torch",
     "torch_geometric",
-    "lightning",
+    "lightning_fabric",
     "scipy",
     "sklearn",
     "onnx",
