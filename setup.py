@@ -41,6 +41,7 @@ DEV = [
     "hypothesis>=6.100",
     "playwright>=1.50",
     "jsonschema>=4.20",
+    "monai>=1.5",
     "mypy>=1.15",
     "pycocotools>=2.0.8",
     "pytest>=8.3",

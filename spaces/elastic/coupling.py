@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from spaces.elastic.elementwise import elementwise_activations
 from spaces.elastic.errors import InvalidNetwork, UnequalCut
 from spaces.elastic.slices import CONVOLUTION, Member, Positions, Slices, slices_of
 from spaces.elastic.units import joint_units
@@ -105,7 +106,7 @@ def _dependency_graph(model: nn.Module, example: ModelInput) -> Any:
 
     graph = torch_pruning.DependencyGraph()
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), elementwise_activations(model):
             return graph.build_dependency(
                 model,
                 example.value,

@@ -100,6 +100,36 @@ class UNet(nn.Module):
         return result
 
 
+class MedicalUNet(nn.Module):
+    """A segmenter with a residual and a concatenation of activated features.
+
+    Behind instance normalisations the activations work in place; others share one slope.
+    """
+
+    def __init__(self, width: int = 16, classes: int = 4):
+        super().__init__()
+        self.down = self.normalised(3, width)
+        self.bottom = self.normalised(width, width, stride=2)
+        self.refined = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.PReLU())
+        self.up = nn.Sequential(nn.ConvTranspose2d(width, width, 2, 2), nn.PReLU())
+        self.head = nn.Conv2d(2 * width, classes, 1)
+
+    @staticmethod
+    def normalised(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1),
+            nn.InstanceNorm2d(outputs, affine=True),
+            nn.LeakyReLU(0.1, inplace=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip = self.down(x)
+        deep = self.bottom(skip)
+        deep = deep + self.refined(deep)
+        result: Tensor = self.head(torch.cat([skip, self.up(deep)], 1))
+        return result
+
+
 class Detector(nn.Module):
     """A detector of objects in images of 32 pixels, with an anchor in each of 4 x 4 cells."""
 
@@ -334,6 +364,7 @@ NETWORKS = {
     "resnet": ResNet,
     "densenet": DenseNet,
     "unet": UNet,
+    "medical-unet": MedicalUNet,
     "mobilenet": MobileNet,
     "grouped": Grouped,
     "vit": VisionTransformer,

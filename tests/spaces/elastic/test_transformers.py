@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from spaces.elastic import from_network
-from spaces.elastic.reference import masked_network
+from tests.spaces.elastic.random_cuts import check_random_cuts
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("torch_pruning")
@@ -146,34 +142,6 @@ def build(name: str) -> nn.Module:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network_of_others_is_cut(name: str) -> None:
-    """Three random cuts run, equal the masked original, are counted exactly, and export."""
-    model = build(name)
-    space = from_network(model, torch.zeros(1, 3, 64, 64), f"elastic-{name}")
-    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    space = check_random_cuts(build(name), name)
 
-    report = space.report()
-    print(name, report)
-    assert report.coverage >= NETWORKS[name][3]
-    for row in space.sample(np.random.default_rng(0), 3):
-        small = space.network(space.architecture(row)).eval()
-        masked = masked_network(model, small, space.cut(row)).eval()
-        with torch.no_grad():
-            result, expected = small(images), masked(images)
-        assert (result - expected).abs().max() <= 1e-5 * expected.abs().max()
-        assert sum(value.numel() for value in small.parameters()) == space.params(
-            space.architecture(row)
-        )
-        _check_export(small, images, result)
-
-
-def _check_export(network: nn.Module, images: Tensor, expected: Tensor) -> None:
-    import onnxruntime
-
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(network, (images,), file, input_names=["image"], dynamo=False)
-    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
-    (result,) = session.run(None, {"image": images.numpy()})
-    scale = float(expected.abs().max())
-    assert np.abs(result - expected.numpy()).max() <= 1e-3 * scale
+    assert space.report().coverage >= NETWORKS[name][3]
