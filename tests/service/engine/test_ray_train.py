@@ -91,7 +91,7 @@ def test_two_nodes_train_the_same_network_as_the_command(
 
     assert within(240, has_resumed)
     assert resumed[0] > 25, "it went on from the checkpoint"
-    result = handle.wait(240)
+    result = handle.wait(900)
     status = handle.status()
     assert (status.state, status.attempt, status.request["workers"]) == ("done", 2, 2)
 
