@@ -195,7 +195,11 @@ class Study:
         for module in network.modules():
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
-        recipe = replace(self.recipe, epochs=self.sizes["tuning"])
+        # The warm-up of a short training is short as well.
+        epochs = self.sizes["tuning"]
+        updates = epochs * (len(self.data.train) // self.recipe.batch_size)
+        warmup = min(self.recipe.warmup, updates // 10)
+        recipe = replace(self.recipe, epochs=epochs, warmup=warmup)
         self._fit(Algorithm(network, recipe), f"scratch-{limit}")
         return self._tested(self._recalibrated(network), architecture)
 
