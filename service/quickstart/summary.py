@@ -125,6 +125,11 @@ def print_summary(paths: Paths, console: Console) -> None:
 
     for line in _remarks(networks, _read(paths.report)):
         console.print(line)
+    if _is_found_by_chance(paths):
+        console.print(
+            "Chance drew the found network: few keep the limit with a margin for the uncertainty of"
+            " the predicted latency, which is less on a quiet machine."
+        )
 
     written = [
         paths.table,
@@ -136,6 +141,12 @@ def print_summary(paths: Paths, console: Console) -> None:
         paths.measured,
     ]
     console.print("written: " + ", ".join(map(str, written)))
+
+
+def _is_found_by_chance(paths: Paths) -> bool:
+    """Return whether the random network is the found one."""
+    found, random = (_read(paths.result(name))["best"][0]["architecture"] for name in NETWORKS)
+    return bool(found == random)
 
 
 _Row: TypeAlias = tuple[str, Callable[[NetworkFigures], str]]

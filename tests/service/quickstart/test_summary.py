@@ -24,11 +24,12 @@ def write(path: Path, value: Any) -> None:
 def paths(tmp_path: Path) -> Paths:
     """Files of a quickstart that is done, as far as the summary reads them."""
     paths = Paths(tmp_path)
-    architecture = spaces.get("spos-tiny").architecture([0] * 6).to_dict()
+    space = spaces.get("spos-tiny")
     guide = {"kind": "predictor", "metric": "mean_log_rank", "unit": "score"}
     guide["higher_is_better"] = True
     entries = []
-    for network, score in zip(NETWORKS, (0.7, -0.2), strict=True):
+    for network, score, code in zip(NETWORKS, (0.7, -0.2), (0, 1), strict=True):
+        architecture = space.architecture([code] * 6).to_dict()
         costs = {"latency_ms": 1.9, "macs": 1e6, "params": 1e4}
         best = {"architecture": architecture, "score": score, "deviation": 0.1, "costs": costs}
         limit = {"metric": "latency_ms", "maximum": 2.0, "sigma": 0.05}
@@ -64,3 +65,14 @@ def test_vote_is_shown_without_a_value_in_the_supernet(paths: Paths) -> None:
     assert "validation top-1 accuracy in the supernet" in text
     assert "Evidence: 96 networks' proxies, 240 supernet evaluations, no labels." in text
     assert "The latency limit is met" in text
+    assert "Chance drew" not in text
+
+
+def test_random_network_that_is_the_found_one_is_told(paths: Paths) -> None:
+    found = json.loads(paths.result("found").read_text())
+    write(paths.result("random"), found)
+    output = io.StringIO()
+
+    print_summary(paths, Console(file=output, width=200))
+
+    assert "Chance drew the found network" in output.getvalue()
