@@ -105,7 +105,7 @@ def cut_network(model: nn.Module, cut: Cut) -> nn.Module:
     """
     network = copy_module(model)
     for path, items in cut.skipped.items():
-        replace_module(network, path, Skipped(items))
+        network.set_submodule(path, Skipped(items))
 
     # A parameter that several modules share is cut once and stays shared.
     replaced: dict[int, nn.Parameter] = {}
@@ -136,12 +136,6 @@ def _cut_attentions(cut: Cut) -> Iterator[str]:
     for slices, removed in cut.removed:
         if removed.any():
             yield from (path for path in slices.attentions if not cut.is_skipped(path))
-
-
-def replace_module(network: nn.Module, path: str, module: nn.Module) -> None:
-    """Put a module in the place of the one at a path."""
-    parent, _, name = path.rpartition(".")
-    setattr(network.get_submodule(parent), name, module)
 
 
 def _attributes(model: nn.Module, cut: Cut) -> Iterator[tuple[str, str, Any]]:

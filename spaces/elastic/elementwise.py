@@ -38,15 +38,10 @@ def elementwise_activations(model: nn.Module) -> Iterator[None]:
         for module in in_place:
             module.inplace = False  # type: ignore[assignment]
         for path, _ in slopes:
-            _replace(model, path, nn.LeakyReLU())
+            model.set_submodule(path, nn.LeakyReLU())
         yield
     finally:
         for module in in_place:
             module.inplace = True  # type: ignore[assignment]
         for path, slope in slopes:
-            _replace(model, path, slope)
-
-
-def _replace(model: nn.Module, path: str, module: nn.Module) -> None:
-    parent, _, name = path.rpartition(".")
-    setattr(model.get_submodule(parent), name, module)
+            model.set_submodule(path, slope)

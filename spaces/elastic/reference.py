@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spaces.elastic.cutting import Cut, Skipped, replace_module
+from spaces.elastic.cutting import Cut, Skipped
 from spaces.elastic.slices import Positions, StatisticsSlice
 from spaces.modules.copying import copy_module
 
@@ -68,10 +68,10 @@ def masked_network(model: nn.Module, cut_model: nn.Module, cut: Cut) -> nn.Modul
             module = network.get_submodule(path)
             dim = _channel_dim(module)
             small = cut_model.get_submodule(path)
-            replace_module(network, path, OnKeptChannels(small, index, channels, dim))
+            network.set_submodule(path, OnKeptChannels(small, index, channels, dim))
 
     for path, items in cut.skipped.items():
-        replace_module(network, path, Skipped(items))
+        network.set_submodule(path, Skipped(items))
     return network
 
 
