@@ -39,10 +39,11 @@ def check_random_cuts(model: nn.Module, name: str) -> ElasticSpace:
 
 
 def _output(network: nn.Module, images: Tensor) -> Tensor:
-    """Return the result, the first one of a network that has several."""
+    """Return the result, which some networks put into a list."""
     outputs = network(images)
-    first: Tensor = outputs[0] if isinstance(outputs, list | tuple) else outputs
-    return first
+    (output,) = outputs if isinstance(outputs, list) else [outputs]
+    result: Tensor = output
+    return result
 
 
 def _check_export(network: nn.Module, images: Tensor, expected: Tensor) -> None:
@@ -53,6 +54,6 @@ def _check_export(network: nn.Module, images: Tensor, expected: Tensor) -> None:
         warnings.simplefilter("ignore")
         torch.onnx.export(network, (images,), file, input_names=["image"], dynamo=False)
     session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
-    result = session.run(None, {"image": images.numpy()})[0]
+    (result,) = session.run(None, {"image": images.numpy()})
     scale = float(expected.abs().max())
     assert np.abs(result - expected.numpy()).max() <= 1e-3 * scale
