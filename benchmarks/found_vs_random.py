@@ -59,7 +59,7 @@ TARGET = 2.0
 @click.command()
 @click.option("--smoke", is_flag=True, help="A setting for ten minutes of one processor core.")
 @click.option(
-    "--cells", is_flag=True, help="A setting in cells, searched by a vote of proxies; half an hour."
+    "--cells", is_flag=True, help="A setting in cells, searched by a vote of proxies; 45 minutes."
 )
 @click.option(
     "--binary", is_flag=True, help="A setting in binary cells, at equal binary operations."
