@@ -167,7 +167,7 @@ def test_a_benchmark_guides_a_search(
     answer = http.post("/search", json=body)
     assert answer.json["request"]["guide"]["name"] == "nasbench-macro"
     task = SearchTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task)
-    assert (task.benchmark, task.objectives) == ("nasbench-macro", ["macs"])
+    assert (task.benchmark, task.objectives) == ("nasbench-macro", ("macs",))
     # Where latency counts, the space's only table is the device.
     on_device = http.post("/search", json={**body, "constraints": {"latency_ms": {"max": 1000}}})
     assert on_device.json["request"]["device"] == "amd-epyc-nasbench-macro-b1-fp32-t2"
