@@ -11,7 +11,21 @@ import click
 from oneshot.commands.options.base import FILE, MARGIN_OPTION, SEED, name_and_value
 from oneshot.commands.options.costs import cost_options, read_costs
 from oneshot.commands.options.evaluation import evaluation_options
-from oneshot.commands.options.guide import chunk_size, load_guide, open_journal, short_training
+from oneshot.commands.options.finalists import (
+    echo_finalists,
+    finalist_options,
+    finalists_guide,
+    stored_finalists,
+)
+from oneshot.commands.options.guide import (
+    check_training_options,
+    chunk_size,
+    load_guide,
+    open_journal,
+    ranking_of,
+    resumable,
+    short_training,
+)
 from oneshot.commands.options.verification import (
     SearchVerification,
     echo_verification,
@@ -24,6 +38,7 @@ if TYPE_CHECKING:
     from oneshot.search.guide import Guide
     from oneshot.search.problem import SearchProblem
     from oneshot.search.result import Candidate, SearchResult
+    from spaces.console.progress import Bar
     from tables.evaluation import Journal
 
 
@@ -36,6 +51,8 @@ if TYPE_CHECKING:
             --strategy pareto -o b.json
         python -m oneshot search --space spos-tiny --guide train:digits --strategy random \\
             --option evaluations=16 --training steps=100 -o c.json
+        python -m oneshot search --space spos-tiny --guide predictor:FILE \\
+            --finalists 8 --final-guide train:digits -o d.json
         """
     )
 )
@@ -118,6 +135,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Format of --export-each; see `python -m spaces formats`.",
 )
+@finalist_options
 @verification_options
 @click.option(
     "--resume",
@@ -150,6 +168,8 @@ def search(
     plot: Path | None,
     export_each: Path | None,
     format_name: str,
+    num_finalists: int | None,
+    final_guide_text: str | None,
     verified: int | None,
     table_name: str | None,
     verification_rounds: int,
@@ -168,11 +188,16 @@ def search(
     resumed likewise, with the files of unfinished ones in OUTPUT.trainings, and heed --task,
     --device, --threads, --engine, --workers and --address.
 
+    With --finalists the best networks of the search are scored once more by --final-guide, and the
+    result has these alone; their evaluations are stored next to OUTPUT as well.
+
     With --verify the best networks are measured on this machine once the search has ended; their
     latencies are written to OUTPUT.measured.json, which --resume and `profiler refine` read.
     """
     from oneshot.search.charge import ChargedGuide
+    from oneshot.search.finalists import compare_finalists
     from oneshot.search.problem import SearchProblem
+    from spaces.console.progress import Bar
     from spaces.registry import get
     from tables.pruning import read_candidates
 
@@ -181,6 +206,8 @@ def search(
     strategy_options = dict(name_and_value(text, "generations=10") for text in options)
     _check(strategy, strategy_options, format_name, plot)
     limits, traded, charged = read_costs(space, constraints, objectives, charges, margin)
+    guide_texts = [guide_text, *finalists_guide(num_finalists, final_guide_text)]
+    check_training_options(training_options, guide_texts)
     remaining = None if candidates is None else read_candidates(candidates).masks(space)
     SearchProblem(space, _NoGuide(), limits, remaining=remaining).check_feasible()
     verification = None
@@ -198,16 +225,30 @@ def search(
     elif table_name is not None:
         raise click.UsageError("--table is for --verify; add --verify 5, or name it in a limit")
 
-    training = short_training(guide_text, training_options, output, evaluation)
-    journal = open_journal(guide_text, output, space, resume)
-    guide = load_guide(guide_text, space, journal, rank_by, training, evaluation)
-    if charged:
-        guide = ChargedGuide(guide, charged)
-    problem = SearchProblem(space, guide, limits, traded, isomorphic, remaining)
+    # The space's name without its parameters.
+    short_name = space.name.partition("(")[0]
+    bars = [Bar(f"searching {short_name}"), Bar(f"comparing finalists of {short_name}")]
+    guides: list[tuple[Guide, Journal | None]] = []
+    # A guide of finalists that cannot be loaded is an error before the search, not after it.
+    for text, path, bar in zip(guide_texts, [output, stored_finalists(output)], bars, strict=False):
+        training = short_training(text, training_options, path, evaluation, bar.update)
+        journal = open_journal(text, path, space, resume)
+        ranking = ranking_of(text, rank_by, guide_texts)
+        guide = load_guide(text, space, journal, ranking, training, evaluation)
+        guides.append((ChargedGuide(guide, charged) if charged else guide, journal))
 
+    guide, journal = guides[0]
+    problem = SearchProblem(space, guide, limits, traded, isomorphic, remaining)
     chunk = chunk_size(guide_text, evaluation["engine"])
     exporter = None if export_each is None else _exporter(export_each, format_name)
-    result = _run(problem, strategy, strategy_options, seed, exporter, chunk, journal)
+    with bars[0] as bar, resumable(journal):
+        result = _run(problem, strategy, strategy_options, seed, exporter, chunk, bar)
+    if num_finalists is not None:
+        guide, journal = guides[1]
+        with bars[1], resumable(journal):
+            final = compare_finalists(problem, result, guide, num_finalists)
+        echo_finalists(result, final)
+        result = final
     if verification is not None:
         result = verification.verify(result)
 
@@ -236,35 +277,21 @@ def _run(
     seed: int,
     exporter: Callable[[int, Candidate], None] | None,
     chunk: int | None,
-    journal: Journal | None,
+    bar: Bar,
 ) -> SearchResult:
-    """Search with a bar of progress; an interrupt ends the process with exit code 130."""
     from oneshot.search.loop import run_search
-    from spaces.console.progress import Bar
 
-    # The space's name without its parameters.
-    name = problem.space.name.partition("(")[0]
-    with Bar(f"searching {name}") as bar:
-        try:
-            return run_search(
-                problem,
-                strategy,
-                options=options,
-                seed=seed,
-                progress=lambda done, planned, best: bar.update(
-                    done / planned, f"{done}/{planned}, best {best:.4g}"
-                ),
-                after_batch=exporter,
-                chunk=chunk,
-            )
-        except KeyboardInterrupt as interrupt:
-            # Without a journal nothing was stored that a second run could resume from.
-            if journal is None:
-                raise
-            click.echo(
-                f"stopped after {len(journal.done)} evaluations; resume with --resume", err=True
-            )
-            raise SystemExit(130) from interrupt
+    return run_search(
+        problem,
+        strategy,
+        options=options,
+        seed=seed,
+        progress=lambda done, planned, best: bar.update(
+            done / planned, f"{done}/{planned}, best {best:.4g}"
+        ),
+        after_batch=exporter,
+        chunk=chunk,
+    )
 
 
 def _report(result: SearchResult, guide: Guide, output: Path, plot: Path | None) -> None:

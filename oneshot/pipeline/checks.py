@@ -7,7 +7,7 @@ from functools import partial
 
 from oneshot.pipeline.faults import Fault
 from oneshot.pipeline.pipeline import PendingLimit
-from oneshot.pipeline.settings import StageSettings
+from oneshot.pipeline.settings import Setting, StageSettings
 from oneshot.pipeline.training_checks import (
     check_algorithm,
     check_charge,
@@ -127,13 +127,22 @@ def _check_strategy(settings: StageSettings) -> Iterator[Fault]:
         yield from options.raised(check_named_options, check_options, strategy, options.texts)
 
 
-def _check_guide(settings: StageSettings) -> Iterator[Fault]:
+def _check_guides(settings: StageSettings) -> Iterator[Fault]:
+    for key in ("guide", "final-guide"):
+        setting = settings.get(key)
+        if setting is not None and not setting.is_pending:
+            yield from _check_guide(setting)
+
+    finalists, final_guide = settings.get("finalists"), settings.get("final-guide")
+    if finalists is not None and final_guide is None:
+        yield finalists.fault("finalists need their guide; add `final-guide: train:DATA`")
+    if final_guide is not None and finalists is None:
+        yield final_guide.fault("is the guide of finalists; add `finalists: 8`")
+
+
+def _check_guide(setting: Setting) -> Iterator[Fault]:
     from oneshot.search.guide_registry import GUIDES
     from tables.benchmarks.registry import benchmark
-
-    setting = settings.get("guide")
-    if setting is None or setting.is_pending:
-        return
 
     kind, _, location = setting.texts[0].partition(":")
     faults = list(setting.raised(GUIDES.get, kind))
@@ -233,7 +242,7 @@ _CHECKS: dict[str, list[Callable[[StageSettings], Iterator[Fault]]]] = {
     "search": [
         _check_task,
         _check_strategy,
-        _check_guide,
+        _check_guides,
         _check_limits,
         _check_objectives,
         check_charge,

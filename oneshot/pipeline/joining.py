@@ -17,6 +17,8 @@ GUIDES = {"supernet": "train", "predictor": "predict"}
 Texts: TypeAlias = dict[str, tuple[str, ...]]
 """Key of an option -> its texts."""
 
+_GUIDE_KEYS = ("guide", "final-guide")
+
 _REFERENCE = re.compile(rf"(?P<before>.*)@\s*(?P<stage>{'|'.join(STAGES)})\s*", re.DOTALL)
 
 
@@ -113,7 +115,7 @@ class Joints:
 
 def _referring(text: str, key: str) -> re.Match[str] | None:
     """Return the parts of a text that refers to a stage; None for any other text."""
-    if key == "guide" and text in GUIDES:
+    if key in _GUIDE_KEYS and text in GUIDES:
         text = f"{text}:@{GUIDES[text]}"
     return _REFERENCE.fullmatch(text)
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oneshot.errors import BrokenStrategy
-from oneshot.search.guide import check_scores
+from oneshot.search.evaluations import Evaluations
 from oneshot.search.problem import SearchProblem
 from oneshot.search.result import Candidate, SearchResult
 from oneshot.strategies.registry import make
@@ -79,7 +78,7 @@ def run_search(
     """
     begin = time.monotonic()
     proposer = make(strategy, problem, np.random.default_rng(seed), options or {})
-    evaluations = _Evaluations(problem)
+    evaluations = Evaluations(problem)
     history: list[dict[str, float]] = []
 
     # Only batches in a row count: a strategy may stall for a while.
@@ -111,86 +110,6 @@ def run_search(
         raise BrokenStrategy(f"the strategy {proposer.name} requested no network at all")
     description = {"name": proposer.name, "options": dict(options or {})}
     return evaluations.result(description, seed, history, time.monotonic() - begin)
-
-
-class _Evaluations:
-    """The architectures that were evaluated, in their order."""
-
-    def __init__(self, problem: SearchProblem):
-        self.problem = problem
-        self.seen = problem.seen()
-        self.codes: list[Codes] = []
-        self.scores: list[NDArray[np.float64]] = []
-        self.deviations: list[NDArray[np.float64]] = []
-        self.best = -np.inf
-        self._best_codes: Codes = np.empty((0, 0), dtype=np.int8)
-        self._best_deviation = 0.0
-        self._by_key: dict[Any, float] = {}
-
-    def __len__(self) -> int:
-        return len(self._by_key)
-
-    def new(self, codes: Codes) -> Codes:
-        return self.seen.new(codes)
-
-    def evaluate(self, codes: Codes) -> None:
-        scores, deviations = self.problem.guide.score(codes)
-        check_scores(self.problem.space, codes, scores)
-        self._by_key.update(zip(self.seen.keys(codes), scores.tolist(), strict=True))
-        self.seen.take(codes)
-        self.codes.append(codes)
-        self.scores.append(scores)
-        self.deviations.append(deviations)
-
-        row = int(scores.argmax())
-
-        # A first score of -inf is the best so far too.
-        if scores[row] > self.best or not self._best_codes.size:
-            self.best = float(scores[row])
-            self._best_codes = codes[row : row + 1]
-            self._best_deviation = float(deviations[row])
-
-    def scores_of(self, codes: Codes) -> NDArray[np.float64]:
-        return np.array([self._by_key[key] for key in self.seen.keys(codes)])
-
-    def best_candidate(self) -> Candidate:
-        costs = {
-            name: float(model.estimate(self._best_codes)[0])
-            for name, model in self.problem.costs.items()
-        }
-        return Candidate(
-            self.problem.space.decode(self._best_codes)[0], self.best, self._best_deviation, costs
-        )
-
-    def result(
-        self,
-        strategy: Mapping[str, Any],
-        seed: int,
-        history: list[dict[str, float]],
-        seconds: float,
-    ) -> SearchResult:
-        problem = self.problem
-        scores = np.concatenate(self.scores)
-
-        # Stable: of equal scores the earlier evaluation is first.
-        order = np.argsort(-scores, kind="stable")
-        codes = np.asfortranarray(np.concatenate(self.codes)[order])
-
-        return SearchResult(
-            space=problem.space.name,
-            guide=problem.guide.to_dict(),
-            constraints=[constraint.to_dict() for constraint in problem.constraints],
-            objectives=problem.traded,
-            strategy=strategy,
-            seed=seed,
-            codes=codes,
-            scores=scores[order],
-            deviations=np.concatenate(self.deviations)[order],
-            costs={metric: model.estimate(codes) for metric, model in problem.costs.items()},
-            order=order,
-            history=history,
-            seconds=seconds,
-        )
 
 
 def _chunks(codes: Codes, size: int | None) -> list[Codes]:

@@ -60,6 +60,7 @@ class CatalogNames:
             "charge": self._with_table,
             "table": self._table,
             "guide": self._guide,
+            "final-guide": self._guide,
             "init-from-supernet": self._supernet,
             "arch": self._published,
             "columns": self._columns,

@@ -108,8 +108,9 @@ class _Resolver:
         # These commands take every core by default, while a job has one unless it asks for more.
         if kind.name in _MEASURING and "threads" not in entries:
             resolved["threads"] = Entry("threads", "1")
-        guide = resolved.get("guide")
-        if guide is not None and str(guide.value).startswith(SHORT_TRAININGS):
+        values = {key.replace("_", "-"): str(entry.value) for key, entry in resolved.items()}
+        guides = [values[key] for key in ("guide", "final-guide") if key in values]
+        if any(guide.startswith(SHORT_TRAININGS) for guide in guides):
             resolved["workers"] = Entry("workers", "1")
         return resolved
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from oneshot.commands.options.base import name_and_value
 from oneshot.commands.options.evaluation import supernet_evaluation
@@ -11,6 +15,7 @@ from oneshot.commands.options.evaluation import supernet_evaluation
 if TYPE_CHECKING:
     from oneshot.search.guide import Guide
     from oneshot.search.training_guide import ShortTrainingOptions
+    from spaces.progress import Progress
     from spaces.space import SearchSpace
     from tables.evaluation import Journal
 
@@ -51,34 +56,46 @@ def load_guide(
     )
 
 
+def check_training_options(texts: tuple[str, ...], guide_texts: Sequence[str]) -> None:
+    """Raise InvalidOption where there are settings of trainings, but no guide that trains.
+
+    Args:
+        texts: Texts of `--training`.
+        guide_texts: Texts of all guides of the search.
+    """
+    from oneshot.errors import InvalidOption
+
+    if texts and not any(map(_trains, guide_texts)):
+        raise InvalidOption(f"--training {texts[0]!r} is for --guide train:..., not this guide")
+
+
 def short_training(
-    guide_text: str, texts: tuple[str, ...], output: Path, evaluation: dict[str, Any]
+    guide_text: str,
+    texts: tuple[str, ...],
+    output: Path,
+    evaluation: dict[str, Any],
+    progress: Progress,
 ) -> ShortTrainingOptions | None:
     """Return the settings, files and processes of short trainings; None for other guides.
 
     Args:
-        guide_text: Text of `--guide`.
+        guide_text: Text of the guide.
         texts: Texts of `--training`.
         output: File of the result, next to which the trainings are stored.
         evaluation: Values of the options of evaluations.
+        progress: Called after each training of a rung.
 
     Raises:
-        InvalidOption: A setting is not accepted, or the guide has no trainings.
+        InvalidOption: A setting is not accepted.
     """
-    from oneshot.errors import InvalidOption
-    from oneshot.search.guide_registry import GUIDES
-
-    kind = _kind(guide_text)
-    if GUIDES.aliases.get(kind, kind) != "train":
-        if texts:
-            raise InvalidOption(f"--training {texts[0]!r} is for --guide train:..., not this guide")
+    if not _trains(guide_text):
         return None
 
     from oneshot.retraining.short_settings import ShortTrainingSettings
     from oneshot.search.training_guide import ShortTrainingOptions
 
     options = dict(name_and_value(text, "steps=200", "--training") for text in texts)
-    if kind == "tune":
+    if _kind(guide_text) == "tune":
         # Unlike `bf_tune`, it ends no training early.
         options.setdefault("rungs", 1)
     names = ("task", "device", "threads", "engine", "workers", "address")
@@ -86,6 +103,7 @@ def short_training(
         output.with_name(f"{output.name}.trainings"),
         ShortTrainingSettings.from_options(options),
         **{name: evaluation[name] for name in names},
+        progress=progress,
     )
 
 
@@ -125,6 +143,42 @@ def chunk_size(guide_text: str, engine: str) -> int | None:
     in_process = engine == "local"
     has_supernets = _kind(guide_text) in ("supernet", "sum", "multishot")
     return _CHUNK if has_supernets and in_process else None
+
+
+def ranking_of(guide_text: str, rank_by: str | None, guide_texts: Sequence[str]) -> str | None:
+    """Return the metric by which a guide ranks: `rank_by`, unless another guide is meant.
+
+    Args:
+        guide_text: Text of the guide.
+        rank_by: Value of `--rank-by`.
+        guide_texts: Texts of all guides of the search.
+    """
+    ranking = [text for text in guide_texts if _kind(text) in ("supernet", "multishot")]
+    return rank_by if guide_text in ranking or not ranking else None
+
+
+@contextmanager
+def resumable(journal: Journal | None) -> Iterator[None]:
+    """Say at Ctrl-C how many evaluations are stored, and end the process with exit code 130.
+
+    Args:
+        journal: Journal of the evaluations. None: nothing was stored that a second run could
+            resume from, and the interrupt goes on.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if journal is None:
+            raise
+        click.echo(f"stopped after {len(journal.done)} evaluations; resume with --resume", err=True)
+        raise SystemExit(130) from interrupt
+
+
+def _trains(guide_text: str) -> bool:
+    from oneshot.search.guide_registry import GUIDES
+
+    kind = _kind(guide_text)
+    return GUIDES.aliases.get(kind, kind) == "train"
 
 
 def _kind(guide_text: str) -> str:

@@ -155,6 +155,13 @@ def test_without_a_predictor_the_supernet_guides() -> None:
     assert "--guide supernet:out/train" in commands("space: spos-tiny\ntrain:\nsearch:\n")["search"]
 
 
+def test_finalists_are_scored_by_the_supernet_of_the_pipeline() -> None:
+    text = "space: spos-tiny\ntrain:\nevaluate:\npredict:\n"
+    search = commands(f"{text}search: {{finalists: 8, final-guide: supernet}}\n")["search"]
+    assert "--guide predictor:out/predict.safetensors" in search
+    assert "--finalists 8 --final-guide supernet:out/train" in search
+
+
 def test_an_algorithm_that_decides_an_architecture_needs_no_search() -> None:
     text = "space: darts-tiny\ntrain: {algorithm: darts}\nretrain: {}\nmeasure: {}\n"
     built = commands(text.replace("darts-tiny", "nasbench201"))

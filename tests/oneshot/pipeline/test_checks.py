@@ -131,3 +131,19 @@ def test_files_of_other_runtimes_are_a_fault() -> None:
     assert fault.line == 3
     assert "a pipeline exports to onnx, not to 'openvino'" in str(fault)
     assert "export.to" not in keys(text.format("onnx"))
+
+
+@pytest.mark.parametrize(
+    ("search", "key"),
+    [
+        ("{guide: 'oracle:x'}", "search.guide"),
+        ("{finalists: 8}", "search.finalists"),
+        ("{final-guide: 'train:digits'}", "search.final-guide"),
+        ("{finalists: 8, final-guide: 'oracle:x'}", "search.final-guide"),
+        ("{finalists: 8, final-guide: train}", "search.final-guide"),
+        ("{finalists: 8, final-guide: 'benchmark:nowhere'}", "search.final-guide"),
+        ("{finalists: 1, final-guide: 'train:digits'}", "search.finalists"),
+    ],
+)
+def test_guides_and_finalists_are_checked(search: str, key: str) -> None:
+    assert keys(f"space: spos-tiny\ntrain:\nsearch: {search}\n") == [key]

@@ -25,6 +25,7 @@ NAMED = {
     "objective",
     "target",
     "table",
+    "final-guide",
     "guide",
     "init-from-supernet",
     "arch",
@@ -123,6 +124,8 @@ search: {constraint: ["latency_ms<=5@made-up", "latency_ms<=6@profile", flops<=9
         (f"search: {{guide: 'supernet:{PATH}'}}", "search.guide"),
         (f"search: {{guide: 'mine:{PATH}'}}", "search.guide"),
         (f"search: {{guide: 'train:{PATH}'}}", "search.guide"),
+        (f"search: {{finalists: 4, final_guide: 'train:{PATH}'}}", "search.final_guide"),
+        (f"search: {{finalists: 4, final-guide: 'supernet:{PATH}'}}", "search.final-guide"),
         (f"predict: {{columns: ['{PATH}:top1']}}", "predict.columns"),
         (f"search: {{objective: ['flops', 'latency_ms@{PATH}']}}", "search.objective"),
         ("search: {plot: a.png}", "search.plot"),
@@ -153,6 +156,11 @@ def test_short_trainings_take_one_process(catalog: Catalog) -> None:
     text = "search: {guide: 'train:digits', training: steps=5}\n"
     runnable = json.loads(runnable_text(resolved(text, catalog).document, {}))
     assert runnable["search"] == {"guide": "train:digits", "training": "steps=5", "workers": "1"}
+
+    text = "search: {guide: predictor, finalists: 4, final_guide: 'train:digits'}\n"
+    runnable = json.loads(runnable_text(resolved(text, catalog).document, {}))
+    finalists = {"finalists": "4", "final_guide": "train:digits", "workers": "1"}
+    assert runnable["search"] == {"guide": "predictor", **finalists}
 
 
 def test_a_document_survives_json() -> None:
