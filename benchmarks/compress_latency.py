@@ -10,13 +10,8 @@ import numpy as np
 import torch
 from compress_networks import NETWORKS
 
-from oneshot.compression.costs import (
-    METRIC,
-    MeasuredDevice,
-    NetworkTimes,
-    measure_sample,
-    time_networks,
-)
+from oneshot.compression.costs import METRIC, MeasuredDevice, measure_sample
+from oneshot.compression.network_times import NetworkTimes, time_networks
 from oneshot.search.constraint import Limit
 from oneshot.search.guide import Guide
 from oneshot.search.loop import run_search

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot.compression.network_times import NetworkTimes, deviations_of, time_networks
 from oneshot.errors import InvalidRun
-from profiler.backends.base import Backend, Runner
-from profiler.instruments.references import time_with_references
-from profiler.instruments.timing import quiet, rebuild_runners
+from profiler.backends.base import Backend
 from spaces.elastic.sampling import sample_sizes
 from spaces.files import JsonLines
 from spaces.progress import Progress, silent
@@ -32,69 +31,6 @@ METRIC = "latency_ms"
 
 # Networks that are measured together: few enough for memory, many enough to amortise references.
 _BATCH = 10
-
-
-@dataclass(frozen=True)
-class NetworkTimes:
-    """Latencies of some networks, in one state of the machine.
-
-    Args:
-        codes: Codes [n, choices] of the networks.
-        ratios: Latencies [n, rounds] over those of the reference networks around them.
-        reference_ms: Mean latency of the reference networks.
-    """
-
-    codes: NDArray[Any]
-    ratios: Array
-    reference_ms: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        return {
-            "codes": self.codes.tolist(),
-            "ratios": np.round(self.ratios, 6).tolist(),
-            "reference_ms": round(self.reference_ms, 6),
-        }
-
-    @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> NetworkTimes:
-        """Read the object that `to_dict` returned."""
-        codes = np.array(value["codes"], dtype=np.int64)
-        return cls(codes, np.array(value["ratios"], dtype=float), float(value["reference_ms"]))
-
-
-def time_networks(
-    space: ElasticSpace,
-    backend: Backend,
-    codes: NDArray[Any],
-    *,
-    threads: int,
-    rounds: int,
-    seed: int,
-) -> NetworkTimes:
-    """Measure networks in interleaved rounds, with the original and a smaller one as references.
-
-    Args:
-        space: Space of the networks.
-        backend: Backend that runs them.
-        codes: Codes [n, choices].
-        threads: Number of threads on the processor.
-        rounds: Number of rounds.
-        seed: Seed of the orders.
-    """
-    # Of two sizes: a slow state of the machine need not slow all sizes equally.
-    middle = space.canonical(((space.candidates - 1) // 2)[None].astype(space.dtype))
-    references = [space.original, *space.decode(middle)]
-    architectures = space.decode(codes)
-
-    def make() -> tuple[list[Runner], list[Runner]]:
-        runners = rebuild_runners(backend, space, [*architectures, *references])
-        return runners[: len(architectures)], runners[len(architectures) :]
-
-    rng = np.random.default_rng(seed)
-    with quiet(threads):
-        times, states, timed = time_with_references(make, rounds, rng)
-    return NetworkTimes(np.asarray(codes), times / states, timed.reference_ms)
 
 
 def measure_sample(
@@ -242,7 +178,7 @@ class MeasuredDevice:
         """
         # Medians: single rounds are disturbed by other processes.
         ratios = np.concatenate([np.median(batch.ratios, axis=1) for batch in self.batches])
-        deviations = np.concatenate([_deviation(batch.ratios) for batch in self.batches])
+        deviations = np.concatenate([deviations_of(batch.ratios) for batch in self.batches])
         codes = np.concatenate([batch.codes for batch in self.batches])
         values = ratios * self.reference_ms
         # Errors are those of measured networks, which a loose limit lies above.
@@ -267,19 +203,3 @@ class MeasuredDevice:
         if metric != METRIC:
             raise MissingFigures(self.name, metric, "only the latency of its networks is measured")
         return self.fit(space)[0]  # type: ignore[arg-type]
-
-
-def _deviation(ratios: Array) -> Array:
-    """Return the deviation [n] of the median of each network's rounds [n, rounds]."""
-    rounds = ratios.shape[1]
-    medians = np.median(ratios, axis=1)
-    # One round shows no deviation.
-    if rounds < 2:
-        return np.zeros(len(ratios))
-
-    # Robust and of all networks: medians ignore a disturbed round, which would make the noise, and
-    # with it the part of the residuals that sigma leaves out, too large.
-    errors = np.abs(ratios / medians[:, None] - 1)
-    spread = 1.4826 * float(np.median(errors)) * np.sqrt(rounds / (rounds - 1))
-    # The variance of a median of normal samples, in the limit of many.
-    return np.asarray(medians * spread * np.sqrt(np.pi / 2 / rounds))

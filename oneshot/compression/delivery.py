@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oneshot.compression.costs import MeasuredDevice, time_networks
+from oneshot.compression.costs import MeasuredDevice
+from oneshot.compression.network_times import time_networks
 from oneshot.compression.result import NetworkRecord
 from oneshot.compression.sizes import SizedData
 from oneshot.errors import InvalidRun

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.compression.costs import MeasuredDevice, NetworkTimes, measure_once
+from oneshot.compression.costs import MeasuredDevice, measure_once
+from oneshot.compression.network_times import NetworkTimes
 
 if TYPE_CHECKING:
     from oneshot.search.constraint import Constraint, Limit

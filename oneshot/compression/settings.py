@@ -26,7 +26,7 @@ class CompressionSettings:
 
     Args:
         measured: Number of smaller networks that are measured for the cost model.
-        rounds: Rounds of these measurements.
+        rounds: Rounds of these measurements; up to four times as many where they vary too much.
         scored: Number of smaller networks that are scored without training; None: as many as
             `minutes` allows.
         minutes: Minutes that a compression may take. It takes longer where its other steps do.

@@ -12,7 +12,8 @@ from torch import nn
 
 from oneshot.compression import costs
 from oneshot.compression.choosing import choose_network, sample_near
-from oneshot.compression.costs import MeasuredDevice, NetworkTimes
+from oneshot.compression.costs import MeasuredDevice
+from oneshot.compression.network_times import NetworkTimes
 from oneshot.compression.refinement import SearchedDevice
 from oneshot.compression.settings import CompressionSettings
 from oneshot.errors import Infeasible

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from oneshot.compression.costs import MeasuredDevice, NetworkTimes
+from oneshot.compression.costs import MeasuredDevice
+from oneshot.compression.network_times import NetworkTimes
 from spaces.elastic import from_network
 from spaces.elastic.sampling import sample_sizes
 
