@@ -5,6 +5,8 @@ from __future__ import annotations
 from trial import Setting
 from truth_pipeline import PipelineSettings
 
+from oneshot.retraining.short_settings import ShortTrainingSettings
+
 FULL = Setting(
     space=(
         "spos(input_size=32, stem_stride=1, repeats=(3, 3, 4), channels=(64, 128, 256),"
@@ -83,6 +85,8 @@ CELLS = Setting(
     augment=False,
     strategy="exhaustive",
     votes=PipelineSettings(),
+    finalists=8,
+    brief=ShortTrainingSettings(steps=300, rungs=2, learning_rate=0.1),
 )
 """Cells whose accuracies differ widely in a benchmark; proxies vote in place of a supernet."""
 

@@ -25,7 +25,7 @@ A setting must be chosen before the test images are used: `--part validation` re
 validation images by which no supernet ranks, and does not use the test images. Choose with it, and
 with another --seed; `--pilot 8` trains random networks alone, each twice, and compares their spread
 with the noise of the trainings. With `--cells` four proxies of untrained networks vote in place of
-a supernet.
+a supernet, and the best eight of each search are trained briefly before one is found.
 
 Data: `packed_cifar.py` in this folder documents where the images are searched for.
 """
@@ -93,6 +93,13 @@ TARGET = 2.0
     help="Random networks.",
 )
 @click.option(
+    "--finalists",
+    type=click.IntRange(min=0),
+    default=None,
+    help="Networks of a search that are trained briefly before one is found; 0: none.  [default:"
+    " 8 with --cells, 0 without]",
+)
+@click.option(
     "--least",
     type=click.FloatRange(0, 1),
     default=0.95,
@@ -132,6 +139,7 @@ def main(
     effort: float,
     found: int,
     drawn: int,
+    finalists: int | None,
     least: float,
     part: str,
     under: tuple[str, ...],
@@ -152,6 +160,8 @@ def main(
         _setting(smoke, cells, binary).times(effort),
         under={"search": under, "supernet": supernet_under, "network": network_under},
     )
+    if finalists is not None:
+        setting = replace(setting, finalists=finalists)
     trial = Trial(
         setting, data, part, Execution(accelerator=device, precision=precision), seed, output
     )

@@ -27,12 +27,16 @@ from oneshot.perturbations import Conditions
 from oneshot.retraining.network_training import device_of, train_network
 from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.report import report_on_test
+from oneshot.retraining.short_settings import ShortTrainingSettings
+from oneshot.retraining.short_training import ShortTraining
 from oneshot.run import Run, begin
 from oneshot.run_settings import RunSettings
 from oneshot.search.constraint import Limit
+from oneshot.search.finalists import compare_finalists
 from oneshot.search.guide import Guide, PredictorGuide
 from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
+from oneshot.search.training_guide import ShortTrainingOptions, TrainingGuide
 from oneshot.tasks import Classification
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
@@ -41,6 +45,8 @@ from spaces.architecture import Architecture
 from spaces.codes import distinct
 from spaces.console.progress import Bar
 from spaces.files import write_text
+from spaces.plugins.loading import loaded_files
+from spaces.progress import Progress
 from spaces.registry import get
 from spaces.space import Codes, SearchSpace
 
@@ -61,6 +67,9 @@ class Setting:
         strategy: of the search.
         votes: proxies that vote in place of a supernet; None: a supernet scores.
         cost: count that is limited: `macs` or `binary_macs`.
+        finalists: networks of a search that are trained briefly before one is found; 0: the best
+            by the guide is found.
+        brief: settings of these trainings.
         under: `supernet`, `search` or `network` -> its perturbations with their weights.
     """
 
@@ -75,6 +84,8 @@ class Setting:
     strategy: str = "evolution"
     votes: PipelineSettings | None = None
     cost: str = "macs"
+    finalists: int = 0
+    brief: ShortTrainingSettings = field(default_factory=ShortTrainingSettings)
     under: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def conditions(self, stage: str) -> Conditions | None:
@@ -186,7 +197,10 @@ class Trial:
         """The best network that a search finds by the guide with this number."""
         path = self.output / f"search-{number}.json"
         if not path.exists():
-            problem = SearchProblem(self.space, self.guide(number), [self._constraint()])
+            # Cells that compute the same function are one.
+            problem = SearchProblem(
+                self.space, self.guide(number), [self._constraint()], isomorphic=True
+            )
             with Bar(f"search {number}") as bar:
                 result = run_search(
                     problem,
@@ -197,8 +211,26 @@ class Trial:
                         done / planned, f"{done}/{planned}, {best:.4f}"
                     ),
                 )
-            result.save(path)
+            if self.setting.finalists:
+                with Bar(f"finalists {number}") as bar:
+                    guide = self.training_guide(number, bar.update)
+                    result = compare_finalists(problem, result, guide, self.setting.finalists)
+            result.save(path, count=max(1, self.setting.finalists))
         return Architecture.from_dict(json.loads(path.read_text())["best"][0]["architecture"])
+
+    def training_guide(self, number: int, progress: Progress) -> TrainingGuide:
+        """Brief trainings of the finalists with this number, scored by images that supernets rank
+        by.
+        """
+        data = dict(self.data.record())
+        folder = (self.output / f"finalists-{number}").resolve()
+        name, task = self.space.name, Classification()
+        training = ShortTraining(
+            folder, name, "classification", data, self.setting.brief, plugins=loaded_files()
+        )
+        source = {"kind": "training", "data": data["name"], **self.setting.brief.to_dict()}
+        options = ShortTrainingOptions(folder, self.setting.brief, workers=1, progress=progress)
+        return TrainingGuide(training, self.space, task, source, options)
 
     def random(self, count: int, least: float = 0.95) -> list[Architecture]:
         """Random networks that meet the constraint and use at least the share `least` of it."""
