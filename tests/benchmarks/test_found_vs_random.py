@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 from numpy.typing import NDArray
 
+from oneshot.search.result import read_result
 from oneshot.training.execution import Execution
 from spaces.space import Codes
 
@@ -113,9 +114,19 @@ def test_cells_are_searched_by_a_vote_under_the_limit(
         def to_dict(self) -> dict[str, str]:
             return {"kind": "sizes"}
 
+    class FewestParameters(LargestFirst):
+        def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            return -bench.space.params(codes).astype(float), np.zeros(len(codes))
+
     monkeypatch.setattr(bench, "votes", lambda number, settings: LargestFirst())
+    monkeypatch.setattr(bench, "training_guide", lambda *given: FewestParameters())
     found = bench.found(0)
 
     every = np.concatenate(list(bench.space.enumerate_codes()))
     within = sizes(every)[sizes(every) <= bench.limit.maximum]
-    assert sizes(bench.space.encode([found]))[0] == within.max()
+    code = bench.space.encode([found])
+    assert sizes(code)[0] == within.max()
+    # Of the largest ones the finalists' guide, in place of brief trainings, found the smallest.
+    stored = read_result(tmp_path / "search-0.json")
+    assert len(stored) == 8
+    assert bench.space.params(code)[0] == bench.space.params(stored.codes).min()
