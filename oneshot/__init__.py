@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from oneshot.search.charge import ChargedGuide as ChargedGuide
     from oneshot.search.constraint import Constraint as Constraint
     from oneshot.search.constraint import Limit as Limit
+    from oneshot.search.finalists import compare_finalists as compare_finalists
     from oneshot.search.guide import BenchmarkGuide as BenchmarkGuide
     from oneshot.search.guide import Guide as Guide
     from oneshot.search.guide import PredictorGuide as PredictorGuide
@@ -31,6 +32,7 @@ __all__ = [
     "SearchProblem",
     "SearchResult",
     "Strategy",
+    "compare_finalists",
     "register_strategy",
     "run_search",
 ]
@@ -49,6 +51,7 @@ __getattr__, __dir__ = exports(
         "SearchProblem": ".search.problem",
         "SearchResult": ".search.result",
         "Strategy": ".strategies.base",
+        "compare_finalists": ".search.finalists",
         "register_strategy": ".strategies.registry",
         "run_search": ".search.loop",
     },

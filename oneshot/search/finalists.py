@@ -41,7 +41,7 @@ def compare_finalists(
 
     Example:
         >>> import spaces
-        >>> from oneshot.search.loop import run_search
+        >>> from oneshot import SearchProblem, run_search
         >>> space = spaces.get("spos-tiny")
         >>> class Count:
         ...     def __init__(self, name):
