@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.compression.network_times import NetworkTimes, deviations_of, time_networks
+from oneshot.compression.network_times import NetworkTimes, time_networks
 from oneshot.errors import InvalidRun
 from profiler.backends.base import Backend
 from spaces.elastic.sampling import sample_sizes
@@ -178,20 +178,11 @@ class MeasuredDevice:
         """
         # Medians: single rounds are disturbed by other processes.
         ratios = np.concatenate([np.median(batch.ratios, axis=1) for batch in self.batches])
-        deviations = np.concatenate([deviations_of(batch.ratios) for batch in self.batches])
         codes = np.concatenate([batch.codes for batch in self.batches])
         values = ratios * self.reference_ms
         # Errors are those of measured networks, which a loose limit lies above.
         level = None if self.limit_ms is None else min(self.limit_ms, float(values.max()))
-        model, fit = width_model(
-            space,
-            METRIC,
-            codes,
-            values,
-            deviations * self.reference_ms,
-            self.name,
-            level,
-        )
+        model, fit = width_model(space, METRIC, codes, values, self.name, level)
         return model, fit, values
 
     def cost_model(self, space: SearchSpace, metric: str) -> CostModel:

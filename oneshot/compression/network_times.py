@@ -106,8 +106,8 @@ def deviations_of(ratios: Array) -> Array:
     if rounds < 2:
         return np.zeros(len(ratios))
 
-    # Robust and of all networks: medians ignore a disturbed round, which would make the noise, and
-    # with it the part of the residuals that sigma leaves out, too large.
+    # Robust and of all networks: medians ignore a disturbed round, which would make the noise too
+    # large.
     errors = np.abs(ratios / medians[:, None] - 1)
     spread = 1.4826 * float(np.median(errors)) * np.sqrt(rounds / (rounds - 1))
     # The variance of a median of normal samples, in the limit of many.

@@ -13,8 +13,8 @@ in cross-validation.
 Runtimes compute channels in blocks, and a width between two of their layouts may be slower than
 both. Widths rounded up to blocks are therefore further features, and a ridge on the candidates of
 the choices corrects the logarithm of the sum (`tables.cost.ridge`). The block, and whether the
-correction helps, have the smallest error in cross-validation. Its relative residuals give sigma, as
-for lookup tables, at the cost of a limit: errors are proportional to costs.
+correction helps, have the smallest error in cross-validation. Its relative residuals give sigma at
+the cost of a limit: errors are proportional to costs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from tables.cost.ridge import (
     OUTLIER,
     Correction,
     fit_ridge,
-    remove_noise,
     undisturbed_mask,
 )
 from tables.cost.sums import SearchedSums
@@ -230,7 +229,6 @@ def width_model(
     metric: str,
     codes: NDArray[Any],
     values: Array,
-    noise: Array | None = None,
     device: str | None = None,
     level: float | None = None,
 ) -> tuple[CostModel, WidthFit]:
@@ -241,7 +239,6 @@ def width_model(
         metric: Name of the cost, such as `latency_ms`.
         codes: Codes [n, choices] of measured networks.
         values: Measured costs [n], without the machine's drift.
-        noise: Deviations [n] of the values themselves. None: unknown.
         device: Name of the device.
         level: Cost of the networks that sigma is of, such as a limit, since errors are proportional
             to costs. None: the mean of the values.
@@ -256,8 +253,9 @@ def width_model(
         )
     fit = fit_widths(space, space.check(codes), values)
     errors = (fit.residuals / values)[fit.kept]
-    relative_noise = None if noise is None else (noise / values)[fit.kept]
-    deviation = remove_noise(float(np.sqrt((errors**2).mean())), len(errors), relative_noise)
+    # The noise of the values stays in: the network that is taken is measured as they were, and a
+    # search prefers networks whose latency noise makes look small.
+    deviation = float(np.sqrt((errors**2).mean()))
     sigma = deviation * (float(values.mean()) if level is None else level)
 
     def cost(rows: NDArray[Any]) -> Array:

@@ -34,3 +34,17 @@ def test_disturbed_rounds_do_not_make_estimates_look_more_certain() -> None:
     assert sigma(disturbed) == pytest.approx(sigma(ratios), rel=0.1)
     # Most of the deviation is the latencies' own, not noise of the rounds.
     assert sigma(ratios) > 0.01 * latencies.mean()
+
+
+def test_the_noise_of_measurements_stays_in_the_margin() -> None:
+    network = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.Linear(64, 2))
+    space = from_network(network, torch.zeros(1, 8), "elastic-layers")
+    rng = np.random.default_rng(0)
+    codes = sample_sizes(space, rng, 40)
+    latencies = space.macs(codes).astype(float)
+    ratios = latencies[:, None] * rng.normal(1, 0.1, (len(codes), 4))
+
+    model, _, values = MeasuredDevice("here", [NetworkTimes(codes, ratios, 1.0)]).fit(space)
+    # The network that is taken is measured with the same noise.
+    noise = np.sqrt(((values / latencies - 1) ** 2).mean())
+    assert model.sigma > 0.8 * noise * latencies.mean()
