@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from oneshot.pipeline.faults import Fault
+from oneshot.pipeline.joining import GUIDE_KEYS
 from oneshot.pipeline.pipeline import PendingLimit
 from oneshot.pipeline.settings import Setting, StageSettings
 from oneshot.pipeline.training_checks import (
@@ -128,7 +129,7 @@ def _check_strategy(settings: StageSettings) -> Iterator[Fault]:
 
 
 def _check_guides(settings: StageSettings) -> Iterator[Fault]:
-    for key in ("guide", "final-guide"):
+    for key in GUIDE_KEYS:
         setting = settings.get(key)
         if setting is not None and not setting.is_pending:
             yield from _check_guide(setting)

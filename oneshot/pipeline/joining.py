@@ -17,7 +17,8 @@ GUIDES = {"supernet": "train", "predictor": "predict"}
 Texts: TypeAlias = dict[str, tuple[str, ...]]
 """Key of an option -> its texts."""
 
-_GUIDE_KEYS = ("guide", "final-guide")
+GUIDE_KEYS = ("guide", "final-guide")
+"""Keys of the stage search that name guides."""
 
 _REFERENCE = re.compile(rf"(?P<before>.*)@\s*(?P<stage>{'|'.join(STAGES)})\s*", re.DOTALL)
 
@@ -115,7 +116,7 @@ class Joints:
 
 def _referring(text: str, key: str) -> re.Match[str] | None:
     """Return the parts of a text that refers to a stage; None for any other text."""
-    if key in _GUIDE_KEYS and text in GUIDES:
+    if key in GUIDE_KEYS and text in GUIDES:
         text = f"{text}:@{GUIDES[text]}"
     return _REFERENCE.fullmatch(text)
 

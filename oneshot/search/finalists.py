@@ -60,7 +60,7 @@ def compare_finalists(
     """
     begin = time.monotonic()
     ranks = _distinct_ranks(problem, result, count)
-    evaluations = Evaluations(replace(problem, guide=guide, isomorphic=True))
+    evaluations = Evaluations(replace(problem, guide=guide))
     evaluations.evaluate(np.asfortranarray(result.codes[ranks]))
 
     history = [{"evaluated": len(evaluations), "best": evaluations.best}]

@@ -10,6 +10,7 @@ import click
 
 from oneshot.pipeline.document import Document, Entry, Value
 from oneshot.pipeline.faults import Fault
+from oneshot.pipeline.joining import GUIDE_KEYS
 from oneshot.pipeline.kinds import PLUGINS, STAGES, StageKind
 from oneshot.pipeline.options import StageOptions, is_output, key_of
 from service.catalog.catalog import Catalog
@@ -109,7 +110,7 @@ class _Resolver:
         if kind.name in _MEASURING and "threads" not in entries:
             resolved["threads"] = Entry("threads", "1")
         values = {key.replace("_", "-"): str(entry.value) for key, entry in resolved.items()}
-        guides = [values[key] for key in ("guide", "final-guide") if key in values]
+        guides = [values[key] for key in GUIDE_KEYS if key in values]
         if any(guide.startswith(SHORT_TRAININGS) for guide in guides):
             resolved["workers"] = Entry("workers", "1")
         return resolved
