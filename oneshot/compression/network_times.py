@@ -91,24 +91,25 @@ def time_networks(
             parts.append(times / states)
             references_ms.append(timed.reference_ms)
             ratios = np.hstack(parts)
-            errors = deviations_of(ratios) / np.median(ratios, axis=1)
-            if float(np.median(errors)) <= _STEADY:
+            if median_error(ratios) <= _STEADY:
                 break
 
     return NetworkTimes(np.asarray(codes), ratios, float(np.median(references_ms)))
 
 
-def deviations_of(ratios: Array) -> Array:
-    """Return the deviation [n] of the median of each network's rounds [n, rounds]."""
+def median_error(ratios: Array) -> float:
+    """Return the relative deviation of the medians of networks' rounds [n, rounds].
+
+    It is one for all networks, unlike `tables.medians.relative_errors`: the spread of a few rounds
+    of one network says little.
+    """
     rounds = ratios.shape[1]
-    medians = np.median(ratios, axis=1)
     # One round shows no deviation.
     if rounds < 2:
-        return np.zeros(len(ratios))
+        return 0.0
 
-    # Robust and of all networks: medians ignore a disturbed round, which would make the noise too
-    # large.
-    errors = np.abs(ratios / medians[:, None] - 1)
+    # Robust: medians ignore a disturbed round, which would make the noise too large.
+    errors = np.abs(ratios / np.median(ratios, axis=1, keepdims=True) - 1)
     spread = 1.4826 * float(np.median(errors)) * np.sqrt(rounds / (rounds - 1))
     # The variance of a median of normal samples, in the limit of many.
-    return np.asarray(medians * spread * np.sqrt(np.pi / 2 / rounds))
+    return float(spread * np.sqrt(np.pi / 2 / rounds))
