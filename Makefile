@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP = $(VENV)/.pathfit-$(shell cat setup.py constraints.txt | cksum | tr ' ' '-')
 PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: setup run test test-all check docs clean
+.PHONY: setup run test test-all test-failed check docs clean
 
 setup:
 	@test -f $(STAMP) || $(MAKE) --no-print-directory install
@@ -31,6 +31,10 @@ test: setup
 
 test-all: setup
 	$(PYTEST) $(PYTEST_OPTIONS)
+
+# The tests that failed in the last run, alone.
+test-failed: setup
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(PYTEST_OPTIONS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -155,7 +155,7 @@ def profiler(
     command = [python, "-m", "profiler", *arguments]
     surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment}
     return subprocess.run(
-        command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=120
+        command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=300
     )
 
 

@@ -210,7 +210,7 @@ def served(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """One service for all tests that leave it in order, with its worker warm."""
     service = Served(world, tmp_path_factory.mktemp("served"))
     try:
-        service.client.search(space=SPACE, options={"generations": 1}).wait(120)
+        service.client.search(space=SPACE, options={"generations": 1}).wait(400)
         yield service
     finally:
         service.end()

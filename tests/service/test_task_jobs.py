@@ -31,7 +31,7 @@ def test_regression_of_a_plugin_goes_through_a_real_service(
     client.wait_until_ready(60)
 
     client.upload_evaluations("turned", evaluations)
-    trained = client.train_predictor("angles", "turned", encoder="forest").wait(120)
+    trained = client.train_predictor("angles", "turned", encoder="forest").wait(400)
     assert trained["report"]["metric"] == "degrees"
     assert trained["report"]["unit"] == "degrees"
     assert trained["report"]["higher_is_better"] is False
@@ -42,7 +42,7 @@ def test_regression_of_a_plugin_goes_through_a_real_service(
     handle = client.search(
         space=SPACE, guide="angles", strategy="random", options={"evaluations": 50}
     )
-    result = handle.wait(60, progress.append)
+    result = handle.wait(400, progress.append)
     assert (result.guide["metric"], result.guide["unit"]) == ("degrees", "degrees")
     assert result.guide["higher_is_better"] is False
     # Scores are errors with their sign changed: the best network has the least predicted error.
@@ -51,7 +51,7 @@ def test_regression_of_a_plugin_goes_through_a_real_service(
 
     retrained = client.retrain(
         result.best.architecture, "turned-digits", task="angle", steps=2, limit=60, batch_size=16
-    ).wait(120)
+    ).wait(400)
     assert retrained["task"] == "angle"
     assert retrained["metrics"] == {"degrees": DEGREES}
     low, high = retrained["test"]["degrees_interval"]

@@ -102,7 +102,7 @@ def test_a_killed_search_goes_on_to_the_same_result(supernet: Path, tmp_path: Pa
             process.send_signal(signal.SIGKILL)
             break
         time.sleep(0.01)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert journal.read_text().count("\n") >= 5
     broken.unlink(missing_ok=True)
     done(*arguments, "-o", broken, "--resume")

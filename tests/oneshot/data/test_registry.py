@@ -217,6 +217,6 @@ def test_packed_cifar10_on_the_command_line(reference_data: Path) -> None:
         "--limit",
         "50",
     ]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "10 classes: airplane, automobile, bird" in done.stdout

@@ -238,7 +238,7 @@ def test_no_process_and_no_file_is_left(end: str, tmp_path: Path) -> None:
     assert session.is_dir()
     if end == "interrupted":
         child.send_signal(2)
-    rest, _ = child.communicate(timeout=120)
+    rest, _ = child.communicate(timeout=300)
     assert ("[0, 5]" in rest) == (end == "whole")
     assert (child.returncode == 0) == (end == "whole")
     for _ in range(100):

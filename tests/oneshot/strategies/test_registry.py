@@ -174,7 +174,7 @@ def test_a_strategy_of_a_file(tmp_path: Path) -> None:
     )
     command = [sys.executable, str(code), str(plugin)]
     ran = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={"PYTHONPATH": str(ROOT)}
+        command, capture_output=True, text=True, timeout=300, env={"PYTHONPATH": str(ROOT)}
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "80 18.0 {'name': 'climbing', 'options': {'evaluations': 80}}\n"

@@ -25,7 +25,7 @@ def test_halves_of_a_batch_are_normalised_as_the_whole(tmp_path: Path) -> None:
         for rank in range(2)
     ]
     for process in processes:
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
         found = json.loads(output)
         assert (

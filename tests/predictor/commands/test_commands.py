@@ -59,7 +59,7 @@ def test_help_leaves_torch_out() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     shown, _, loaded = done.stdout.rpartition("LOADED")
     assert "train" in shown

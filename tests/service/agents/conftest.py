@@ -5,22 +5,15 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import within
+
 ROOT = Path(__file__).resolve().parents[3]
 PLUGIN = ROOT / "tests" / "steady_plugin.py"
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Return whether a condition becomes true in time."""
-    deadline = time.monotonic() + seconds
-    while not (is_met := condition()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return is_met
 
 
 class AgentProcess:

@@ -29,7 +29,8 @@ from service.kinds.verification import _exported
 from service.measuring import MEASURED_ARTIFACT, network_measuring
 from tables import LookupTable
 from tables.network_measurements import NetworkMeasurements
-from tests.service.agents.conftest import ROOT, within
+from tests.service.agents.conftest import ROOT
+from tests.waiting import within
 
 SPACE = spaces.get("spos-tiny(input_size=16, repeats=(1, 1, 1))")
 BLOCKED = """
@@ -125,7 +126,7 @@ def test_agent_without_torch_builds_and_validates_a_table(
     job = hand_over(service, tmp_path)
     result = result_of(service, job)
 
-    assert result["table"] == handle.wait(60)["table"]
+    assert result["table"] == handle.wait(400)["table"]
     table, _ = Catalog(service.settings, service.uploads, Sender()).table(result["table"])
     assert (table.conditions["backend"], table.measured.blocks) == ("onnxruntime", "solved")
     space = spaces.get("spos-tiny")

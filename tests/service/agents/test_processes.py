@@ -10,8 +10,9 @@ import pytest
 import spaces
 from service.client import Client, ServiceProblem
 from spaces.architecture import Architecture
-from tests.service.agents.conftest import StartAgent, within
+from tests.service.agents.conftest import StartAgent
 from tests.steady import latency_of
+from tests.waiting import within
 
 SPACE = spaces.get("spos-tiny")
 

@@ -39,7 +39,7 @@ def loaded_by(code: str) -> set[str]:
     )
     command = [sys.executable, "-c", script]
     output = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
     ).stdout
     return {name.partition(".")[0] for name in output.rpartition("LOADED")[2].split()}
 
@@ -97,7 +97,7 @@ def test_every_command_has_an_example() -> None:
 
 def test_no_command_shows_help() -> None:
     output = subprocess.run(
-        [sys.executable, "-m", "service"], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "service"], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert "Usage: python -m service [OPTIONS] COMMAND [ARGS]..." in output.stdout + output.stderr
 
@@ -129,7 +129,7 @@ def test_wrong_input_is_answered_in_one_line(arguments: list[str], said: str) ->
 def test_a_port_in_use_is_named(served: Any, tmp_path: Path) -> None:
     port = served.url.rpartition(":")[2]
     command = [sys.executable, "-m", "service", "serve", "--port", port, "--data", str(tmp_path)]
-    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert outcome.returncode == 2
     assert (
         outcome.stderr == f"Error: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
@@ -214,7 +214,7 @@ def test_a_started_service_prints_only_its_url(start: Any, tmp_path: Path) -> No
     for _ in range(3):
         service.client.request("GET", "/healthz")
     service.process.send_signal(signal.SIGTERM)
-    service.process.wait(10)
+    service.process.wait(60)
     assert service.process.stdout.read() == ""
     service.end()
     assert service.log == []

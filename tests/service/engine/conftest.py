@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from service.engine.reports import (
 from service.engine.worker import Needs, Worker
 from service.jobs import Job, Resources
 from service.store import Store, Timeouts
+from tests.waiting import within
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -149,10 +149,7 @@ class Bench:
     @staticmethod
     def within(seconds: float, true: Callable[[], bool]) -> bool:
         """Wait until something is true, and return whether it became so in time."""
-        deadline = time.monotonic() + seconds
-        while not (now := true()) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return now
+        return within(seconds, true, pause=0.01)
 
     def end(self) -> None:
         self.engine.stop()

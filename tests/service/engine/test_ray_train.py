@@ -6,8 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 
 import spaces
 from service.store import Store
+from tests.waiting import within
 
 SPACE = "spos-tiny"
 UPDATE = re.compile(r"update (\d+)/301")
@@ -23,13 +22,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc"),
 ]
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (now := true()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return now
 
 
 def members_of(session: int) -> dict[int, int]:

@@ -151,7 +151,7 @@ def test_file_size_limit_leaves_no_partial_file(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     message = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
     ).stdout
     assert (
         message

@@ -11,12 +11,14 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import within
 
 ROOT = Path(__file__).resolve().parents[3]
 HOST = "nas.example.org"
@@ -143,13 +145,6 @@ def ready(proxy: Proxy) -> bool:
         return proxy.request("GET", "/readyz")[0] == 200
     except OSError:
         return False
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (now := true()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return now
 
 
 def test_plain_http_leads_to_tls(proxy: Proxy) -> None:

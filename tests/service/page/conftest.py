@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from service.client import Client
 from service.context import Service
 from service.jobs import Job
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[3]
 PICTURES = ROOT / ".pytest-artifacts" / "page"
@@ -43,7 +44,7 @@ def browser() -> Iterator[Browser]:
     way.
     """
     program = chromium()
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=20_000 * PATIENCE)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]

@@ -34,7 +34,7 @@ def searches(served: Any) -> list[str]:
         for seed in (1, 2)
     ]
     for handle in handles:
-        handle.wait(60)
+        handle.wait(400)
     return [handle.id for handle in handles]
 
 

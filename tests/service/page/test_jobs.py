@@ -122,7 +122,7 @@ def test_a_network_of_a_search_is_retrained_by_the_service(
     found = served.client.search(
         space=SPACE, device="made-up", constraints=limits, options={"generations": 2}
     )
-    found.wait(60)
+    found.wait(400)
     page = visit(f"{served.url}/#/search/{found.id}", REFUSED)
     form = page.get_by_role("region", name="Train this network")
     expect(form.get_by_label("Data set")).to_have_value("digits")
@@ -156,7 +156,7 @@ def test_a_network_of_a_search_is_retrained_by_the_service(
 
 def test_a_search_guided_by_a_supernet_offers_its_weights(served: Any, visit: Open) -> None:
     found = served.client.search(space=SPACE, strategy="random", options={"evaluations": 3})
-    found.wait(60)
+    found.wait(400)
     page = visit(served.url, f"{REFUSED}|status of 503")
 
     def as_if(route: Route) -> None:

@@ -90,7 +90,7 @@ def test_a_copied_link_opens_the_same_network(served: Any, visit: Open) -> None:
     handle = served.client.search(
         space=SPACE, device="made-up", constraints=limits, options={"generations": 2}
     )
-    handle.wait(60)
+    handle.wait(400)
     page = visit(f"{served.url}/#/search/{handle.id}", REFUSED)
     found(page)
     rows = page.get_by_role("region", name="The front").get_by_role("button")
@@ -239,7 +239,7 @@ def test_runs_are_compared(served: Any, visit: Open, picture: Picture) -> None:
         handle = served.client.search(
             space=SPACE, device="made-up", constraints=limits, options={"generations": 3}, seed=seed
         )
-        handle.wait(60)
+        handle.wait(400)
         ids.append(handle.id)
     page = visit(f"{served.url}/#/search/{ids[0]}", REFUSED)
     found(page)
@@ -284,7 +284,7 @@ def test_the_page_is_readable_on_a_phone_and_in_dark_mode(
     handle = served.client.search(
         space=SPACE, device="made-up", constraints={"latency_ms": 0.8}, options={"generations": 4}
     )
-    handle.wait(60)
+    handle.wait(400)
     address = f"{served.url}/#/search/{handle.id}"
     phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
     page = visit(address, REFUSED, **phone)

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from service.client import Client, ServiceProblem, Unreachable
 from service.processes.pulse import HANG_LIMIT
 from tests.service.postgresql import cleared
+from tests.waiting import within
 
 SPACE = "spos-tiny"
 JOBS = 12
@@ -31,20 +32,13 @@ pytestmark = [
 ]
 
 
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (now := true()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return now
-
-
 def ask(client: Any) -> list[Any]:
     return [client.search(space=SPACE, options=OPTIONS, seed=seed) for seed in range(JOBS)]
 
 
 def contents(handles: list[Any]) -> list[dict[str, Any]]:
     """The results without the time they took."""
-    results = [handle.wait(180).to_dict(3) for handle in handles]
+    results = [handle.wait(400).to_dict(3) for handle in handles]
     return [{key: value for key, value in result.items() if key != "seconds"} for result in results]
 
 
@@ -81,7 +75,7 @@ def service(
     """A service, with its worker warm."""
     started = served_class(world, tmp_path_factory.mktemp("service"), *stored)
     try:
-        started.client.search(space=SPACE, options={"generations": 1}).wait(180)
+        started.client.search(space=SPACE, options={"generations": 1}).wait(400)
         yield started
     finally:
         started.end()

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,18 +9,12 @@ from typing import Any
 import pytest
 
 import spaces
+from tests.waiting import within
 
 SPACE = "spos-tiny"
 ENDLESS = {"steps": 1_000_000, "batch_size": 16, "limit": 100, "checkpoint_every": 2}
 
 pytestmark = pytest.mark.slow
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (now := true()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return now
 
 
 def test_cancelled_and_killed_trainings_leave_no_folders(start: Any, tmp_path: Path) -> None:

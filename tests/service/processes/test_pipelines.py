@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import within
 
 # Without measurements, whose figures differ from run to run. The training has several checkpoints.
 PIPELINE = """
@@ -29,13 +30,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc"),
 ]
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (now := true()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return now
 
 
 def running(handle: Any) -> str:
@@ -62,7 +56,7 @@ def served(
     """A service of their own: pipelines add predictors, among which others could not choose."""
     service = served_class(world, tmp_path_factory.mktemp("pipelines"))
     try:
-        service.client.search(space="spos-tiny", options={"generations": 1}).wait(120)
+        service.client.search(space="spos-tiny", options={"generations": 1}).wait(400)
         yield service
     finally:
         service.end()
@@ -95,7 +89,7 @@ predict: {encoder: gp, train: 10}
 search: {guide: 'predictor:undisturbed', strategy: random, option: {evaluations: 5}}
 """
     handle = client.run_pipeline(text, "second")
-    handle.wait(200)
+    handle.wait(400)
     paths = handle.download(tmp_path / "files")
     assert [path.name for path in paths] == ["predict.safetensors", "predict.json", "search.json"]
     for path in paths:

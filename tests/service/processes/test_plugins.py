@@ -105,7 +105,7 @@ def run(folder: Path, *arguments: str) -> None:
         cwd=folder,
         env={**os.environ, "PYTHONPATH": path},
         check=True,
-        timeout=120,
+        timeout=300,
     )
 
 

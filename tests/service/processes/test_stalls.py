@@ -4,7 +4,6 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,12 @@ import pytest
 from service.client import ServiceProblem
 from service.jobs import MAX_INTERRUPTIONS
 from service.store.leases import LEASE
+from tests.waiting import PATIENCE, within
 
 SPACE = "spos-tiny"
 LONG = {"population": 10, "generations": 3000}
 
 pytestmark = pytest.mark.slow
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (now := true()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return now
 
 
 def begun(handle: Any, attempt: int = 1) -> bool:
@@ -39,7 +32,7 @@ def assert_lives(client: Any, seconds: float) -> None:
         started = time.monotonic()
         assert client.request("GET", "/healthz", retries=0) == {"status": "alive"}
         # A machine that runs other things may be slow, but the store stalls for longer.
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 5 * PATIENCE
         time.sleep(0.5)
 
 

@@ -20,6 +20,7 @@ from service.processes.child_process import Child
 from service.processes.listening import WebOrder, listen, url_of
 from service.settings import Settings
 from service.store import Store, Timeouts
+from tests.waiting import PATIENCE
 
 
 @contextlib.contextmanager
@@ -130,7 +131,7 @@ def assert_lives(address: tuple[str, int], seconds: float) -> None:
     while time.monotonic() < deadline:
         started = time.monotonic()
         assert request(address, "GET", "/healthz")[0] == 200
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 3 * PATIENCE
         time.sleep(0.1)
 
 
@@ -224,10 +225,9 @@ def test_client_that_leaves_frees_its_place_within_seconds(
 
         left = time.monotonic()
         while status() == 503:
-            assert time.monotonic() < left + 10
+            # Two seconds and an answer; without a look at the connection it was 15 and 30 seconds.
+            assert time.monotonic() < left + 14
             time.sleep(0.1)
-        # Two seconds and an answer; without a look at the connection it was 15 and 30 seconds.
-        assert time.monotonic() - left < 8
 
 
 def test_closed_connection_is_noticed_behind_unread_data() -> None:

@@ -99,7 +99,7 @@ def test_waiting_returns_new_events(store: Store) -> None:
     store.jobs.cancel(job.id)
     assert [event.sequence for event in store.events.wait(job.id, 2, 20)] == [3]
     assert store.events.wait(job.id, 3, 20) == [], "nothing more will come"
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 18
 
 
 def test_changes_by_another_process_wake_waiting_readers(url: str, store: Store) -> None:
@@ -136,7 +136,7 @@ def test_the_database_is_polled_only_while_readers_wait(store: Store) -> None:
     job, _ = store.jobs.create("search", {}, {})
     threads = threading.active_count()
     store.jobs.wait(job.id, 0.05)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while threading.active_count() > threads and time.monotonic() < deadline:
         time.sleep(0.02)
     assert threading.active_count() == threads

@@ -33,7 +33,7 @@ def counted_statements(store: Store) -> Iterator[list[str]]:
 
 def is_listening(store: Store) -> bool:
     """Wait until a store receives notifications, and return whether it does."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if store.path is not None:
             folder = store.path.with_name(f"{store.path.name}-changes")
@@ -66,7 +66,7 @@ def test_a_waiting_reader_queries_only_after_changes(store: Store, url: str) -> 
 
     other.close()
     assert states == ["cancelled"]
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 15
     assert num_quiet == 0
 
 
@@ -78,7 +78,7 @@ def test_a_subscriber_is_called_for_jobs_of_other_processes(store: Store, url: s
         time.sleep(0.2)
         called.clear()
         other.jobs.create("search", {}, {})
-        assert called.wait(5)
+        assert called.wait(30)
 
     other.close()
 
@@ -121,7 +121,7 @@ def test_a_folder_of_a_long_path_has_notifications_too(tmp_path: Path) -> None:
         time.sleep(0.2)
         called.clear()
         other.jobs.create("search", {}, {})
-        assert called.wait(5)
+        assert called.wait(30)
 
     other.close()
     store.close()
@@ -143,7 +143,7 @@ def test_readers_are_woken_where_no_socket_can_be_made(tmp_path: Path) -> None:
     waiting.join(30)
 
     assert states == ["cancelled"]
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 15
     other.close()
     store.close()
 
@@ -170,4 +170,4 @@ def test_a_lost_connection_for_notifications_is_opened_again(store: Store, url: 
 
     other.close()
     assert states == ["cancelled"]
-    assert time.monotonic() - begin < 4
+    assert time.monotonic() - begin < 15

@@ -67,7 +67,7 @@ def together(code: str, url: str, count: int) -> list[object]:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    result = [process.communicate(timeout=120) for process in processes]
+    result = [process.communicate(timeout=300) for process in processes]
     assert [error for _, error in result] == [""] * count
     return [json.loads(message) for message, _ in result]
 

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 
 from service.jobs import JobState
 from service.store import Store
+from tests.waiting import within
 
 SPACE = "spos-tiny"
 SEARCHES = 10
@@ -20,16 +19,9 @@ ENDLESS = {"population": 2, "generations": 2000}
 pytestmark = pytest.mark.slow
 
 
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (now := true()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return now
-
-
 def contents(handles: list[Any]) -> list[dict[str, Any]]:
     """The results without the time they took."""
-    results = [handle.wait(240).to_dict(3) for handle in handles]
+    results = [handle.wait(400).to_dict(3) for handle in handles]
     return [{key: value for key, value in result.items() if key != "seconds"} for result in results]
 
 
@@ -86,7 +78,7 @@ def test_two_services_share_searches_and_cancellations(
         clients[0].search(space=SPACE, strategy="random", options={"evaluations": 5})
         for _ in services
     ]
-    assert [len(handle.wait(30)) for handle in last] == [5, 5]
+    assert [len(handle.wait(400)) for handle in last] == [5, 5]
 
     # One dies with all that belongs to it: the other does what it left, once its lease is over.
     remaining = clients[1].search(space=SPACE, options=ENDLESS)

@@ -36,7 +36,7 @@ def run(*arguments: str) -> Result:
 def python(code: str) -> str:
     command = [sys.executable, "-c", code]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
     ).stdout
 
 
@@ -84,7 +84,7 @@ def test_every_command_has_an_example(package: str) -> None:
 def test_module_runs(package: str) -> None:
     command = [sys.executable, "-m", package, "--help"]
     result = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
     )
     assert result.stdout.startswith(f"Usage: python -m {package} [OPTIONS] COMMAND [ARGS]...")
     assert result.stderr == ""

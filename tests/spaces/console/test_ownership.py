@@ -18,7 +18,13 @@ def list_spaces(first: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(first), str(ROOT)])}
     command = [sys.executable, "-m", "spaces", "list"]
     return subprocess.run(
-        command, cwd=first, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command,
+        cwd=first,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
 
 
