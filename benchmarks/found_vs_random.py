@@ -25,7 +25,13 @@ A setting must be chosen before the test images are used: `--part validation` re
 validation images by which no supernet ranks, and does not use the test images. Choose with it, and
 with another --seed; `--pilot 8` trains random networks alone, each twice, and compares their spread
 with the noise of the trainings. With `--cells` four proxies of untrained networks vote in place of
-a supernet, and the best eight of each search are trained briefly before one is found.
+a supernet, and the best eight of each search are trained briefly before one is found. With
+`--table` the limit is the median latency by a table of the setting's space, such as
+
+    python -m profiler build --space 'nasbench201(channels=4,input_size=16)' --backend onnxruntime
+        --threads 1 --budget 180s -o cells.json
+
+of which an estimate and its margin must remain below it, and random networks reach 95% so too.
 
 Data: `packed_cifar.py` in this folder documents where the images are searched for.
 """
@@ -49,9 +55,12 @@ from rich.console import Console
 from rich.table import Table
 from trial import Setting, Trial
 
+import tables
 from oneshot.training.execution import Execution
 from spaces.files import write_text
 from spaces.plugins import load_file
+from tables import CostModel
+from tables.metrics import COUNTS
 
 TARGET = 2.0
 
@@ -114,6 +123,12 @@ TARGET = 2.0
     multiple=True,
     help="Perturbation of the search and of the tests with its weight, such as clean=0.5.",
 )
+@click.option(
+    "--table",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="Table of the latencies that are limited.  [default: the setting's count is limited]",
+)
 @click.option("--supernet-under", multiple=True, help="Perturbation of the supernets' trainings.")
 @click.option("--network-under", multiple=True, help="Perturbation of the networks' trainings.")
 @machine_options
@@ -143,6 +158,7 @@ def main(
     least: float,
     part: str,
     under: tuple[str, ...],
+    table: Path | None,
     supernet_under: tuple[str, ...],
     network_under: tuple[str, ...],
     device: str,
@@ -163,7 +179,13 @@ def main(
     if finalists is not None:
         setting = replace(setting, finalists=finalists)
     trial = Trial(
-        setting, data, part, Execution(accelerator=device, precision=precision), seed, output
+        setting,
+        data,
+        part,
+        Execution(accelerator=device, precision=precision),
+        seed,
+        output,
+        None if table is None else tables.load(table),
     )
     if pilot is not None:
         if part != "validation":
@@ -186,7 +208,7 @@ def main(
     }
     content = {**comparison, **perturbed, **reports}
     write_text(output / "comparison.json", json.dumps(content, indent=1) + "\n")
-    show(reports, {"top1": comparison, **perturbed}, part)
+    show(reports, {"top1": comparison, **perturbed}, part, trial.cost)
 
 
 def _setting(smoke: bool, cells: bool, binary: bool) -> Setting:
@@ -276,14 +298,17 @@ def show(
     reports: Mapping[str, list[dict[str, Any]]],
     comparisons: Mapping[str, Mapping[str, float]],
     part: str,
+    cost: CostModel,
 ) -> None:
-    """Print every network, and the comparison of each accuracy."""
+    """Print every network with its cost, and the comparison of each accuracy."""
     columns = [f"{part} {metric.replace('top1', 'top-1')}" for metric in comparisons]
-    table = Table("network", "M MACs", *columns, "codes")
+    is_count = cost.metric in COUNTS
+    factor, header = (1e-6, f"M {cost.metric}") if is_count else (1.0, f"predicted {cost.unit}")
+    table = Table("network", header, *columns, "codes")
     for report in sorted(reports["found"] + reports["random"], key=lambda one: -one["top1"]):
         codes = "".join(map(str, report["codes"]))
         values = [f"{report[metric]:.2f}" for metric in comparisons]
-        table.add_row(report["name"], f"{report['macs'] / 1e6:.2f}", *values, codes)
+        table.add_row(report["name"], f"{factor * report[cost.metric]:.3f}", *values, codes)
     console = Console()
     console.print(table)
     for metric, comparison in comparisons.items():

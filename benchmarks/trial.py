@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
@@ -31,7 +30,7 @@ from oneshot.retraining.short_settings import ShortTrainingSettings
 from oneshot.retraining.short_training import ShortTraining
 from oneshot.run import Run, begin
 from oneshot.run_settings import RunSettings
-from oneshot.search.constraint import Limit
+from oneshot.search.constraint import Constraint
 from oneshot.search.finalists import compare_finalists
 from oneshot.search.guide import Guide, PredictorGuide
 from oneshot.search.loop import run_search
@@ -49,6 +48,8 @@ from spaces.plugins.loading import loaded_files
 from spaces.progress import Progress
 from spaces.registry import get
 from spaces.space import Codes, SearchSpace
+from tables import LookupTable
+from tables.cost.model import counting_model
 
 
 @dataclass(frozen=True)
@@ -136,10 +137,18 @@ class Trial:
         execution: devices and precision.
         seed: of everything.
         output: the folder.
+        table: of the latencies that are limited; None: the setting's count is.
     """
 
     def __init__(
-        self, setting: Setting, data: str, part: str, execution: Execution, seed: int, output: Path
+        self,
+        setting: Setting,
+        data: str,
+        part: str,
+        execution: Execution,
+        seed: int,
+        output: Path,
+        table: LookupTable | None = None,
     ):
         self.setting = setting
         self.part = part
@@ -150,13 +159,14 @@ class Trial:
         self.data: ImageData = load_data(
             data, self.space.input_shape, validation=setting.validation
         )
+        self.cost = (
+            counting_model(self.space, setting.cost)
+            if table is None
+            else table.cost_model(self.space, "latency_ms")
+        )
         sampled = self.space.sample(np.random.default_rng(seed), 4096)
-        self.limit = Limit(setting.cost, float(np.median(self.counts(sampled))))
-
-    def counts(self, codes: Codes) -> NDArray[np.int64]:
-        """The counts [n] of codes [n, choices] that the setting limits."""
-        counts: NDArray[np.int64] = getattr(self.space, self.setting.cost)(codes)
-        return counts
+        median = float(np.median(self.cost.estimate(sampled)))
+        self.constraint = Constraint(self.cost.metric, median, self.cost, device=self.cost.device)
 
     def supernet(self, number: int) -> SupernetLoss:
         """The supernet with this number, trained, as a guide."""
@@ -199,7 +209,7 @@ class Trial:
         if not path.exists():
             # Cells that compute the same function are one.
             problem = SearchProblem(
-                self.space, self.guide(number), [self._constraint()], isomorphic=True
+                self.space, self.guide(number), [self.constraint], isomorphic=True
             )
             with Bar(f"search {number}") as bar:
                 result = run_search(
@@ -236,8 +246,8 @@ class Trial:
         """Random networks that meet the constraint and use at least the share `least` of it."""
         rng = np.random.default_rng([self.seed, 7])
         codes = distinct(self.space.sample(rng, 1000 * count))
-        close = self.counts(codes) >= least * self.limit.maximum
-        return self.space.decode(codes[self._constraint().met(codes) & close][:count])
+        used = self.constraint.upper(codes) / self.constraint.maximum
+        return self.space.decode(codes[(used >= least) & (used <= 1)][:count])
 
     def retrained(self, architecture: Architecture, name: str, seed: int) -> dict[str, Any]:
         """The report of a network that is trained from fresh weights."""
@@ -250,11 +260,10 @@ class Trial:
         if not path.exists():
             with Bar(name) as bar:
                 network = train_network(run, bar.update, self.execution, self.data)
-            entry = {"name": name, "codes": self.space.encode([architecture])[0].tolist()}
-            macs = int(self.counts(self.space.encode([architecture]))[0])
-            write_text(
-                path, json.dumps({**entry, "macs": macs, **self._report(network)}, indent=1) + "\n"
-            )
+            codes = self.space.encode([architecture])
+            entry = {"name": name, "codes": codes[0].tolist()}
+            entry[self.cost.metric] = float(self.cost.estimate(codes)[0])
+            write_text(path, json.dumps({**entry, **self._report(network)}, indent=1) + "\n")
         report = json.loads(path.read_text())
         assert isinstance(report, dict)
         return report
@@ -274,9 +283,6 @@ class Trial:
         tally = tally_of(network, validation.batches(BATCH, remaining), device)
         return {**tally.metrics(), "images": len(remaining), "split": "validation"}
 
-    def _constraint(self) -> Any:
-        return self.limit.bind(self.space, lambda name: _no_table(name))
-
     def _run(
         self, folder: str, kind: str, recipe: Mapping[str, Any], seed: int, **more: Any
     ) -> Run:
@@ -295,7 +301,3 @@ class Trial:
             }
         )
         return begin(self.output / folder, settings, resume=True)
-
-
-def _no_table(name: str) -> Any:
-    raise click.UsageError(f"a count needs no table, such as {name}")

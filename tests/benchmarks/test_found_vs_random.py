@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +11,7 @@ import pytest
 import scipy.stats
 from numpy.typing import NDArray
 
+import tables
 from oneshot.search.result import read_result
 from oneshot.training.execution import Execution
 from spaces.space import Codes
@@ -64,11 +66,36 @@ def test_random_networks_differ_and_use_the_limit(
     drawn = bench.random(10)
     assert len(set(drawn)) == 10
     macs = bench.space.macs(bench.space.encode(drawn))
-    assert (macs <= bench.limit.maximum).all()
-    assert (macs >= 0.95 * bench.limit.maximum).all()
+    assert (macs <= bench.constraint.maximum).all()
+    assert (macs >= 0.95 * bench.constraint.maximum).all()
     everything = bench.space.macs(np.concatenate(list(bench.space.enumerate_codes())))
-    assert 0.45 < (everything <= bench.limit.maximum).mean() < 0.55
+    assert 0.45 < (everything <= bench.constraint.maximum).mean() < 0.55
     assert bench.random(10) == drawn
+
+
+def test_random_networks_use_a_limit_of_latency_with_its_margin(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import trial
+
+    monkeypatch.setattr(trial, "load_data", lambda *given, **options: None)
+    setting = replace(script.SMOKE, space="spos")
+    table = tables.load("amd-epyc-spos-b1-fp32-t2")
+    bench = trial.Trial(
+        setting, "cifar10", "test", Execution(accelerator="cpu"), 3, tmp_path, table
+    )
+
+    drawn = bench.space.encode(bench.random(10))
+
+    model = table.cost_model(bench.space, "latency_ms")
+    sampled = bench.space.sample(np.random.default_rng(0), 20_000)
+    median = np.median(model.estimate(sampled))
+    assert bench.constraint.maximum == pytest.approx(median, rel=0.01)
+    assert len(np.unique(drawn, axis=0)) == 10
+    assert (model.estimate(drawn) < bench.constraint.maximum).all()
+    used = model.upper(drawn) / bench.constraint.maximum
+    assert (used >= 0.95).all()
+    assert (used <= 1).all()
 
 
 def test_effort_multiplies_only_the_updates(script: ModuleType) -> None:
@@ -123,7 +150,7 @@ def test_cells_are_searched_by_a_vote_under_the_limit(
     found = bench.found(0)
 
     every = np.concatenate(list(bench.space.enumerate_codes()))
-    within = sizes(every)[sizes(every) <= bench.limit.maximum]
+    within = sizes(every)[sizes(every) <= bench.constraint.maximum]
     code = bench.space.encode([found])
     assert sizes(code)[0] == within.max()
     # Of the largest ones the finalists' guide, in place of brief trainings, found the smallest.
