@@ -1,9 +1,28 @@
-"""OpenVINO's core, one for the process."""
+"""OpenVINO without its reports of usage, and its core, one for the process."""
 
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any
+
+
+@functools.cache
+def openvino_module() -> Any:
+    """Import OpenVINO, which reports nothing to anybody.
+
+    Its converter, which is imported with it, would report the import to a server of Google
+    Analytics where nobody has declined that, from a fork of this process. If the process is killed
+    meanwhile, the fork may wait without end and hold its outputs open.
+
+    Raises:
+        ModuleNotFoundError: OpenVINO is not installed.
+    """
+    # OpenVINO and nncf do without this package where it cannot be imported.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 @functools.cache
@@ -18,6 +37,4 @@ def shared_core() -> Any:
     Raises:
         ModuleNotFoundError: OpenVINO is not installed.
     """
-    import openvino
-
-    return openvino.Core()
+    return openvino_module().Core()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from profiler.backends.base import Conditions, check_precision, check_processor
 from profiler.backends.converted_files import ConvertedFiles
 from profiler.backends.onnx_chain import Networks, networks_of_torch
-from profiler.backends.openvino_core import shared_core
+from profiler.backends.openvino_core import openvino_module, shared_core
 from profiler.backends.openvino_quantisation import Quantiser
 from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
@@ -48,7 +48,7 @@ class OpenVino:
     prunes = True
 
     def __init__(self, conditions: Conditions, networks: Networks | None = None):
-        import openvino  # noqa: F401
+        openvino_module()
 
         check_processor(self.name, conditions)
         check_precision(self.name, conditions, PRECISIONS)
@@ -115,15 +115,13 @@ class RequestRunner:
     """
 
     def __init__(self, compiled: Any, feed: Mapping[str, NDArray[Any]]):
-        import openvino
-
         self.request = compiled.create_infer_request()
         self.feed = feed
         used = {name for entry in compiled.inputs for name in entry.get_names()}
         for name, value in feed.items():
             # A network of cells need not use its image, and the compiler removes unused inputs.
             if name in used:
-                self.request.set_tensor(name, openvino.Tensor(value, shared_memory=True))
+                self.request.set_tensor(name, openvino_module().Tensor(value, shared_memory=True))
 
     def whole(self) -> float:
         """Return the latency of one run in milliseconds, without copies of inputs and outputs."""

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.backends.openvino_core import shared_core
+from profiler.backends.openvino_core import openvino_module, shared_core
 from profiler.errors import UnsupportedConditions
 
 Feeds = Sequence[Mapping[str, NDArray[Any]]]
@@ -164,8 +164,6 @@ def _labelled(feeds: Feeds) -> dict[str, NDArray[Any]]:
 
 
 def _quantise_files(source: str, inputs: str, target: str, correct_biases: bool) -> None:
-    import openvino
-
     feeds: dict[int, dict[str, NDArray[Any]]] = {}
     with np.load(inputs, allow_pickle=False) as arrays:
         for label in arrays:
@@ -175,7 +173,7 @@ def _quantise_files(source: str, inputs: str, target: str, correct_biases: bool)
     model = shared_core().read_model(source)
     rounded = quantised(model, list(feeds.values()), correct_biases=correct_biases)
     # By default OpenVINO rounds weights to fp16.
-    openvino.save_model(rounded, target, compress_to_fp16=False)
+    openvino_module().save_model(rounded, target, compress_to_fp16=False)
 
 
 def main() -> None:

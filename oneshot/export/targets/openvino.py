@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oneshot.export.inputs import INPUT
 from oneshot.export.targets.base import ExportSource, FileNetwork, Images
-from profiler.backends.openvino_core import shared_core
+from profiler.backends.openvino_core import openvino_module, shared_core
 
 _SECTION = "pathfit"
 
@@ -26,15 +26,13 @@ class OpenVinoTarget:
 
     def write(self, source: ExportSource, precision: str, path: Path) -> None:
         """Write a network; see `Target.write`."""
-        import openvino
-
         core = shared_core()
         is_int8 = precision == "int8"
         model = _quantised(core, source) if is_int8 else core.read_model(source.onnx)
         for key, value in source.metadata.items():
             model.set_rt_info(value, [_SECTION, key])
         # By default OpenVINO rounds weights to fp16.
-        openvino.save_model(model, path, compress_to_fp16=False)
+        openvino_module().save_model(model, path, compress_to_fp16=False)
 
     def load(self, path: Path) -> FileNetwork:
         """Return the network of files; see `Target.load`."""

@@ -159,6 +159,36 @@ def test_backends_that_end_in_any_order_leave_signals_as_they_were() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_running_networks_reports_nothing_to_anybody(tmp_path: Path) -> None:
+    """OpenVINO's reports of usage would begin with files in the home, and fork this process."""
+    program = f"""if True:
+        import os
+        import numpy as np
+        import spaces
+        from profiler.backends.base import Conditions
+        from profiler.backends.openvino_model import OpenVino
+
+        os.register_at_fork(before=lambda: print("fork"))
+        space = spaces.get({TINIEST!r})
+        architecture = space.decode(space.sample(np.random.default_rng(0), 1))[0]
+        OpenVino(Conditions("cpu")).network_runner(space, architecture).whole()
+    """
+    told_by_ci = ("CI", "TF_BUILD", "JENKINS_URL")
+    environment = {name: value for name, value in os.environ.items() if name not in told_by_ci}
+    environment["HOME"] = str(tmp_path)
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert not (tmp_path / "intel").exists()
+
+
 # nncf changes the process that imports it.
 @pytest.mark.own_process
 def test_quantisation_reports_nothing_to_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
