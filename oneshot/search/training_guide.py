@@ -128,8 +128,9 @@ class TrainingGuide:
         return projected, deviations
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the kind, and how candidates are trained."""
-        return {**self.source, "name": self.source["data"]}
+        """Return the kind, how candidates are trained, and the metric of their scores."""
+        metric = {"metric": self.metric, **self.source["metrics"][self.metric]}
+        return {**self.source, "name": self.source["data"], **metric}
 
     def describe(self) -> str:
         """Describe how well the rankings at successive lengths of the last call agree."""
