@@ -33,8 +33,8 @@ def remaining_seconds(job: Job, now: float) -> float | None:
 
     Returns:
         The estimate; None before 5% and 5 s, and where the fraction that is done does not count
-        the attempt's work from its beginning: of pipelines and trainings of predictors, which have
-        several stages, and of trainings that were resumed.
+        the attempt's work from its beginning: of pipelines, trainings of predictors and searches
+        with finalists, which have several stages, and of trainings that were resumed.
     """
     elapsed = elapsed_seconds(job, now)
     fraction = _fraction(job)
@@ -46,6 +46,8 @@ def remaining_seconds(job: Job, now: float) -> float | None:
 def _fraction(job: Job) -> float:
     progress = job.progress or {}
     if job.kind == "search":
+        if progress.get("finalists"):
+            return 0.0
         planned = progress.get("planned")
         return progress["evaluated"] / planned if planned else 0.0
     if job.kind == "retrain" and job.attempt == 1:

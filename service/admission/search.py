@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot.retraining.short_settings import ShortTrainingSettings
 from oneshot.search.objective import SCORES
 from oneshot.search.problem import SearchProblem
 from oneshot.strategies.registry import make
 from service.admission.guides import ResolvedGuide, resolve_guide
 from service.admission.measuring import verification_of
 from service.admission.problem import bind_problem
-from service.admission.tasks import Admission, RecordedDevice, SearchTask
+from service.admission.tasks import Admission, FinalistsTask, RecordedDevice, SearchTask
 from service.catalog.catalog import Catalog
 from service.catalog.files import FileReference, device_models
 from service.jobs import JsonObject, Resources
@@ -64,7 +65,11 @@ def admit_search(
 
     table = device if isinstance(device, FileReference) else None
     verify = verification_of(request, space, table, agents, catalog.sender)
-    task = replace(_search_task(request, space, device, guide), verify=verify)
+    task = replace(
+        _search_task(request, space, device, guide),
+        finalists=_finalists(request, catalog),
+        verify=verify,
+    )
     problem = bind_problem(task, _UnusedGuide(), _Fields(request))
     _check_strategy(request, problem)
 
@@ -114,6 +119,19 @@ def _search_task(
         under=request.guide.under,
         device=None if isinstance(device, FileReference) else device,
     )
+
+
+def _finalists(request: SearchRequest, catalog: Catalog) -> FinalistsTask | None:
+    """Return the finalists of a request, checked; None where it has none."""
+    finalists = request.finalists
+    if finalists is None:
+        return None
+
+    with blaming("finalists.data"):
+        data = catalog.data_set(finalists.data)
+    with blaming("finalists.training"):
+        ShortTrainingSettings.from_options(finalists.training)
+    return FinalistsTask(finalists.count, data, finalists.training)
 
 
 def _measured_metrics(request: SearchRequest) -> list[str]:

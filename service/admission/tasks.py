@@ -71,6 +71,21 @@ class VerifyTask:
 
 
 @dataclass(frozen=True)
+class FinalistsTask:
+    """The short trainings of a search's best networks.
+
+    Args:
+        count: Number of networks.
+        data: Data set: a name, `NAME:PATH`, or a folder.
+        training: Settings of the trainings by name, such as `{"steps": 300}`.
+    """
+
+    count: int
+    data: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class SearchTask:
     """An accepted search, guided by exactly one of `predictor`, `supernet` and `benchmark`.
 
@@ -98,6 +113,7 @@ class SearchTask:
         device: Device of a benchmark, in place of a table.
         threads: Threads of torch; another number may change the last digit of a result.
         version: Version of Pathfit that accepted the search.
+        finalists: Short trainings that choose among the best networks; None for none.
         verify: Measurement of the best networks; None for none.
         measuring: What an agent was to measure; None before the search waits for one.
         gave_up: Whether the search no longer waits for its agent.
@@ -123,6 +139,7 @@ class SearchTask:
     device: RecordedDevice | None = None
     threads: int = 1
     version: str = __version__
+    finalists: FinalistsTask | None = None
     verify: VerifyTask | None = None
     measuring: JsonObject | None = None
     gave_up: bool = False
@@ -140,7 +157,9 @@ class SearchTask:
         fields["benchmark_files"] = tuple(FileReference(**file) for file in files)
         device = value.get("device")
         fields["device"] = None if device is None else RecordedDevice.from_dict(device)
-        # Tasks of older versions are not verified.
+        # Tasks of older versions have no finalists, and are not verified.
+        finalists = value.get("finalists")
+        fields["finalists"] = None if finalists is None else FinalistsTask(**finalists)
         verify = value.get("verify")
         fields["verify"] = None if verify is None else VerifyTask.from_dict(verify)
         return cls(**_with_tuples(fields, "objectives", "charges", "under"))

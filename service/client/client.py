@@ -62,6 +62,7 @@ class Client(AgentClient):
         margin: float | None = None,
         count: int | None = None,
         seed: int | None = None,
+        finalists: Mapping[str, Any] | None = None,
         verify: int | None = None,
         measure_on: str | None = None,
         verify_within_s: float | None = None,
@@ -86,6 +87,8 @@ class Client(AgentClient):
             margin: Standard deviations that are kept between an estimate and its limit.
             count: Number of best networks that the result describes in full.
             seed: Seed of the search; the same seed gives the same result.
+            finalists: Best networks that are trained briefly and ordered by their scores, such as
+                `{"count": 8, "data": "digits", "training": {"steps": 300}}`. None: none is.
             verify: Number of best networks to measure on the device.
             measure_on: Name of the agent that measures. None: that of the table's device, or the
                 service's own machine.
@@ -102,6 +105,7 @@ class Client(AgentClient):
                 "margin": margin,
                 "count": count,
                 "seed": seed,
+                "finalists": None if finalists is None else dict(finalists),
                 "verify": verify,
                 "measure_on": measure_on,
                 "verify_within_s": verify_within_s,

@@ -25,6 +25,7 @@ class SearchProgress:
         evaluated: Networks so far.
         planned: Networks at most.
         best: Greatest score so far.
+        finalists: Progress of the trainings of the finalists; None before they begin.
 
     Example:
         >>> from service.client import SearchProgress
@@ -35,16 +36,26 @@ class SearchProgress:
     evaluated: int
     planned: int
     best: float
+    finalists: JobProgress | None = None
 
     @property
     def fraction(self) -> float:
-        """Fraction of the search that is done, from 0 to 1."""
+        """Fraction that is done, from 0 to 1: of the search, and then of the trainings."""
+        if self.finalists is not None:
+            return self.finalists.fraction
         return min(self.evaluated / self.planned, 1.0) if self.planned else 0.0
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> SearchProgress:
         """Read an answer of the service."""
-        return cls(**{field.name: value[field.name] for field in fields(cls)})
+        # Services of earlier versions have no finalists.
+        finalists = value.get("finalists")
+        return cls(
+            value["evaluated"],
+            value["planned"],
+            value["best"],
+            None if finalists is None else JobProgress.from_dict(finalists),
+        )
 
 
 @dataclass(frozen=True)

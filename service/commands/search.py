@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from oneshot.commands.options.verification import echo_verification
+from service.client.bodies import without_none
 from service.commands.assignments import parse_assignments
 from service.commands.connection import with_client
 from service.commands.waiting import check_waiting, waiting_options
@@ -17,7 +18,7 @@ from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
     from oneshot.search.result import SearchResult
-    from service.client import Client, SearchHandle
+    from service.client import Client, SearchHandle, SearchProgress
 
 
 @click.command(
@@ -91,6 +92,22 @@ if TYPE_CHECKING:
 @click.option("--count", type=int, default=1, show_default=True, help="Best architectures to list.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the search.")
 @click.option(
+    "--finalists",
+    type=int,
+    default=None,
+    help="Number of best networks that are trained briefly and ordered by their scores.",
+)
+@click.option(
+    "--data",
+    default=None,
+    help="Data set of the service that finalists are trained on.  [default: digits]",
+)
+@click.option(
+    "--training",
+    multiple=True,
+    help="NAME=VALUE of the finalists' trainings, such as steps=300; may be repeated.",
+)
+@click.option(
     "--verify", type=int, default=None, help="Number of best networks to measure on the device."
 )
 @click.option(
@@ -125,6 +142,9 @@ def search(
     margin: float | None,
     count: int,
     seed: int,
+    finalists: int | None,
+    data: str | None,
+    training: tuple[str, ...],
     verify: int | None,
     measure_on: str | None,
     verify_within: str | None,
@@ -141,6 +161,8 @@ def search(
     from profiler.commands.parameters import seconds
 
     check_waiting(wait, watch, output)
+    if finalists is None and (data is not None or training):
+        raise click.UsageError("--data and --training are for --finalists; add --finalists 8")
 
     handle = client.search(
         space=space,
@@ -156,6 +178,11 @@ def search(
         margin=margin,
         count=count,
         seed=seed,
+        finalists=None
+        if finalists is None
+        else without_none(
+            {"count": finalists, "data": data, "training": parse_assignments(training) or None}
+        ),
         verify=verify,
         measure_on=measure_on,
         verify_within_s=None if verify_within is None else seconds(verify_within),
@@ -214,13 +241,17 @@ def _wait(handle: SearchHandle, space: str, watch: bool) -> SearchResult:
         with Bar(f"searching {space}") as bar:
             bar.update(0.0, "queued")
             return handle.wait(
-                on_progress=lambda now: bar.update(
-                    now.fraction, f"{now.evaluated}/{now.planned}, best {now.best:.4g}"
-                )
+                on_progress=lambda now: bar.update(now.fraction, _progress_text(now))
             )
     except KeyboardInterrupt:
         _cancel(handle)
         raise
+
+
+def _progress_text(progress: SearchProgress) -> str:
+    if progress.finalists is not None:
+        return f"finalists, {progress.finalists.state}"
+    return f"{progress.evaluated}/{progress.planned}, best {progress.best:.4g}"
 
 
 def _cancel(handle: SearchHandle) -> None:

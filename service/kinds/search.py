@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import predictor
+from oneshot.search.finalists import compare_finalists
 from oneshot.search.guide import (
     BenchmarkGuide,
     Guide,
@@ -28,6 +29,7 @@ from service.admission.tasks import SearchTask
 from service.catalog.files import ChangedFile, FileReference
 from service.jobs import JsonObject
 from service.kinds.base import Context, HandedOver, Outcome
+from service.kinds.finalists import final_problem
 from service.kinds.verification import measured_files, searched_before, verified
 from spaces.errors import PathfitError
 from spaces.files import digest
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 
 RESULT = "result.json"
 """Name of the artifact that has all candidates."""
+
+# Folder of an attempt's short trainings.
+_TRAININGS = "trainings"
 
 # Sub-networks of a supernet that are evaluated between two checks whether the job was cancelled.
 _SUPERNET_CHUNK = 25
@@ -62,16 +67,41 @@ class SearchProgress:
         planned: Networks at most.
         best: Greatest score so far.
         metric: Description of the metric that the scores are of; None if they are of several.
+        finalists: `share` and `state` of the trainings of the finalists; None before they begin.
     """
 
     evaluated: int
     planned: int
     best: float
     metric: JsonObject | None = None
+    finalists: JsonObject | None = None
 
     def to_dict(self) -> JsonObject:
         """Return the JSON object that the API answers."""
         return asdict(self)
+
+
+class _Reporter:
+    """Reports the progress of a search, and then that of its finalists.
+
+    Args:
+        context: Surroundings of the attempt.
+        metric: Description of the metric that the scores are of; None if they are of several.
+    """
+
+    def __init__(self, context: Context, metric: JsonObject | None):
+        self._context = context
+        self._latest = SearchProgress(0, 0, 0.0, metric)
+
+    def searched(self, evaluated: int, planned: int, best: float) -> None:
+        """Report networks that were evaluated."""
+        self._latest = replace(self._latest, evaluated=evaluated, planned=planned, best=best)
+        self._context.progress(self._latest)
+
+    def trained(self, fraction: float, state: str) -> None:
+        """Report trainings of finalists."""
+        share = {"share": fraction, "state": state}
+        self._context.progress(replace(self._latest, finalists=share))
 
 
 class Search:
@@ -107,17 +137,25 @@ class Search:
         # Results are reproducible to the last digit only with the same number of threads.
         torch.set_num_threads(search.threads)
         problem = problem_of(search)
-        metric = scored_metric(problem.guide.to_dict())
-        return run_search(
+        reporter = _Reporter(context, scored_metric(problem.guide.to_dict()))
+        # A data set that cannot be loaded ends the job before the search, not after it.
+        final = None
+        if search.finalists is not None:
+            folder = context.folder / _TRAININGS
+            final = final_problem(search, search.finalists, problem, folder, reporter.trained)
+
+        result = run_search(
             problem,
             search.strategy,
             options=search.options,
             seed=search.seed,
-            progress=lambda evaluated, planned, best: context.progress(
-                SearchProgress(evaluated, planned, best, metric)
-            ),
+            progress=reporter.searched,
             chunk=_SUPERNET_CHUNK if search.supernet is not None else None,
         )
+        if final is None or search.finalists is None:
+            return result
+
+        return compare_finalists(final, result, final.guide, search.finalists.count)
 
 
 def _on_this_machine(task: SearchTask, context: Context) -> SearchTask:

@@ -38,7 +38,8 @@ def explain(
         record: The guide's record of its training; empty where nothing is known.
     """
     limits = [_limit(constraint, costs) for constraint in result["constraints"]]
-    evidence = _evidence(result["guide"], record, result.get("verdict"))
+    chosen = _chosen_finalists(result)
+    evidence = chosen or _evidence(result["guide"], record, result.get("verdict"))
     count = result["evaluated"]
     position = "On the front" if rank is None else "The best" if rank == 0 else f"Rank {rank + 1}"
     subject = f"{position} of {count:,} networks" if count > 1 else "The only network"
@@ -85,6 +86,23 @@ def _amount(metric: str, value: float) -> str:
     return f"{value:.4g} {unit}".strip()
 
 
+def _chosen_finalists(result: Mapping[str, Any]) -> str | None:
+    """Describe what ranked the finalists of a search; None where it has none."""
+    if result["strategy"]["name"] != "finalists":
+        return None
+    first, options = result["strategy"]["options"]["guide"], result["strategy"]["options"]
+    data = result["guide"].get("data")
+    return (
+        f"ranked by short trainings on {data}, the best of {options['evaluated']:,} by the"
+        f" {_title(first)} {first.get('name')}"
+    )
+
+
+def _title(guide: Mapping[str, Any]) -> str:
+    kind = str(guide.get("kind"))
+    return _GUIDES.get(kind, kind)
+
+
 def _evidence(
     guide: Mapping[str, Any], record: JsonObject, verdict: Mapping[str, Any] | None
 ) -> str:
@@ -92,8 +110,7 @@ def _evidence(
     if kind == "benchmark":
         return f"ranked by the recorded trainings of the benchmark {guide.get('name')}"
 
-    title = _GUIDES.get(str(kind), kind)
-    parts = [f"ranked by the {title} {guide.get('name')}"]
+    parts = [f"ranked by the {_title(guide)} {guide.get('name')}"]
     recorded = str(record.get("evidence") or "").removeprefix("evidence: ")
     judged = _judged(record, verdict)
     if recorded:

@@ -95,6 +95,21 @@ class GuideChoice(Strict):
     )
 
 
+class Finalists(Strict):
+    """The best networks of a search, among which short trainings choose."""
+
+    count: int = Field(default=8, ge=2, le=50, description="Number of networks.")
+    data: str = Field(default="digits", max_length=NAME, description="A name of GET /data-sets.")
+    training: dict[str, int | float] = Field(
+        default_factory=dict,
+        max_length=16,
+        description=(
+            "Settings of the trainings, such as steps, rungs and learning_rate; the same as"
+            " `--training` of the command line."
+        ),
+    )
+
+
 class SearchRequest(Strict):
     """A search."""
 
@@ -137,6 +152,13 @@ class SearchRequest(Strict):
         description="Number of the best networks in full.",
     )
     seed: int = Field(default=0, ge=0, lt=1 << 63)
+    finalists: Finalists | None = Field(
+        default=None,
+        description=(
+            "Best networks that are trained briefly, on a data set of the service; the result has"
+            " these alone, in the order of their scores. Default: none is trained."
+        ),
+    )
     verify: int | None = Field(
         default=None,
         ge=1,
@@ -243,6 +265,10 @@ class Progress(BaseModel):
     metric: dict[str, Any] | None = Field(
         default=None,
         description="Name, unit and direction of the metric of the scores; null for several.",
+    )
+    finalists: dict[str, Any] | None = Field(
+        default=None,
+        description="share and state of the trainings of the finalists, once they have begun.",
     )
 
 

@@ -38,6 +38,7 @@ def running(kind: str, progress: dict[str, Any] | None, attempt: int = 1) -> Job
         ("search", {"evaluated": 25, "planned": 100}, 1, 30.0),
         ("search", {"evaluated": 25, "planned": 100}, 2, 30.0),
         ("search", {"evaluated": 4, "planned": 100}, 1, None),
+        ("search", {"evaluated": 9, "planned": 9, "finalists": {"share": 0.5}}, 1, None),
         ("search", {"evaluated": 0, "planned": 0}, 1, None),
         ("search", None, 1, None),
         ("retrain", {"share": 0.5}, 1, 10.0),

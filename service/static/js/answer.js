@@ -225,6 +225,7 @@ function head(search) {
     others(request) || (limited ? null : "without limits"),
     request.guide?.name && `guided by ${request.guide.name}`,
     request.strategy?.name,
+    request.finalists && `${request.finalists.count} finalists on ${request.finalists.data}`,
     request.seed !== undefined && `seed ${request.seed}`,
     search.id.slice(0, 8),
     request.space && el("a", { href: formHash(request) }, "change and search again"),

@@ -31,6 +31,7 @@ export class Estimate {
     if (!progress || state === "queued" || attempt < this.attempt) return "";
 
     const { stage, fraction } = stageOf(progress);
+    if (progress.finalists) this.isCounted = false;
     if (this.isCounted) this.fraction = Math.max(this.fraction, fraction);
     else this.watch(stage, fraction, now);
     const passed = now - this.start.time;
@@ -55,7 +56,8 @@ export class Estimate {
 }
 
 // The fraction of the present stage; that of a pipeline counts all its stages.
-function stageOf({ evaluated, planned, share = 0, stage = "", steps }) {
+function stageOf({ evaluated, planned, share = 0, stage = "", steps, finalists }) {
+  if (finalists) return { stage: "finalists", fraction: finalists.share };
   if (planned) return { stage, fraction: evaluated / planned };
   if (!steps?.length) return { stage, fraction: share };
   const done = steps.filter(({ state }) => state === "done").length;

@@ -1,7 +1,7 @@
 // The contents of the search form as an address of this page, which can be shared.
 
 // The address of a form with the contents of a request for a search.
-export function formHash({ space, device, guide, constraints, objectives, charges, strategy, margin, seed, verify }) {
+export function formHash({ space, device, guide, constraints, objectives, charges, strategy, margin, seed, finalists, verify }) {
   const query = new URLSearchParams();
   const add = (name, value) => value !== undefined && value !== null && query.append(name, value);
   add("space", space);
@@ -19,6 +19,9 @@ export function formHash({ space, device, guide, constraints, objectives, charge
   for (const [name, value] of Object.entries(strategy?.options ?? {})) add(`option.${name}`, value);
   add("margin", margin);
   add("seed", seed);
+  add("finalists", finalists?.count);
+  add("data", finalists?.data);
+  for (const [name, value] of Object.entries(finalists?.training ?? {})) add(`training.${name}`, value);
   add("verify", verify);
   return `#/new?${query}`;
 }
@@ -44,6 +47,11 @@ export function formContents(text) {
     } : undefined,
     margin: number("margin"),
     seed: number("seed"),
+    finalists: query.has("finalists") ? {
+      count: number("finalists"),
+      data: given("data"),
+      training: Object.fromEntries(withPrefix("training.").map((key) => [key.slice("training.".length), number(key)])),
+    } : undefined,
     verify: number("verify"),
   };
 }

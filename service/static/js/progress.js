@@ -6,7 +6,8 @@ import { capital, count, metricName, metricValue, score, scoredMetric } from "./
 
 // Returns the completed fraction: a search counts networks, other jobs report a fraction.
 export function fractionOf(progress) {
-  const { evaluated, planned, share } = progress ?? {};
+  const { evaluated, planned, share, finalists } = progress ?? {};
+  if (finalists) return finalists.share;
   return planned ? evaluated / planned : (share ?? 0);
 }
 
@@ -49,11 +50,16 @@ export class Progress {
       this.label.textContent = state === "running" ? "Starting" : "Waiting for its turn";
       return;
     }
-    const { evaluated, planned, best } = progress;
+    const { evaluated, planned, best, finalists } = progress;
     const metric = scoredMetric(progress.metric);
     const fraction = fractionOf(progress);
     this.bar.value = fraction;
     const name = metric ? metricName(metric.metric, metric) : "score";
+    if (finalists) {
+      this.bar.value = fraction;
+      this.label.textContent = `Training the best networks: ${finalists.state}`;
+      return;
+    }
     const now = planned === undefined ? stageOf(progress, this.doing) : `best ${name} ${score(metricValue(metric, best))}`;
     this.label.textContent = planned === undefined ? now : `${count(evaluated)} of ${count(planned)} networks, ${now}`;
     if (planned) this.draw(evaluated, planned, best);

@@ -1,7 +1,8 @@
-// The search options: objectives, charges, a supernet's ranking, strategy, margin, seed, and how many networks are measured.
+// The search options: objectives, charges, a supernet's ranking, strategy, margin, seed, and how many networks are trained and measured.
 
 import { el, pageData } from "./dom.js";
 import { Field, choice, lines, linesOf, number, text } from "./field.js";
+import { FinalistFields } from "./finalists.js";
 import { Objectives } from "./objectives.js";
 import { Ranking } from "./ranking.js";
 
@@ -20,6 +21,7 @@ export class StrategyFields {
     this.fields = {};
     this.margin = new Field("Margin (standard deviations)", number("margin", { value: DEFAULT.margin }));
     this.seed = new Field("Seed", number("seed", { value: DEFAULT.seed, step: 1 }));
+    this.finalists = new FinalistFields();
     this.verify = new Field("Networks to measure", number("verify", { min: 0, max: 50, step: 1 }), {
       hint: "The best ones, on the device of the table; left empty, none is.",
     });
@@ -33,7 +35,7 @@ export class StrategyFields {
       el("summary", {}, "Search options"),
       el("div", { class: "inside" },
         this.objectives.element, this.charges.element, this.ranking.element, this.name.element, this.options,
-        el("div", { class: "pair" }, this.margin.element, this.seed.element), this.verify.element, this.fault),
+        el("div", { class: "pair" }, this.margin.element, this.seed.element), this.finalists.elements, this.verify.element, this.fault),
     );
     this.name.input.addEventListener("change", () => this.show());
     this.show();
@@ -67,12 +69,13 @@ export class StrategyFields {
       ...(charges.length ? { charges } : {}),
       margin: this.margin.number,
       seed: this.seed.number,
+      ...this.finalists.selection,
       ...(this.verify.number ? { verify: this.verify.number } : {}),
     };
   }
 
   // Takes over the options of a request; those that it leaves out get their defaults.
-  fill({ objectives = [], charges = [], guide, strategy, margin = DEFAULT.margin, seed = DEFAULT.seed, verify = null }) {
+  fill({ objectives = [], charges = [], guide, strategy, margin = DEFAULT.margin, seed = DEFAULT.seed, finalists = null, verify = null }) {
     this.objectives.fill(objectives);
     this.charges.input.value = charges.join("\n");
     this.ranking.fill(guide ?? {});
@@ -83,30 +86,33 @@ export class StrategyFields {
     if (!isKnown && name !== ALIAS) this.name.complain(`${name} is not available here`);
     const isDefault = [DEFAULT.strategy, ALIAS].includes(name) && !Object.keys(options).length
       && margin === DEFAULT.margin && seed === DEFAULT.seed;
-    if (!isDefault || verify || objectives.length || charges.length || guide?.rank_by || guide?.under?.length) this.element.open = true;
+    if (!isDefault || finalists || verify || objectives.length || charges.length || guide?.rank_by || guide?.under?.length) this.element.open = true;
     for (const [option, value] of Object.entries(options)) if (option in this.fields) this.fields[option].input.value = value;
     this.margin.input.value = margin;
     this.seed.input.value = seed;
+    this.finalists.fill(finalists);
     this.verify.input.value = verify ?? "";
   }
 
   complain(message) {
     this.fault.textContent = message;
     this.objectives.complain("");
-    const fields = [this.name, this.charges, this.margin, this.seed, this.verify, ...Object.values(this.ranking.fields), ...Object.values(this.fields)];
+    const fields = [this.name, this.charges, this.margin, this.seed, this.verify, ...Object.values(this.finalists.fields), ...Object.values(this.ranking.fields), ...Object.values(this.fields)];
     for (const field of fields) field.complain("");
   }
 
   // Shows a refusal at the field that caused it; returns false if no field here did.
-  refused({ field, message }) {
-    const [first, second] = (field ?? "").split(".");
+  refused({ field: path, message }) {
+    const [first, second] = (path ?? "").split(".");
     const ranking = first === "guide" ? this.ranking.fields[second] : undefined;
-    if (!ranking && !["strategy", "objectives", "charges", "margin", "seed", "verify"].includes(first)) return false;
+    const finalists = first === "finalists" ? this.finalists.fields[second] : undefined;
+    const field = ranking ?? finalists;
+    if (!field && !["strategy", "objectives", "charges", "margin", "seed", "verify"].includes(first)) return false;
     this.element.open = true;
     if (first === "objectives") this.objectives.complain(message);
     else {
       const named = Object.keys(this.fields).find((name) => second === "options" && message.includes(name));
-      const faulty = ranking ?? { charges: this.charges, margin: this.margin, seed: this.seed, verify: this.verify }[first] ?? (second === "name" ? this.name : this.fields[named]);
+      const faulty = field ?? { charges: this.charges, margin: this.margin, seed: this.seed, verify: this.verify }[first] ?? (second === "name" ? this.name : this.fields[named]);
       if (faulty) {
         faulty.complain(message);
         faulty.input.focus();

@@ -8,6 +8,7 @@ import pytest
 
 from service.admission.tasks import (
     ColumnFile,
+    FinalistsTask,
     LinkedFile,
     MeasureTask,
     PipelineTask,
@@ -49,6 +50,7 @@ FULL_TASKS: list[Task] = [
         device=DEVICE,
         threads=2,
         version="0.1",
+        finalists=FinalistsTask(8, "digits", {"steps": 300}),
         verify=VERIFY,
         measuring={"task": "networks"},
         gave_up=True,

@@ -18,7 +18,9 @@ TAU = {"name": "kendall_tau", "value": 0.8237}
 
 def result(*constraints: Any, **more: Any) -> dict[str, Any]:
     guide = {"kind": "predictor", "name": "small"}
-    return {"guide": guide, "constraints": list(constraints), "evaluated": 1000, **more}
+    strategy = {"name": "evolution", "options": {}}
+    entries = {"guide": guide, "strategy": strategy, "constraints": list(constraints)}
+    return {**entries, "evaluated": 1000, **more}
 
 
 def test_the_sentence_has_limit_margin_and_evidence() -> None:
@@ -58,6 +60,21 @@ def test_a_second_device_and_a_missing_deviation_are_named() -> None:
     assert explain(benchmark, {}, 4, {}).sentence == (
         "Rank 5 of 1,000 networks: without limits;"
         " ranked by the recorded trainings of the benchmark nasbench201."
+    )
+
+
+def test_finalists_were_ranked_by_trainings_and_chosen_by_the_guide() -> None:
+    first = {"kind": "lower-bound", "name": "small"}
+    options = {"guide": first, "strategy": {}, "evaluated": 1050, "ranks": [6, 1]}
+    final = result(
+        guide={"kind": "training", "data": "digits"},
+        strategy={"name": "finalists", "options": options},
+        evaluated=8,
+    )
+
+    assert explain(final, {}, 0, {"evidence": "of the predictor"}).sentence == (
+        "The best of 8 networks: without limits; ranked by short trainings on digits, the best of"
+        " 1,050 by the lower bound of the predictor small."
     )
 
 

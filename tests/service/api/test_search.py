@@ -60,6 +60,8 @@ def test_an_accepted_search_is_stored(app: APIFlask, http: FlaskClient) -> None:
         {"constraints": {"flops": {"max": 3_000_000}, "params": {"max": 1e9}}},
         {"strategy": {"name": "spos", "options": {"generations": 3, "mutation_probability": 0.5}}},
         {"strategy": {"name": "random", "options": {"evaluations": 5}}, "margin": 0, "count": 1000},
+        {"finalists": {}},
+        {"finalists": {"count": 4, "data": "digits", "training": {"learning_rate": 0.1}}},
         {"seed": 2**63 - 1, "guide": {"kind": "predictor", "name": "small"}},
     ],
 )

@@ -42,6 +42,20 @@ REFUSED = [
     ({"device": "broken"}, "invalid-value", "device", "not JSON"),
     ({"device": "lacking"}, "invalid-value", "device", "lacks the block 'xception"),
     ({"device": None}, "invalid-value", "device", "device is needed"),
+    ({"finalists": {"count": 1}}, "invalid-value", "finalists.count", "greater than or equal to 2"),
+    ({"finalists": {"data": "cats"}}, "unknown-name", "finalists.data", "unknown data set 'cats'"),
+    (
+        {"finalists": {"training": {"step": 3}}},
+        "invalid-value",
+        "finalists.training",
+        "short trainings have no such setting; take one of steps",
+    ),
+    (
+        {"finalists": {"training": {"rungs": 0}}},
+        "invalid-value",
+        "finalists.training",
+        "training rungs must be a number from 1 on, not 0",
+    ),
     (
         {"guide": {"name": "large"}},
         "unknown-name",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import spaces
-from service.client import Client, SearchProgress, ServiceProblem
+from service.client import Client, JobProgress, SearchProgress, ServiceProblem
 from tables.lookup_table import LookupTable
 
 SPACE = "spos-tiny"
@@ -63,6 +63,20 @@ def test_arguments_of_a_search_are_sent(answering: Any) -> None:
     with pytest.raises(ServiceProblem) as caught:
         client.search(space=SPACE, guide="benchmark:nothing")
     assert (caught.value.status, caught.value.field) == (422, "guide.name")
+
+
+def test_finalists_are_requested_and_report_their_trainings(answering: Any) -> None:
+    client = Client(answering.url)
+    handle = client.search(space=SPACE, finalists={"count": 4, "training": {"steps": 30}})
+
+    request = handle.status().request["finalists"]
+    assert request == {"count": 4, "data": "digits", "training": {"steps": 30}}
+    trained = {"share": 0.25, "state": "rung 1/2, 2/4"}
+    answering.run(progress=({"evaluated": 100, "planned": 100, "best": 1.5, "finalists": trained},))
+    progress = handle.status().progress
+    assert progress == SearchProgress(100, 100, 1.5, JobProgress(0.25, "", "rung 1/2, 2/4"))
+    assert progress.fraction == 0.25
+    client.cancel(handle.id)
 
 
 def test_waiting_reports_progress_and_the_end(answering: Any) -> None:

@@ -200,6 +200,11 @@ def test_a_token_is_taken_from_the_environment(
             "--watch needs the result: leave out --no-wait",
         ),
         (["search", "--space", SPACE, "-O", "nonsense=1"], "nonsense"),
+        (["search", "--space", SPACE, "--data", "digits"], "--finalists; add --finalists 8"),
+        (
+            ["search", "--space", SPACE, "--finalists", "4", "--training", "step=3"],
+            "no such setting",
+        ),
         (["jobs", "--state", "asleep"], "asleep"),
         (["cancel"], "ID"),
         (["upload", "nowhere.json"], "nowhere.json"),

@@ -10,7 +10,16 @@ import pytest
 
 import predictor
 import spaces
-from service.admission.tasks import ColumnFile, PredictorTask, RetrainTask, SearchTask
+from oneshot.retraining.short_settings import ShortTrainingSettings
+from oneshot.search.guide_registry import guide_named
+from oneshot.search.training_guide import ShortTrainingOptions
+from service.admission.tasks import (
+    ColumnFile,
+    FinalistsTask,
+    PredictorTask,
+    RetrainTask,
+    SearchTask,
+)
 from service.catalog.files import FileReference
 from service.engine.reports import Assignment, Done, Stopped
 from service.jobs import JobError
@@ -65,6 +74,42 @@ def test_candidates_of_a_search_are_stored_but_not_in_its_answer(bench: Bench, w
     complete = json.loads(bench.read("result.json"))
     assert len(complete["candidates"]["codes"]) == 30
     assert bench.reports[-1].progress["evaluated"] == 30
+
+
+def test_finalists_of_a_search_are_ordered_by_short_trainings(
+    bench: Bench, world: Any, tmp_path: Path
+) -> None:
+    """They are the best networks of the search without finalists, trained as the command does."""
+    before = bench.run("search", search_task(world).to_dict())
+    codes = json.loads(bench.read("result.json"))["candidates"]["codes"]
+    training = {"steps": 3, "rungs": 2, "images": 60}
+    finalists = FinalistsTask(3, "digits", training)
+
+    after = bench.run("search", search_task(world, finalists=finalists).to_dict(), attempt=2)
+
+    assert isinstance(after, Done), after
+    complete = json.loads(bench.read("result.json", attempt=2))
+    strategy = complete["strategy"]
+    assert (strategy["name"], strategy["options"]["evaluated"]) == ("finalists", 30)
+    chosen = [codes[rank] for rank in strategy["options"]["ranks"]]
+    assert complete["candidates"]["codes"] == chosen
+    assert strategy["options"]["guide"] == before.result["guide"]
+
+    options = ShortTrainingOptions(tmp_path / "again", ShortTrainingSettings.from_options(training))
+    guide = guide_named("train:digits", spaces.get(SPACE), training=options)
+    scores, _ = guide.score(np.array(sorted(chosen, key=codes.index)))
+    assert sorted(complete["candidates"]["scores"]) == pytest.approx(sorted(scores))
+    assert after.result["guide"] == guide.to_dict()
+    assert bench.reports[-1].progress["finalists"] == {"share": 1.0, "state": "rung 2/2, 2/2"}
+
+
+def test_a_data_set_of_finalists_that_cannot_be_loaded_ends_the_job_before_the_search(
+    bench: Bench, world: Any, tmp_path: Path
+) -> None:
+    finalists = FinalistsTask(3, str(tmp_path / "nowhere"))
+    report = bench.run("search", search_task(world, finalists=finalists).to_dict())
+    assert "nowhere" in report.error.detail
+    assert bench.reports == []
 
 
 def test_scores_of_a_search_are_judged_by_the_benchmark_of_its_space(

@@ -132,6 +132,40 @@ def test_contents_of_the_form_are_in_the_address_that_opens_them(
     expect(other.locator("#limit-macs-number")).to_have_value("1.25")
 
 
+def test_finalists_are_requested_shown_and_kept_when_searching_again(
+    unattended: Any, visit: Open
+) -> None:
+    page = visit(unattended.url, REFUSED)
+    page.get_by_label("Device").select_option("made-up")
+    page.locator("#search-form details summary").click()
+    expect(page.locator("#finalists-data")).to_be_hidden()
+    page.get_by_label("Networks to train briefly").fill("1")
+    expect(page.locator("#finalists-data")).to_have_value("digits")
+    page.get_by_label("Updates at first").fill("300")
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.locator("#finalists-fault")).to_contain_text("greater than or equal to 2")
+
+    page.get_by_label("Networks to train briefly").fill("4")
+    assert find_violations(page, "finalists") == []
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.locator("#result .about").first).to_contain_text("4 finalists on digits")
+    job = unattended.claim()
+    finalists = {"count": 4, "data": "digits", "training": {"steps": 300}}
+    assert job.request["finalists"] == finalists
+
+    searched = {"evaluated": 60, "planned": 60, "best": 1.0}
+    trained = {"share": 0.25, "state": "rung 1/2, 2/4"}
+    unattended.service.store.jobs.report(job.id, job.attempt, {**searched, "finalists": trained})
+    label = page.locator(".progress .row span")
+    expect(label).to_have_text("Training the best networks: rung 1/2, 2/4")
+    assert page.locator(".progress progress").evaluate("bar => bar.value") == 0.25
+
+    page.get_by_role("link", name="change and search again").click()
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.locator(".progress")).to_be_visible()
+    assert unattended.claim().request["finalists"] == finalists
+
+
 def test_addresses_without_limits_or_with_unknown_names_say_so(
     unattended: Any, visit: Open
 ) -> None:
