@@ -20,6 +20,7 @@ from profiler.commands.parameters import (
     warn_of_threads,
 )
 from profiler.commands.plans import TablePlan, make_plans
+from profiler.commands.ranges import cost_range
 from spaces.console.group import example
 from spaces.console.options import ListOf
 from tables.conditions import PRECISIONS
@@ -153,9 +154,8 @@ def _summarise(table: LookupTable, sources: tuple[str, ...], networks: int, path
         f" {measured.stopped_by}, largest standard error {measured.standard_error:.1%}"
     )
     model = table.cost_model(get(table.space))
-    least, greatest = model.bounds()
     click.echo(
-        f"networks of {table.space} take {least.value:.4g} to {greatest.value:.4g} ms, sigma"
+        f"networks of {table.space} take {cost_range(model, 'ms')}, sigma"
         f" {model.sigma:.3g} ms, adapted from {', '.join(sources)}"
     )
     click.echo(f"wrote {path}")

@@ -20,6 +20,7 @@ from profiler.commands.parameters import (
     warn_of_threads,
 )
 from profiler.commands.plans import make_plans
+from profiler.commands.ranges import cost_range
 from spaces.console.group import example
 from spaces.console.options import ListOf
 from tables.conditions import PRECISIONS
@@ -219,11 +220,8 @@ def _summarise_latency(
         reference_ms: Mean latency of the reference networks.
         measured: Circumstances of the measurement.
     """
-    least, greatest = model.bounds()
     phase = "" if model.metric == "latency_ms" else f"{model.metric}: "
-    console.print(
-        f"{phase}networks of {model.space.name} take {least.value:.4g} to {greatest.value:.4g} ms"
-    )
+    console.print(f"{phase}networks of {model.space.name} take {cost_range(model, 'ms')}")
 
     # Sigma is unknown where too few whole networks were measured.
     if model.sigma is None:

@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
+from profiler.commands.ranges import cost_range
 from spaces.registry import get
 from tables.cost.builders import measured_models
 from tables.cost.model import CostModel
@@ -62,13 +63,14 @@ def _print_models(console: Console, table: LookupTable, correction: str) -> None
     models = measured_models(table, space)
     if "memory_bytes" in models:
         held = "of weights and cache" if table.phases else "of activations at once"
-        console.print(f"networks hold {_range(models['memory_bytes'], 'MiB', 2**20)} {held}")
+        console.print(f"networks hold {cost_range(models['memory_bytes'], 'MiB', 2**20)} {held}")
 
     if "energy_mj" in models and table.measurement is not None:
         energy = models["energy_mj"]
         counter = table.measurement.energy
         console.print(
-            f"networks take {_range(energy, 'mJ')} a run, sigma {energy.sigma:.3g} mJ ({counter})"
+            f"networks take {cost_range(energy, 'mJ')} a run, sigma {energy.sigma:.3g} mJ"
+            f" ({counter})"
         )
 
 
@@ -81,7 +83,7 @@ def _print_latency(console: Console, model: CostModel, is_solved: bool) -> None:
         is_solved: Whether the costs of blocks were solved from whole networks.
     """
     phase = "" if model.metric == "latency_ms" else f"{model.metric}: "
-    console.print(f"{phase}networks take {_range(model, 'ms')}")
+    console.print(f"{phase}networks take {cost_range(model, 'ms')}")
     if model.correction is not None:
         fitted = model.correction
         begin = "the block sum with an intercept"
@@ -115,9 +117,3 @@ def compact_table(*names: Column | str, title: str | None = None) -> Table:
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-
-
-def _range(model: CostModel, unit: str, divisor: float = 1.0) -> str:
-    least, greatest = model.bounds()
-    caveat = "" if model.exact_bounds else ", as far as a search finds,"
-    return f"{least.value / divisor:.4g} to {greatest.value / divisor:.4g} {unit}{caveat}"
