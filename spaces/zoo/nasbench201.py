@@ -224,6 +224,9 @@ class PrunedNasBench201Space(NasBench201Space):
             operator = self.all_blocks[key].operator
             if operator in numbers:
                 counts[:, column] = self._cells * numbers[operator]
+
+        # The input does not reach the output, which is a constant: nothing at all is executed.
+        counts[(cells.codes == OPERATIONS.index("none")).all(1)] = 0
         return keys, counts
 
     def pruned(self) -> NasBench201Space:  # type: ignore[override]

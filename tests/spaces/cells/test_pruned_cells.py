@@ -113,6 +113,17 @@ def test_counts_are_those_of_onnxruntime() -> None:
         assert executed.get("Add", 0) >= numbers["addition"] + numbers["constant_addition"] + 2
 
 
+@pytest.mark.parametrize("row", [[0, 0, 0, 0, 0, 0], [0, 3, 1, 0, 1, 0]])
+def test_nothing_of_a_network_without_a_path_is_executed(row: list[int]) -> None:
+    space = spaces.get("nasbench201(cells=1, channels=4)")
+    codes = np.array([row])
+
+    _, (counts,) = space.pruned().block_counts(codes)
+
+    assert (counts == 0).all()
+    assert set(optimised_operators(space, codes[0])) <= {"Constant", "Identity"}
+
+
 def test_space_has_the_same_networks_but_other_costs() -> None:
     space = spaces.get("nasbench201")
     pruned = space.pruned()
