@@ -118,4 +118,5 @@ def test_two_nodes_train_the_same_network_as_the_command(
     assert within(240, lambda: bool((endless.status().details or {}).get("share")))
     assert len(members_of(nodes.session)) == 2
     endless.cancel()
-    assert within(2, lambda: not members_of(nodes.session)), "all of them end, at once"
+    # Ray ends them once it has noticed the end of their driver.
+    assert within(60, lambda: not members_of(nodes.session)), "all of them end"
