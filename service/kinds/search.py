@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 RESULT = "result.json"
 """Name of the artifact that has all candidates."""
 
-# Folder of an attempt's short trainings.
-_TRAININGS = "trainings"
-
 # Sub-networks of a supernet that are evaluated between two checks whether the job was cancelled.
 _SUPERNET_CHUNK = 25
 
@@ -141,8 +138,7 @@ class Search:
         # A data set that cannot be loaded ends the job before the search, not after it.
         final = None
         if search.finalists is not None:
-            folder = context.folder / _TRAININGS
-            final = final_problem(search, search.finalists, problem, folder, reporter.trained)
+            final = final_problem(search, search.finalists, problem, context, reporter.trained)
 
         result = run_search(
             problem,

@@ -11,6 +11,7 @@ import pytest
 import predictor
 import spaces
 from oneshot.retraining.short_settings import ShortTrainingSettings
+from oneshot.retraining.short_training import ShortTraining
 from oneshot.search.guide_registry import guide_named
 from oneshot.search.training_guide import ShortTrainingOptions
 from service.admission.tasks import (
@@ -101,6 +102,32 @@ def test_finalists_of_a_search_are_ordered_by_short_trainings(
     assert sorted(complete["candidates"]["scores"]) == pytest.approx(sorted(scores))
     assert after.result["guide"] == guide.to_dict()
     assert bench.reports[-1].progress["finalists"] == {"share": 1.0, "state": "rung 2/2, 2/2"}
+
+
+def test_trainings_of_finalists_are_not_repeated_by_another_attempt(
+    bench: Bench, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finalists = FinalistsTask(3, "digits", {"steps": 3, "rungs": 1, "images": 60})
+    task = search_task(world, finalists=finalists).to_dict()
+    undisturbed = bench.run("search", task, attempt=1)
+    trained: list[list[int]] = []
+    train = ShortTraining._train
+
+    def counted(self: ShortTraining, codes: list[int], rung: int, folder: Path) -> None:
+        trained.append(codes)
+        train(self, codes, rung, folder)
+
+    monkeypatch.setattr(ShortTraining, "_train", counted)
+    other = Bench(tmp_path / "other")
+    other.enough = lambda: len(trained) == 2
+    assert isinstance(other.run("search", task, attempt=1), Stopped)
+    other.enough = lambda: False
+    resumed = other.run("search", task, attempt=2)
+
+    assert isinstance(resumed, Done), resumed
+    assert resumed.result["best"] == undisturbed.result["best"]
+    # Two before, and one after.
+    assert len(trained) == 3
 
 
 def test_a_data_set_of_finalists_that_cannot_be_loaded_ends_the_job_before_the_search(
