@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -104,64 +103,3 @@ def _first_cells(rule: Rule) -> NDArray[np.int64]:
 def live_edges(codes: NDArray[Any]) -> NDArray[np.bool_]:
     """Find the edges of cells, int array [n, 6], on a path of information: bool array [n, 6]."""
     return edge_cells.live_edges(np.asarray(codes) != _NONE, EDGES)
-
-
-@dataclass(frozen=True)
-class PrunedCells:
-    """What a runtime executes of cells once it has removed everything else.
-
-    It removes edges that do not reach the output, computes at once what follows from zeros alone,
-    and pools a node once for all edges that pool it.
-
-    Args:
-        codes: Cells [n, 6] in which edges that are not executed are `none`.
-        pools: Number of pools of each cell, int array [n].
-        additions: Number of additions of two executed edges, int array [n].
-        constants: Number of nodes to which the constant result of zeros is added, int array [n].
-    """
-
-    codes: NDArray[Any]
-    pools: NDArray[np.int64]
-    additions: NDArray[np.int64]
-    constants: NDArray[np.int64]
-
-
-def pruned_cells(codes: NDArray[Any]) -> PrunedCells:
-    """Return what a runtime executes of cells, int array [n, 6].
-
-    Example:
-        >>> import numpy as np
-        >>> cells = pruned_cells(np.array([[3, 0, 0, 1, 0, 4], [0, 4, 2, 0, 1, 4]]))
-        >>> cells.codes.tolist()
-        [[0, 0, 0, 1, 0, 0], [0, 4, 0, 0, 0, 4]]
-        >>> cells.additions.tolist(), cells.constants.tolist()
-        ([0, 0], [1, 2])
-    """
-    codes = np.asarray(codes)
-    live = live_edges(codes)
-    output = EDGES[-1][1]
-    pooled = live & (codes == OPERATIONS.index("avg_pool_3x3"))
-    sources = np.array([source for source, _ in EDGES])
-    targets = np.array([target for _, target in EDGES])
-
-    zeros = np.zeros(len(codes), dtype=np.int64)
-    pools, additions, constants = zeros.copy(), zeros.copy(), zeros.copy()
-    # An edge of zeros is none that is live, but its result is added if its target is.
-    carries_zeros = (codes != _NONE) & ~live
-    is_input = np.ones(len(codes), dtype=bool)
-    reached = [is_input]
-    for node in range(1, output + 1):
-        entering = targets == node
-        num_live = live[:, entering].sum(1)
-        additions += np.maximum(num_live - 1, 0)
-
-        unreached = np.stack([~reached[source] for source in sources[entering]], axis=1)
-        has_zeros = (carries_zeros[:, entering] & unreached).any(1)
-        constants += has_zeros & (num_live > 0)
-        carried = np.stack([reached[source] for source in sources[entering]], axis=1)
-        reached.append(((codes[:, entering] != _NONE) & carried).any(1))
-
-    for node in range(output):
-        pools += pooled[:, sources == node].any(1)
-
-    return PrunedCells(np.where(live, codes, _NONE), pools, additions, constants)

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from spaces.architecture import Architecture
 from spaces.block import Block
 from spaces.cells.edge_cells import edge_cell_graphs
-from spaces.cells.nasbench201 import EDGES, OPERATIONS, live_edges, pruned_cells
+from spaces.cells.nasbench201 import EDGES, OPERATIONS, live_edges
 from spaces.cells.nasbench201 import classes as classes
 from spaces.cells.nasbench201 import unique_string as unique_string
 from spaces.cells.plan import Plan
+from spaces.cells.pruned_cells import pruned_cells
 from spaces.cells.space import CellSpace
 from spaces.chains.additive_space import AdditiveSpace, ChoiceLayer
 from spaces.errors import InvalidParameter

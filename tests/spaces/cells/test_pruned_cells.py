@@ -9,50 +9,22 @@ from profiler.backends.base import Conditions, executed_space
 from profiler.backends.onnx_model import session_options
 from profiler.backends.onnx_networks import OnnxNetworks
 from profiler.backends.registry import make_backend
-from spaces.cells.nasbench201 import EDGES, OPERATIONS, live_edges, pruned_cells
+from spaces.cells.nasbench201 import OPERATIONS, live_edges
+from spaces.cells.pruned_cells import pruned_cells
 from spaces.errors import NotAdditive
 from spaces.space import SearchSpace
 from tables.cost.model import CostModel
 from tables.cost.sums import block_sums
 
 
-def executed_by_hand(cell: tuple[int, ...]) -> tuple[int, int, int]:
-    """Pools, additions of executed edges, and additions of constants of one cell, by recursion."""
-    operations = dict(zip(EDGES, (OPERATIONS[code] for code in cell), strict=True))
-
-    def is_zero(node: int) -> bool:
-        return node > 0 and all(
-            operations[source, node] == "none" or is_zero(source) for source in range(node)
-        )
-
-    def is_used(node: int) -> bool:
-        return node == 3 or any(
-            operations[node, target] != "none" and is_used(target) for target in range(node + 1, 4)
-        )
-
-    pooled = set()
-    additions = constants = 0
-    for target in (1, 2, 3):
-        present = [source for source in range(target) if operations[source, target] != "none"]
-        inputs = [source for source in present if not is_zero(source)]
-        if not inputs or not is_used(target):
-            continue
-        additions += len(inputs) - 1
-        constants += len(present) > len(inputs)
-        pooled |= {source for source in inputs if operations[source, target] == "avg_pool_3x3"}
-    return len(pooled), additions, constants
-
-
-def test_counts_are_those_of_a_recursion() -> None:
-    space = spaces.get("nasbench201")
-    codes = space.sample(np.random.default_rng(0), 500)
-
+def test_convolutions_of_live_edges_are_executed() -> None:
+    codes = spaces.get("nasbench201").sample(np.random.default_rng(0), 500)
     cells = pruned_cells(codes)
-
-    counts = zip(cells.pools, cells.additions, cells.constants, strict=True)
-    expected = [executed_by_hand(tuple(row)) for row in codes.tolist()]
-    assert [tuple(map(int, row)) for row in counts] == expected
     assert ((cells.codes > 0) == live_edges(codes)).all()
+    # Fewer pools and additions than edges ask for, where several ask for the same.
+    pooled = (cells.codes == OPERATIONS.index("avg_pool_3x3")).sum(1)
+    assert (cells.pools <= pooled).all()
+    assert (cells.pools < pooled).any()
 
 
 def test_pruning_again_changes_nothing() -> None:
@@ -90,10 +62,23 @@ def _optimised(options: object, proto: bytes) -> dict[str, int]:
     return {kind: kinds.count(kind) for kind in set(kinds)}
 
 
+SHARED = [
+    # Node 1 is the input, which is pooled once for two edges.
+    [1, 4, 2, 3, 4, 1],
+    # The output begins with the sum that node 2 is.
+    [4, 4, 4, 4, 4, 1],
+    # Two constants are added to a pool, but one where they precede it.
+    [0, 0, 2, 4, 4, 4],
+    [0, 2, 0, 4, 4, 2],
+    # Node 2 is the input and a constant, and no copy of the input.
+    [0, 1, 1, 4, 4, 4],
+]
+
+
 def test_counts_are_those_of_onnxruntime() -> None:
     space = spaces.get("nasbench201(cells=1, channels=4)")
     pruned = space.pruned()
-    for row in space.sample(np.random.default_rng(3), 6):
+    for row in [*space.sample(np.random.default_rng(3), 20), *np.array(SHARED)]:
         keys, (counts,) = pruned.block_counts(row[None])
         blocks = [pruned.all_blocks[key] for key in keys]
         numbers = {
@@ -110,7 +95,7 @@ def test_counts_are_those_of_onnxruntime() -> None:
         # A stem, and two residual blocks of three convolutions, one pool and one addition each.
         assert executed.get("Conv", 0) == numbers["relu_conv"] + 7
         assert executed.get("AveragePool", 0) == numbers["avg_pool"] + 2
-        assert executed.get("Add", 0) >= numbers["addition"] + numbers["constant_addition"] + 2
+        assert executed.get("Add", 0) == numbers["addition"] + numbers["constant_addition"] + 2
 
 
 @pytest.mark.parametrize("row", [[0, 0, 0, 0, 0, 0], [0, 3, 1, 0, 1, 0]])
