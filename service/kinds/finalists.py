@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from oneshot.retraining.short_settings import ShortTrainingSettings
 from oneshot.retraining.short_training import METRICS
+from oneshot.search.finalists import compare_finalists
 from oneshot.search.guide_registry import guide_named
 from oneshot.search.problem import SearchProblem
+from oneshot.search.result import SearchResult
 from oneshot.search.training_guide import ShortTrainingOptions
 from oneshot.tasks.registry import default_task
 from service.admission.problem import bind_problem
-from service.admission.tasks import FinalistsTask, SearchTask
+from service.admission.tasks import SearchTask
 from service.kinds.base import Context
 from spaces.files import write_text
 from spaces.progress import Progress
@@ -24,20 +27,16 @@ _TRAINED = "trained.json"
 """Checkpoint of the metrics of trainings that have ended."""
 
 
-def final_problem(
-    search: SearchTask,
-    finalists: FinalistsTask,
-    problem: SearchProblem,
-    context: Context,
-    progress: Progress,
-) -> SearchProblem:
-    """Return the problem of a search's finalists, whose guide trains them in this process.
+def comparison(
+    search: SearchTask, problem: SearchProblem, context: Context, progress: Progress
+) -> Callable[[SearchResult], SearchResult]:
+    """Return what compares the finalists among a search's networks, in this process.
 
-    Trainings that ended in an earlier attempt are not repeated.
+    Without finalists it returns a result as it is. Trainings that ended in an earlier attempt are
+    not repeated.
 
     Args:
         search: The search.
-        finalists: Its finalists.
         problem: Problem of the search, whose guide may name the task of the networks.
         context: Surroundings of the attempt.
         progress: Called after each training of a rung.
@@ -45,6 +44,10 @@ def final_problem(
     Raises:
         PathfitError: The data set cannot be loaded, or does not fit the space.
     """
+    finalists = search.finalists
+    if finalists is None:
+        return lambda result: result
+
     folder = context.folder / _FOLDER
 
     def trained(fraction: float, state: str) -> None:
@@ -62,7 +65,8 @@ def final_problem(
     guide = guide_named(f"train:{finalists.data}", space, training=options)
     _restore(folder, context)
     # Charged for costs as the guide of the search is.
-    return bind_problem(search, guide)
+    final = bind_problem(search, guide)
+    return lambda result: compare_finalists(final, result, final.guide, finalists.count)
 
 
 def _store(folder: Path, context: Context) -> None:

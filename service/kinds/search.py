@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import predictor
-from oneshot.search.finalists import compare_finalists
 from oneshot.search.guide import (
     BenchmarkGuide,
     Guide,
@@ -29,7 +28,7 @@ from service.admission.tasks import SearchTask
 from service.catalog.files import ChangedFile, FileReference
 from service.jobs import JsonObject
 from service.kinds.base import Context, HandedOver, Outcome
-from service.kinds.finalists import final_problem
+from service.kinds.finalists import comparison
 from service.kinds.verification import measured_files, searched_before, verified
 from spaces.errors import PathfitError
 from spaces.files import digest
@@ -136,9 +135,7 @@ class Search:
         problem = problem_of(search)
         reporter = _Reporter(context, scored_metric(problem.guide.to_dict()))
         # A data set that cannot be loaded ends the job before the search, not after it.
-        final = None
-        if search.finalists is not None:
-            final = final_problem(search, search.finalists, problem, context, reporter.trained)
+        compared = comparison(search, problem, context, reporter.trained)
 
         result = run_search(
             problem,
@@ -148,10 +145,7 @@ class Search:
             progress=reporter.searched,
             chunk=_SUPERNET_CHUNK if search.supernet is not None else None,
         )
-        if final is None or search.finalists is None:
-            return result
-
-        return compare_finalists(final, result, final.guide, search.finalists.count)
+        return compared(result)
 
 
 def _on_this_machine(task: SearchTask, context: Context) -> SearchTask:
