@@ -12,6 +12,7 @@ from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.features.chains import layers
 from predictor.features.costs import costs
 from predictor.features.labels import Labels
+from predictor.features.neighbours import neighbours
 from predictor.features.pairs import pairs
 from predictor.features.parts import part_sums
 from predictor.features.paths import sequences, statistics
@@ -38,6 +39,8 @@ class FeatureSet:
             depends on the wiring.
         pairs: Whether the pairs of operations that edges connect are a group, where the choices
             wire a cell (`SearchSpace.searches_wiring`).
+        neighbours: Whether operations in a row of three and beside each other are a group, where
+            the choices wire a cell.
     """
 
     values: bool = True
@@ -45,6 +48,7 @@ class FeatureSet:
     propagation: bool = False
     costs_by_kind: bool = False
     pairs: bool = False
+    neighbours: bool = False
 
 
 _PLAIN = FeatureSet()
@@ -106,6 +110,8 @@ def _groups(space: SearchSpace, codes: Codes, chosen: FeatureSet) -> dict[str, N
             features["propagation"] = propagation(graphs, labels, space.operations)
         if chosen.pairs and space.searches_wiring:
             features["pairs"] = pairs(graphs, len(space.operations))
+        if chosen.neighbours and space.searches_wiring:
+            features["neighbours"] = neighbours(graphs, len(space.operations))
 
     if chosen.values:
         _add_values(features, space, codes)

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from predictor.gaussian.priors import GroupPrior
+
 Parameters: TypeAlias = Mapping[str, Tensor]
 """Logarithms of the kernel's parameters.
 
@@ -17,21 +19,28 @@ features) and `noise` [].
 """
 
 
-def initial_parameters(sizes: Sequence[int]) -> dict[str, Tensor]:
+_UNKNOWN = GroupPrior(amplitude=-2.0, length=0.0)
+
+
+def initial_parameters(
+    sizes: Sequence[int], priors: Sequence[GroupPrior | None] = ()
+) -> dict[str, Tensor]:
     """Return the parameters that the fit starts from and that its penalty draws towards.
 
     Args:
         sizes: Number of features of each group.
+        priors: Prior of each group, None where nothing is known of it; empty: of none.
     """
     count = len(sizes)
+    known = [prior or _UNKNOWN for prior in priors or [None] * count]
 
     # All features of a group together have the weight of one.
     weights = [
         torch.full((size,), -0.5 * math.log(max(size, 1)) - 0.5 * math.log(count)) for size in sizes
     ]
     return {
-        "lengths": torch.zeros(count).double(),
-        "amplitudes": torch.full((count,), -2.0).double(),
+        "lengths": torch.tensor([prior.length for prior in known], dtype=torch.double),
+        "amplitudes": torch.tensor([prior.amplitude for prior in known], dtype=torch.double),
         "weights": torch.cat(weights).double(),
         "together": torch.tensor(-0.7).double(),
         "noise": torch.tensor(-2.5).double(),

@@ -14,6 +14,7 @@ from predictor.auxiliary import AuxiliaryFeatures
 from predictor.base import Auxiliary, Predictor, require, training_data
 from predictor.deviations import ValueDeviations
 from predictor.features.groups import FeatureSet, groups, has_parts
+from predictor.gaussian.priors import CELLS
 from predictor.ranks import NormalScores
 from predictor.serialization import with_prefix, write
 from spaces.progress import Progress, silent
@@ -27,9 +28,9 @@ _COMPARED_ROWS = 200
 _COMPARED_STEPS = 40
 # Least gain of the logarithm of the likelihood for each architecture.
 _MIN_GAIN = 0.05
-# Groups that one process each lacks, with at most so many architectures: with more of them the mean
+# Groups that a second process lacks, with at most so many architectures: with more of them the mean
 # gains little, and each process takes the third power of their number.
-_OMITTED = ("choices", "costs")
+_OMITTED = (("choices", "neighbours"),)
 _MAX_ENSEMBLE = 500
 
 
@@ -54,11 +55,11 @@ class GaussianProcess(Predictor):
         self.values: NDArray[np.float64] | None = None
         self.auxiliary = AuxiliaryFeatures({})
         # Predictors of earlier versions have fewer. Each fit decides on the parts.
-        self.chosen = FeatureSet(propagation=True, costs_by_kind=True, pairs=True)
+        self.chosen = FeatureSet(propagation=True, costs_by_kind=True, pairs=True, neighbours=True)
         # False only for predictors that were fitted before the distances of values counted.
         self.with_distances = True
         # Decided by each fit.
-        self.omitted: tuple[str, ...] = ()
+        self.omitted: tuple[tuple[str, ...], ...] = ()
 
     def fit(
         self,
@@ -137,6 +138,7 @@ class GaussianProcess(Predictor):
             lambda fraction: progress(fraction, "likelihood"),
             parameters,
             self.seed,
+            priors=CELLS if self.space.repeats_cells else None,
         )
         self.deviations = ValueDeviations.fit(
             self.scores,
@@ -209,7 +211,7 @@ class GaussianProcess(Predictor):
             "seed": self.seed,
             "with_distances": self.with_distances,
             **{f"with_{name}": value for name, value in asdict(self.chosen).items()},
-            "omitted": list(self.omitted),
+            "omitted": [list(names) for names in self.omitted],
             "auxiliary": list(self.auxiliary.maps),
             "trained_on": dict(self.trained_on),
         }
@@ -238,7 +240,11 @@ class GaussianProcess(Predictor):
             **{field.name: config.get(f"with_{field.name}", False) for field in fields(FeatureSet)}
         )
         model.with_distances = config.get("with_distances", False)
-        model.omitted = tuple(config.get("omitted", ()))
+        # Files of earlier versions have the name of one group in place of a list.
+        model.omitted = tuple(
+            (names,) if isinstance(names, str) else tuple(names)
+            for names in config.get("omitted", ())
+        )
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
 
         # Only the kernels' parameters are stored as such; the processes are solved again from the

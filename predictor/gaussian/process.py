@@ -15,6 +15,7 @@ from torch import Tensor
 from predictor.errors import InsufficientMemory
 from predictor.features.groups import COUNTS
 from predictor.gaussian.kernel import covariance, group_distances, initial_parameters
+from predictor.gaussian.priors import GroupPrior
 from spaces.memory import available_bytes
 
 STEPS = 70
@@ -26,8 +27,9 @@ _JITTER = 1e-5
 _MIN_SPREAD = 1e-6
 _MIN_SPREAD_OF_COUNTS = 0.35
 _LEARNING_RATE = 0.06
-# Factors of the squared differences from the initial parameters.
+# Factors of the squared differences from the initial parameters, and of those that have a prior.
 _PENALTY = {"lengths": 0.05, "amplitudes": 0.05, "weights": 1.5, "together": 0.05, "noise": 0.05}
+_PRIOR_PENALTY = 5.0
 # Architectures predicted at once: more of them leave the processor's cache.
 _CHUNK = 512
 # Architectures whose likelihood the parameters are fitted to: with more of them the parameters
@@ -55,6 +57,7 @@ class ExactProcess:
             most; predictions use all rows.
         seed: Seed of the choice of these rows.
         steps: Number of steps of the fit.
+        priors: Group -> prior of its length and amplitude. None: nothing is known of any group.
 
     Raises:
         InsufficientMemory: The fit would not fit into the available memory.
@@ -68,6 +71,7 @@ class ExactProcess:
         parameters: Mapping[str, Tensor] | None = None,
         seed: int = 0,
         steps: int = STEPS,
+        priors: Mapping[str, GroupPrior] | None = None,
     ):
         # A constant column distinguishes nothing, and has no deviation to divide by.
         varied = {
@@ -76,6 +80,7 @@ class ExactProcess:
         }
         self.columns = {name: columns for name, columns in varied.items() if len(columns)}
         self.sizes = [len(columns) for columns in self.columns.values()]
+        self.priors = [(priors or {}).get(name) for name in self.columns]
         raw = self._raw(features)
         self.mean = raw.mean(0)
         self.deviation = torch.maximum(raw.std(0), self._min_deviation())
@@ -105,7 +110,8 @@ class ExactProcess:
 
     def _fit(self, progress: Callable[[float], object], seed: int, steps: int) -> dict[str, Tensor]:
         """Return the parameters of the greatest penalised likelihood, found by Adam."""
-        initial = initial_parameters(self.sizes or [1])
+        initial = initial_parameters(self.sizes or [1], self.priors)
+        strengths = self._penalty_strengths()
         parameters = {name: value.clone().requires_grad_() for name, value in initial.items()}
 
         rows = torch.arange(len(self.inputs))
@@ -134,7 +140,7 @@ class ExactProcess:
             gradient = 0.5 * (inverse - solved[:, None] * solved)
             penalty = torch.stack(
                 [
-                    _PENALTY[name] * (parameters[name] - initial[name]).square().sum()
+                    (strengths[name] * (parameters[name] - initial[name]).square()).sum()
                     for name in parameters
                 ]
             ).sum()
@@ -147,6 +153,16 @@ class ExactProcess:
             progress((step + 1) / steps)
 
         return {name: value.detach() for name, value in parameters.items()}
+
+    def _penalty_strengths(self) -> dict[str, Tensor]:
+        """Return the factors of the squared differences of each kind of parameters."""
+        strengths = {
+            name: torch.tensor(factor, dtype=torch.double) for name, factor in _PENALTY.items()
+        }
+        has_prior = torch.tensor([prior is not None for prior in self.priors or [None]])
+        for name in ("lengths", "amplitudes"):
+            strengths[name] = torch.where(has_prior, _PRIOR_PENALTY, strengths[name])
+        return strengths
 
     def _check_memory(self, needs_fit: bool) -> None:
         # Before the first step: afterwards torch's allocator fails, or the system ends the process.

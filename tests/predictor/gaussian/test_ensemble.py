@@ -12,6 +12,7 @@ from predictor.features.groups import FeatureSet
 from predictor.gaussian import predictor as predictor_module
 from predictor.gaussian.ensemble import ProcessEnsemble
 from predictor.gaussian.predictor import GaussianProcess
+from predictor.gaussian.priors import GroupPrior
 from predictor.gaussian.process import ExactProcess
 from spaces.space import Codes
 
@@ -31,7 +32,7 @@ def cells(count: int) -> tuple[Codes, NDArray[np.float64]]:
 
 def test_predictions_are_those_of_the_mixture() -> None:
     features, targets = inputs(25)
-    ensemble = ProcessEnsemble(features, targets, ("costs",), steps=10)
+    ensemble = ProcessEnsemble(features, targets, [("costs",)], steps=10)
     alone = [
         ExactProcess(groups, targets, steps=10)
         for groups in (features, {"paths": features["paths"]})
@@ -40,7 +41,7 @@ def test_predictions_are_those_of_the_mixture() -> None:
     unseen, _ = inputs(7)
     mean, deviation = ensemble.predict(unseen)
     means, deviations = np.array([process.predict(unseen) for process in alone]).swapaxes(0, 1)
-    inverse = [1 / np.square(targets - process.left_out_mean).mean() for process in alone]
+    inverse = [np.square(targets - process.left_out_mean).mean() ** -4 for process in alone]
     weights = np.array(inverse) / np.sum(inverse)
     np.testing.assert_allclose(mean, weights @ means)
 
@@ -52,7 +53,7 @@ def test_predictions_are_those_of_the_mixture() -> None:
 def test_process_without_what_decides_hardly_counts() -> None:
     features, _ = inputs(40)
     targets = features["costs"][:, 0]
-    ensemble = ProcessEnsemble(features, targets, ("costs",))
+    ensemble = ProcessEnsemble(features, targets, [("costs",)])
     assert ensemble.weights[1] < 0.05
     assert np.abs(ensemble.left_out_mean - targets).mean() < 0.2
 
@@ -68,7 +69,7 @@ def test_without_omitted_groups_it_is_one_process() -> None:
 def test_progress_rises_to_one_over_all_processes() -> None:
     features, targets = inputs(12)
     fractions: list[float] = []
-    ProcessEnsemble(features, targets, ("costs",), fractions.append, steps=4)
+    ProcessEnsemble(features, targets, [("costs",)], fractions.append, steps=4)
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
     assert len(fractions) == 8
@@ -99,6 +100,7 @@ def test_files_from_before_have_one_process_on_ranks(tmp_path: Path) -> None:
         for name, value in config.items()
         if name
         not in ("with_distances", "with_propagation", "with_costs_by_kind", "with_pairs", "omitted")
+        and name != "with_neighbours"
     }
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("kernel")}
     old = GaussianProcess(CELLS)
@@ -114,6 +116,39 @@ def test_files_from_before_have_one_process_on_ranks(tmp_path: Path) -> None:
     assert len(loaded.processes.processes) == 1
     unseen = CELLS.sample(np.random.default_rng(1), 10)
     np.testing.assert_allclose(loaded.predict(unseen), old.predict(unseen))
+
+
+def test_files_with_one_name_for_each_further_process_predict_the_same() -> None:
+    codes, values = cells(30)
+    model = GaussianProcess(CELLS)
+    model.fit(codes, values)
+    model.omitted = (("choices",), ("costs",))
+    model._solve(codes, values, model.auxiliary, np.zeros((30, 0)), lambda fraction, state: None)
+    config, tensors = model.state()
+
+    loaded = GaussianProcess.from_state(CELLS, {**config, "omitted": ["choices", "costs"]}, tensors)
+    unseen = CELLS.sample(np.random.default_rng(1), 10)
+    np.testing.assert_allclose(loaded.predict(unseen), model.predict(unseen))
+
+
+@pytest.mark.parametrize("amplitude", [-4.0, 0.0])
+def test_priors_decide_with_few_values_and_do_no_harm_with_many(amplitude: float) -> None:
+    rng = np.random.default_rng(0)
+    features = {"paths": rng.normal(size=(500, 3)), "costs": rng.normal(size=(500, 2))}
+    targets = np.sin(3 * features["costs"][:, 0])
+    priors = {"costs": GroupPrior(amplitude=amplitude, length=0.0)}
+    unseen = {name: values[300:] for name, values in features.items()}
+
+    def fitted(count: int) -> ExactProcess:
+        rows = {name: values[:count] for name, values in features.items()}
+        return ExactProcess(rows, targets[:count], priors=priors)
+
+    assert float(fitted(10).parameters["amplitudes"][1]) == pytest.approx(amplitude, abs=0.2)
+    errors = [
+        np.square(fitted(count).predict(unseen)[0] - targets[300:]).mean() for count in (10, 300)
+    ]
+    assert errors[0] > 0.1
+    assert errors[1] < 0.01
 
 
 def test_many_architectures_have_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
