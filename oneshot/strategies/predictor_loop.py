@@ -32,8 +32,9 @@ class PredictorLoop(Strategy):
     """Fits a predictor to all evaluations in each round, and evaluates the best of a pool.
 
     One half of the pool is random, the other consists of neighbours of the best architectures so
-    far, with one or two choices changed. Architectures are ranked by the predicted mean plus
-    `exploration` deviations.
+    far, with one or two choices changed. The first of a batch has the greatest predicted mean, and
+    the last the greatest mean plus twice `exploration` deviations; those between them add as many
+    as their place in the batch. Architectures whose network was evaluated come last.
 
     Args:
         problem: Space, guide, constraints and objectives of the search. The loop suits guides that
@@ -44,7 +45,7 @@ class PredictorLoop(Strategy):
         rounds: Number of rounds.
         predictor: Kind of the predictor, from `predictor.available()`; "default" for the space's.
         pool: Number of architectures that the predictor ranks per round.
-        exploration: Number of deviations added to the predicted mean.
+        exploration: Number of deviations added to the predicted mean, on average over a batch.
 
     Raises:
         InvalidOption: `initial` is too small to fit a predictor, or the kind does not exist.
@@ -104,13 +105,24 @@ class PredictorLoop(Strategy):
             return self.empty
 
         mean, deviation = model.predict(pool)
-        order = np.argsort(-(mean + self.exploration * deviation), kind="stable")
-        return self.seen.take(pool[order], self.batch_size)
+        is_new = self._has_new_network(pool)
+        added = np.linspace(0, 2 * self.exploration, self.batch_size)
+        if self.batch_size == 1:
+            added[:] = self.exploration
+        bounds = mean + added[:, None] * deviation
+        return self.seen.take(pool[_best_of_each(bounds, is_new)], self.batch_size)
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
         """Add the evaluations to those of the next fit."""
         self.evaluated = np.asfortranarray(np.concatenate([self.evaluated, codes]))
         self.scores = np.concatenate([self.scores, scores])
+
+    def _has_new_network(self, pool: Codes) -> NDArray[np.bool_]:
+        """Return which architectures [n] are the first of their network, and not evaluated."""
+        space = self.problem.space
+        networks = [space.representatives(codes) for codes in (self.evaluated, pool)]
+        _, first = np.unique(np.concatenate(networks), axis=0, return_index=True)
+        return np.isin(np.arange(len(pool)) + len(self.evaluated), first)
 
     def _pool(self) -> Codes:
         """Return new, feasible architectures, codes [at most pool_size, choices]."""
@@ -149,3 +161,23 @@ class PredictorLoop(Strategy):
         if self.predictor == "default":
             return default(self.problem.network_space, seed)
         return make(self.predictor, self.problem.network_space, seed)
+
+
+def _best_of_each(bounds: NDArray[np.float64], is_new: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the order in which architectures are evaluated.
+
+    Args:
+        bounds: What ranks the architectures at each place of a batch, [places, n].
+        is_new: Which architectures are taken first, [n].
+
+    Returns:
+        At each place the best that no earlier place has, then all others by the last bounds, [n].
+    """
+    orders = np.lexsort((-bounds, np.broadcast_to(~is_new, bounds.shape)))
+    taken = np.zeros(len(is_new), dtype=bool)
+    chosen = []
+    for order in orders[: len(is_new)]:
+        best = order[np.argmin(taken[order])]
+        taken[best] = True
+        chosen.append(best)
+    return np.concatenate([chosen, orders[-1][~taken[orders[-1]]]]).astype(np.int64)

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import spaces
 from oneshot import SearchProblem, run_search
-from oneshot.strategies.predictor_loop import PredictorLoop
+from oneshot.strategies.predictor_loop import PredictorLoop, _best_of_each
 from spaces import ChainSpace
 
 
@@ -83,6 +84,39 @@ def test_deviations_are_explored(
         asked[exploration] = [found[0].mean() - mean.mean(), found[1].mean() - deviation.mean()]
     assert asked[0.0][0] > asked[1e6][0]
     assert asked[1e6][1] > max(0.0, asked[0.0][1])
+
+
+def test_a_batch_begins_with_the_best_mean_and_explores_more_with_each_place() -> None:
+    mean = np.array([5.0, 4.0, 3.0, 0.0])
+    deviation = np.array([0.0, 0.5, 1.0, 5.0])
+    bounds = mean + np.array([0.0, 1.0, 2.0])[:, None] * deviation
+    every = np.ones(4, dtype=bool)
+    # The bounds of the second place are 5, 4.5, 4 and 5, those of the third 5, 5, 5 and 10.
+    assert _best_of_each(bounds, every).tolist() == [0, 3, 1, 2]
+    # What is not new comes last, in the order of the last place.
+    assert _best_of_each(bounds, np.array([False, True, True, False])).tolist() == [1, 2, 3, 0]
+    # More places than architectures.
+    assert _best_of_each(bounds[:, :2], every[:2]).tolist() == [0, 1]
+
+
+def test_no_network_is_proposed_twice_while_others_are_left(toy: Any) -> None:
+    """Cells of NAS-Bench-201, of which more than half compute the same as another one."""
+    space = spaces.get("nasbench201")
+    problem = SearchProblem(space, toy(space))
+    loop = PredictorLoop(problem, np.random.default_rng(0), initial=20, batch=30)
+    for _ in range(3):
+        codes = loop.ask()
+        loop.tell(codes, problem.guide.score(codes)[0])
+    networks = [tuple(codes) for codes in space.representatives(loop.evaluated).tolist()]
+    assert len(set(networks[20:])) == 60
+    assert not set(networks[20:]) & set(networks[:20])
+
+    every = next(iter(space.enumerate_codes()))
+    is_new = loop._has_new_network(every)
+    new = space.representatives(every[is_new])
+    assert 0 < len(new) < len(every) / 2
+    assert len(np.unique(new, axis=0)) == len(new)
+    assert not set(map(tuple, new.tolist())) & set(networks)
 
 
 def predicted(light: Any, loop: PredictorLoop, codes: np.ndarray) -> Any:
