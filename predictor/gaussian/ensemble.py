@@ -14,17 +14,21 @@ from predictor.gaussian.process import STEPS, ExactProcess
 
 # Least mean squared error of a process, of targets with the variance 1.
 _MIN_ERROR = 1e-4
-# Power of the errors in the weights: with 1, processes without the choices spoilt predictions of
-# values that follow these (tau .545 in place of .574), with 4 cells of NAS-Bench-201 are as before.
-_SHARPNESS = 4
+
+SHARPNESS = 4
+"""Power of the errors in the weights.
+
+With the first power, processes without the choices spoilt predictions of values that follow these
+(tau .545 in place of .574); cells of NAS-Bench-201 are ranked alike with both.
+"""
 
 
 class ProcessEnsemble:
     """A process on all groups of features, and further ones that lack some of them.
 
     With few targets the likelihood does not determine how much a group matters; the mean over
-    processes with and without it errs less than a single choice. A process weighs the inverse of
-    the fourth power of its mean squared error on rows that are left out. `left_out_mean` and
+    processes with and without it errs less than a single choice. A process weighs the inverse of a
+    power of its mean squared error on rows that are left out. `left_out_mean` and
     `left_out_deviation` [n] predict each row from all others.
 
     Args:
@@ -37,6 +41,7 @@ class ProcessEnsemble:
         seed: Seed of the fits; see `ExactProcess`.
         steps: Number of steps of each fit.
         priors: Group -> prior; see `ExactProcess`.
+        sharpness: Power of the errors in the weights.
 
     Raises:
         InsufficientMemory: A fit would not fit into the available memory.
@@ -63,6 +68,7 @@ class ProcessEnsemble:
         seed: int = 0,
         steps: int = STEPS,
         priors: Mapping[str, GroupPrior] | None = None,
+        sharpness: int = SHARPNESS,
     ):
         self.processes: list[ExactProcess] = []
         group_sets = [
@@ -91,7 +97,7 @@ class ProcessEnsemble:
         # A process that lacks what decides, such as the costs where latencies are predicted, must
         # not spoil the mean.
         errors = [float(np.square(targets - mean).mean()) for mean, _ in left_out]
-        inverse = np.maximum(errors, _MIN_ERROR) ** -_SHARPNESS
+        inverse = np.maximum(errors, _MIN_ERROR) ** -sharpness
         self.weights = inverse / inverse.sum()
         self.left_out_mean, self.left_out_deviation = _mixture(left_out, self.weights)
 

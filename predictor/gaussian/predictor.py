@@ -58,6 +58,8 @@ class GaussianProcess(Predictor):
         self.chosen = FeatureSet(propagation=True, costs_by_kind=True, pairs=True, neighbours=True)
         # False only for predictors that were fitted before the distances of values counted.
         self.with_distances = True
+        # False only for predictors of earlier versions, whose processes weigh the first power.
+        self.with_sharp_weights = True
         # Decided by each fit.
         self.omitted: tuple[tuple[str, ...], ...] = ()
 
@@ -124,7 +126,7 @@ class GaussianProcess(Predictor):
         parameters: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Make the processes; their parameters are fitted where `parameters` is None."""
-        from predictor.gaussian.ensemble import ProcessEnsemble
+        from predictor.gaussian.ensemble import SHARPNESS, ProcessEnsemble
 
         self.scores = self._target_map(values)
         self.features: dict[str, NDArray[Any]] = {
@@ -139,6 +141,7 @@ class GaussianProcess(Predictor):
             parameters,
             self.seed,
             priors=CELLS if self.space.repeats_cells else None,
+            sharpness=SHARPNESS if self.with_sharp_weights else 1,
         )
         self.deviations = ValueDeviations.fit(
             self.scores,
@@ -210,6 +213,7 @@ class GaussianProcess(Predictor):
             "space": self.space.name,
             "seed": self.seed,
             "with_distances": self.with_distances,
+            "with_sharp_weights": self.with_sharp_weights,
             **{f"with_{name}": value for name, value in asdict(self.chosen).items()},
             "omitted": [list(names) for names in self.omitted],
             "auxiliary": list(self.auxiliary.maps),
@@ -240,6 +244,7 @@ class GaussianProcess(Predictor):
             **{field.name: config.get(f"with_{field.name}", False) for field in fields(FeatureSet)}
         )
         model.with_distances = config.get("with_distances", False)
+        model.with_sharp_weights = config.get("with_sharp_weights", False)
         # Files of earlier versions have the name of one group in place of a list.
         model.omitted = tuple(
             (names,) if isinstance(names, str) else tuple(names)

@@ -118,17 +118,25 @@ def test_files_from_before_have_one_process_on_ranks(tmp_path: Path) -> None:
     np.testing.assert_allclose(loaded.predict(unseen), old.predict(unseen))
 
 
-def test_files_with_one_name_for_each_further_process_predict_the_same() -> None:
+def test_files_with_one_name_for_each_further_process_predict_as_before() -> None:
+    """They have three processes, which weigh the inverse of their errors."""
     codes, values = cells(30)
     model = GaussianProcess(CELLS)
     model.fit(codes, values)
     model.omitted = (("choices",), ("costs",))
+    model.with_sharp_weights = False
     model._solve(codes, values, model.auxiliary, np.zeros((30, 0)), lambda fraction, state: None)
     config, tensors = model.state()
+    del config["with_sharp_weights"]
 
     loaded = GaussianProcess.from_state(CELLS, {**config, "omitted": ["choices", "costs"]}, tensors)
     unseen = CELLS.sample(np.random.default_rng(1), 10)
     np.testing.assert_allclose(loaded.predict(unseen), model.predict(unseen))
+    assert loaded.processes is not None
+    processes = loaded.processes.processes
+    targets = processes[0].targets.numpy()
+    errors = np.array([np.square(targets - one.left_out_mean).mean() for one in processes])
+    np.testing.assert_allclose(loaded.processes.weights, (1 / errors) / (1 / errors).sum())
 
 
 @pytest.mark.parametrize("amplitude", [-4.0, 0.0])
