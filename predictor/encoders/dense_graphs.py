@@ -65,6 +65,15 @@ class DenseGraphs(NamedTuple):
         index = self.position.unsqueeze(-1).expand(-1, -1, features.shape[-1])
         return self._replace(features=padded.gather(1, index))
 
+    def members(self, num_labels: int) -> Tensor:
+        """Return which label each node has, float [n, nodes, labels]; padding has none.
+
+        Args:
+            num_labels: Number of labels: the operations of the space, and the input.
+        """
+        labels = nn.functional.one_hot(self.operation, num_labels)
+        return (labels * self.exists.unsqueeze(-1)).float()
+
     def in_topological_order(self) -> DenseGraphs:
         """Return the graphs with every edge leading from a lower node to a higher one.
 

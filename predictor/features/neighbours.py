@@ -34,19 +34,17 @@ def neighbours(graphs: DenseGraphs, num_operations: int) -> NDArray[np.float32]:
         >>> neighbours(DenseGraphs.from_batch(space.graphs(codes)), len(space.operations)).shape
         (4, 155)
     """
-    labels = np.arange(num_operations + 1)
-    exists = graphs.exists.numpy()[:, :, None]
-    members = ((graphs.operation.numpy()[:, :, None] == labels) & exists).astype(np.float32)
-    incoming = graphs.incoming.numpy().astype(np.float32)
+    members = graphs.members(num_operations + 1).numpy()
+    incoming = graphs.incoming.numpy()
 
     # Of each node, by label: the nodes that it reads, and those that read it, [n, nodes, labels].
     sources = incoming @ members
     readers = incoming.transpose(0, 2, 1) @ members
 
-    count, nodes = members.shape[:2]
+    count, nodes, labels = members.shape
     around = (sources[:, :, :, None] * readers[:, :, None, :]).reshape(count, nodes, -1)
     rows = members.transpose(0, 2, 1) @ around
-    by_first = rows.reshape(count, len(labels), len(labels), len(labels)).transpose(0, 2, 1, 3)
+    by_first = rows.reshape(count, labels, labels, labels).transpose(0, 2, 1, 3)
     columns = [by_first.reshape(count, -1), _beside(sources), _beside(readers)]
     return np.asarray(np.log1p(np.concatenate(columns, axis=1)), dtype=np.float32)
 

@@ -32,9 +32,7 @@ def pairs(graphs: DenseGraphs, num_operations: int) -> NDArray[np.float32]:
         >>> np.flatnonzero(pairs(graphs, len(space.operations))[0])  # the input to the output
         array([4])
     """
-    labels = np.arange(num_operations + 1)
-    exists = graphs.exists.numpy()[:, :, None]
-    members = ((graphs.operation.numpy()[:, :, None] == labels) & exists).astype(np.float32)
+    members = graphs.members(num_operations + 1).numpy()
     edges = graphs.incoming.numpy()
 
     # Two small products: one einsum over four indices takes many times longer.

@@ -95,13 +95,16 @@ def test_files_from_before_have_one_process_on_ranks(tmp_path: Path) -> None:
     model = GaussianProcess(CELLS)
     model.fit(codes, values)
     config, tensors = model.state()
-    earlier = {
-        name: value
-        for name, value in config.items()
-        if name
-        not in ("with_distances", "with_propagation", "with_costs_by_kind", "with_pairs", "omitted")
-        and name != "with_neighbours"
-    }
+    added_since = (
+        "with_distances",
+        "with_propagation",
+        "with_costs_by_kind",
+        "with_pairs",
+        "with_neighbours",
+        "with_sharp_weights",
+        "omitted",
+    )
+    earlier = {name: value for name, value in config.items() if name not in added_since}
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("kernel")}
     old = GaussianProcess(CELLS)
     old.with_distances = False
