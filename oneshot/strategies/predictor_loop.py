@@ -32,9 +32,9 @@ class PredictorLoop(Strategy):
     """Fits a predictor to all evaluations in each round, and evaluates the best of a pool.
 
     One half of the pool is random, the other consists of neighbours of the best architectures so
-    far, with one or two choices changed. The first of a batch has the greatest predicted mean, and
-    the last the greatest mean plus twice `exploration` deviations; those between them add as many
-    as their place in the batch. Architectures whose network was evaluated come last.
+    far, with one or two choices changed. The first of a batch has the greatest predicted mean, the
+    last the greatest mean plus twice `exploration` deviations; from place to place their number
+    rises evenly. Architectures whose network was evaluated come last.
 
     Args:
         problem: Space, guide, constraints and objectives of the search. The loop suits guides that
@@ -180,4 +180,6 @@ def _best_of_each(bounds: NDArray[np.float64], is_new: NDArray[np.bool_]) -> NDA
         best = order[np.argmin(taken[order])]
         taken[best] = True
         chosen.append(best)
-    return np.concatenate([chosen, orders[-1][~taken[orders[-1]]]]).astype(np.int64)
+
+    last = orders[-1]
+    return np.concatenate([chosen, last[~taken[last]]])
